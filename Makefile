@@ -1,0 +1,59 @@
+# make all, make test, make demo, make install: see README.md.
+#
+# The binaries are linked statically, so that one build runs on every Linux of its architecture. The
+# target is named even when it is the host's own: without it the flags would reach the procedural
+# macros too, and those cannot be static.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+CARGO ?= cargo
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+RELEASE := $(TARGET_DIR)/$(HOST)/release
+TOOLS := $(notdir $(wildcard tools/*))
+PAGES := $(wildcard man/*.[1-8])
+
+# The virtual environment with OpenStack Swift's own servers, for the tests and the demonstration.
+# Name one that is there already to save the download: make test SWIFT_VENV=DIR
+SWIFT_VENV ?= $(TARGET_DIR)/swift-venv
+export SWIFT_VENV
+
+.PHONY: all lint venv test demo install dist clean
+
+all:
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --target $(HOST) \
+		$(addprefix --package ,$(TOOLS))
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	mandoc -T lint -W warning $(PAGES)
+
+venv:
+	tests/lab/setup-venv "$(SWIFT_VENV)"
+
+# Every binary is built first: cargo test builds only those of the package under test, and a test of a
+# pipeline runs its neighbours' too.
+test: lint venv
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) test --workspace
+
+demo: all venv
+	PATH="$(RELEASE):$$PATH" tests/lab/demo "$(SWIFT_VENV)"
+
+install: all
+	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man5"
+	install -m 755 $(addprefix $(RELEASE)/,$(TOOLS)) "$(DESTDIR)$(BINDIR)"
+	install -m 644 $(wildcard man/*.1) "$(DESTDIR)$(MANDIR)/man1"
+	install -m 644 $(wildcard man/*.5) "$(DESTDIR)$(MANDIR)/man5"
+
+dist:
+	mkdir -p dist
+	git archive --prefix=swift-init-$(VERSION)/ -o dist/swift-init-$(VERSION).tar.gz HEAD
+
+clean:
+	$(CARGO) clean
+	rm -rf dist
