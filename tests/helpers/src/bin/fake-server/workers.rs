@@ -1,0 +1,87 @@
+//! Children of a fake server.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+
+use crate::Call;
+use crate::settings::Settings;
+
+/// The environment variable that makes a fake server a worker, since its arguments must not.
+pub const MARK: &str = "FAKE_SERVER_WORKER";
+
+/// The workers that run.
+#[derive(Debug)]
+pub struct Workers(Vec<Pid>);
+
+impl Workers {
+    /// Starts this many.
+    pub fn start(call: &Call, count: usize) -> Workers {
+        Workers((0..count).map(|_| start_one(call)).collect())
+    }
+
+    /// Starts a new worker for each that ended.
+    pub fn replace(&mut self, call: &Call, ended: &[Pid]) {
+        for worker in self.0.iter_mut().filter(|worker| ended.contains(worker)) {
+            *worker = start_one(call);
+        }
+    }
+
+    /// Starts new ones and lets the old ones go.
+    pub fn renew(&mut self, call: &Call, count: usize) {
+        let old = std::mem::replace(self, Workers::start(call, count));
+        for worker in old.0 {
+            let _ = kill(worker, Signal::SIGHUP);
+        }
+    }
+}
+
+/// Executes this very program anew, under the same command line as the server's.
+#[expect(
+    clippy::zombie_processes,
+    reason = "the server reaps all its children when SIGCHLD comes"
+)]
+fn start_one(call: &Call) -> Pid {
+    let mut command = Command::new("/proc/self/exe");
+    let name = std::env::args_os()
+        .next()
+        .unwrap_or_else(|| call.name.clone().into());
+    command
+        .arg0(name)
+        .args(std::env::args_os().skip(1))
+        .env(MARK, "1")
+        .stdin(Stdio::null());
+    let child = command.spawn().expect("a worker can be started");
+    Pid::from_raw(i32::try_from(child.id()).expect("a pid"))
+}
+
+/// What a worker does: nothing, until TERM or HUP, or until its server is gone.
+pub fn work(settings: &Settings) -> ! {
+    crate::record::enter_into_book();
+    let mut handled = SigSet::empty();
+    handled.add(Signal::SIGTERM);
+    handled.add(Signal::SIGHUP);
+    handled.thread_block().expect("signals can be blocked");
+    if !settings.linger {
+        nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).expect("a death signal can be set");
+    }
+    loop {
+        let signal = handled.wait().expect("the set is valid");
+        if !settings.ignore.contains(signal) {
+            std::process::exit(0);
+        }
+    }
+}
+
+/// Leaves a child behind that holds the server's outputs for as long as nobody ends it.
+#[expect(
+    clippy::zombie_processes,
+    reason = "the server reaps all its children when SIGCHLD comes"
+)]
+pub fn hold_output() {
+    let mut command = Command::new("sleep");
+    let child = command.arg("1000").spawn().expect("sleep can be started");
+    crate::record::enter(child.id());
+}

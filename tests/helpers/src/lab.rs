@@ -1,0 +1,1 @@
+//! A small real Swift on loopback.

@@ -1,0 +1,21 @@
+//! What the tests of the tools share.
+//!
+//! - [`Sandbox`]: a directory with a Swift configuration, a run directory and a `bin` full of fake
+//!   servers; on demand a private namespace in which they stand at /etc/swift and /run/swift.
+//! - [`run`] and [`Outcome`]: a command bounded in time, and what it said.
+//! - The program `fake-server`, which behaves as its configuration file says.
+//! - [`lab`]: a small real Swift.
+//!
+//! Nothing here touches the machine's own /etc/swift, finds a process by its name, or sleeps to see
+//! whether something has happened.
+#![forbid(unsafe_code)]
+
+pub mod lab;
+mod namespace;
+mod pids;
+mod run;
+mod sandbox;
+
+pub use namespace::Namespace;
+pub use run::{LIMIT, Outcome, run, run_with};
+pub use sandbox::{SERVERS, Sandbox, tools_dir};
