@@ -30,6 +30,7 @@ import tempfile
 import time
 
 PORTS = {"proxy": 8080, "object": 6200, "container": 6201, "account": 6202}
+DISKS = ["disk1", "disk2", "disk3"]
 
 # Two workers for the proxy, to tell one worker from all; one for the others, to start quickly.
 DEFAULTS = """\
@@ -155,11 +156,13 @@ def write(path, text):
 
 
 def build_ring(etc, kind, address):
-    """One device, one replica: enough to serve, and the least to write."""
+    """Three replicas on three disks of the one server, since that is what Swift's answers to a lost
+    connection between its servers rest on: it goes on with the others."""
     from swift.common.ring import RingBuilder
-    builder = RingBuilder(part_power=4, replicas=1, min_part_hours=0)
-    builder.add_dev({"id": 0, "region": 1, "zone": 1, "weight": 1, "device": "disk",
-                     "ip": address, "port": PORTS[kind]})
+    builder = RingBuilder(part_power=4, replicas=len(DISKS), min_part_hours=0)
+    for number, disk in enumerate(DISKS):
+        builder.add_dev({"id": number, "region": 1, "zone": 1, "weight": 1, "device": disk,
+                         "ip": address, "port": PORTS[kind]})
     builder.rebalance()
     builder.get_ring().save(os.path.join(etc, kind + ".ring.gz"))
 
@@ -175,8 +178,10 @@ def create(wanted=None):
 
     lab = make_directory(wanted)
     etc, run, devices, cache = (os.path.join(lab, name) for name in ("etc", "run", "devices", "cache"))
-    for path in (etc, run, cache, os.path.join(devices, "disk"), os.path.join(lab, "stub", "swift")):
+    for path in (etc, run, cache, os.path.join(lab, "stub", "swift")):
         os.makedirs(path)
+    for disk in DISKS:
+        os.makedirs(os.path.join(devices, disk))
 
     address = free_address()
     user = pwd.getpwuid(os.geteuid()).pw_name
