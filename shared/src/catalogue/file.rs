@@ -1,0 +1,345 @@
+//! The catalogue's form as a file: swift-init.toml(5).
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Catalogue, Limits, SITE_FILE, Server, Source};
+use crate::signals::Signal;
+
+const BUILT_IN: &str = include_str!("../../servers.toml");
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    defaults: Defaults,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
+    server: BTreeMap<Spanned<String>, ServerTable>,
+    #[serde(default)]
+    groups: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Defaults {
+    run_dir: Option<PathBuf>,
+    kill_wait: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct LimitsTable {
+    files: Option<u64>,
+    data: Option<u64>,
+    processes: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerTable {
+    command: Option<Spanned<String>>,
+    group: Option<Spanned<String>>,
+    config: Option<Spanned<Vec<SourceForm>>>,
+    stop: Option<Spanned<String>>,
+    graceful: Option<Spanned<String>>,
+    seamless: Option<Spanned<String>>,
+    once: Option<bool>,
+    check: Option<bool>,
+    notify: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SourceForm {
+    Stem(String),
+    Table(SourceTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceTable {
+    stem: String,
+    section: Option<String>,
+    deprecated: Option<String>,
+}
+
+/// Reads the compiled-in file, then the site's over it.
+pub(super) fn load(swift_dir: &Path) -> anyhow::Result<Catalogue> {
+    let mut catalogue = Catalogue {
+        servers: Vec::new(),
+        groups: Vec::new(),
+        run_dir: PathBuf::new(),
+        kill_wait: Duration::ZERO,
+        limits: Limits {
+            files: 0,
+            data: 0,
+            processes: 0,
+        },
+    };
+    apply(BUILT_IN, &mut catalogue).map_err(|e| e.naming("servers.toml"))?;
+    let path = swift_dir.join(SITE_FILE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            apply(&text, &mut catalogue).map_err(|e| e.naming(&path.display().to_string()))?
+        }
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+        Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
+    }
+    Ok(catalogue)
+}
+
+/// What is wrong with a file, and where in its text.
+struct Fault {
+    line: usize,
+    what: String,
+}
+
+impl Fault {
+    fn naming(self, file: &str) -> anyhow::Error {
+        anyhow!("{file}: line {}: {}", self.line, self.what)
+    }
+}
+
+/// Lays one file over the catalogue.
+fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
+    let line = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
+    let file: File = toml::from_str(text).map_err(|e| {
+        let offset = e.span().map_or(0, |span| span.start);
+        Fault {
+            line: line(offset),
+            what: e.message().replace('\n', " "),
+        }
+    })?;
+    let at = |spanned: std::ops::Range<usize>, what: String| Fault {
+        line: line(spanned.start),
+        what,
+    };
+
+    if let Some(run_dir) = file.defaults.run_dir {
+        catalogue.run_dir = run_dir;
+    }
+    if let Some(seconds) = file.defaults.kill_wait {
+        catalogue.kill_wait = Duration::from_secs(seconds.into());
+    }
+    let limits = &mut catalogue.limits;
+    limits.files = file.limits.files.unwrap_or(limits.files);
+    limits.data = file.limits.data.unwrap_or(limits.data);
+    limits.processes = file.limits.processes.unwrap_or(limits.processes);
+
+    // A map sorts by name; the file's own order is what is shown.
+    let mut servers: Vec<_> = file.server.into_iter().collect();
+    servers.sort_by_key(|(name, _)| name.span().start);
+    for (name, table) in servers {
+        server_name(name.get_ref()).map_err(|what| at(name.span(), what))?;
+        let place = catalogue
+            .servers
+            .iter()
+            .position(|s| s.name == *name.get_ref());
+        let mut server = match place {
+            Some(place) => catalogue.servers[place].clone(),
+            None => Server::unlisted(name.get_ref()),
+        };
+        overlay(&mut server, table)
+            .map_err(|(span, what)| at(span, format!("server {}: {what}", server.name)))?;
+        match place {
+            Some(place) => catalogue.servers[place] = server,
+            None => catalogue.servers.push(server),
+        }
+    }
+
+    let mut groups: Vec<_> = file.groups.into_iter().collect();
+    groups.sort_by_key(|(name, _)| name.span().start);
+    for (name, members) in groups {
+        let group = name.get_ref();
+        if group == "all" {
+            return Err(at(
+                name.span(),
+                "groups: all is every server, and cannot be another".into(),
+            ));
+        }
+        server_name(group).map_err(|what| at(name.span(), format!("groups: {what}")))?;
+        let mut names: Vec<String> = Vec::new();
+        for member in members {
+            let word = member.get_ref().as_str();
+            let found = match catalogue.members(word) {
+                Some(members) => members.into_iter().map(str::to_owned).collect(),
+                None if catalogue.servers.iter().any(|s| s.name == word) => vec![word.to_owned()],
+                None => {
+                    return Err(at(
+                        member.span(),
+                        format!("groups.{group}: no server or group is named {word}"),
+                    ));
+                }
+            };
+            for found in found {
+                if !names.contains(&found) {
+                    names.push(found);
+                }
+            }
+        }
+        catalogue.groups.retain(|(known, _)| known != group);
+        catalogue.groups.push((group.clone(), names));
+    }
+    Ok(())
+}
+
+type Misfit = (std::ops::Range<usize>, String);
+
+fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
+    if let Some(command) = table.command {
+        if command.get_ref().is_empty() || command.get_ref().contains('/') {
+            return Err((
+                command.span(),
+                "command: a program's name without its folder is wanted".into(),
+            ));
+        }
+        server.command = command.into_inner();
+    }
+    if let Some(group) = table.group {
+        server_name(group.get_ref()).map_err(|what| (group.span(), format!("group: {what}")))?;
+        server.group = group.into_inner();
+    }
+    if let Some(config) = table.config {
+        let span = config.span();
+        let sources: Vec<Source> = config.into_inner().into_iter().map(Source::from).collect();
+        if sources.is_empty() || sources.iter().any(|s| server_name(&s.stem).is_err()) {
+            return Err((
+                span,
+                "config: names that a config begins with are wanted".into(),
+            ));
+        }
+        server.sources = sources;
+    }
+    let signal = |key: &str, word: Option<Spanned<String>>| match word {
+        None => Ok(None),
+        Some(word) => match Signal::parse(word.get_ref()) {
+            Some(signal) => Ok(Some(signal)),
+            None => Err((
+                word.span(),
+                format!("{key}: no signal is named {}", word.get_ref()),
+            )),
+        },
+    };
+    if let Some(stop) = signal("stop", table.stop)? {
+        // A server without a graceful signal of its own is stopped either way.
+        if server.graceful == server.stop {
+            server.graceful = stop;
+        }
+        server.stop = stop;
+    }
+    server.graceful = signal("graceful", table.graceful)?.unwrap_or(server.graceful);
+    server.seamless = signal("seamless", table.seamless)?.or(server.seamless);
+    server.once = table.once.unwrap_or(server.once);
+    server.check = table.check.unwrap_or(server.check);
+    server.notify = table.notify.unwrap_or(server.notify);
+    Ok(())
+}
+
+impl From<SourceForm> for Source {
+    fn from(form: SourceForm) -> Source {
+        match form {
+            SourceForm::Stem(stem) => Source {
+                stem,
+                section: None,
+                deprecated: None,
+            },
+            SourceForm::Table(t) => Source {
+                stem: t.stem,
+                section: t.section,
+                deprecated: t.deprecated,
+            },
+        }
+    }
+}
+
+fn server_name(name: &str) -> Result<(), String> {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    if !name.is_empty() && !name.starts_with('-') && name.bytes().all(good) {
+        return Ok(());
+    }
+    Err(format!(
+        "{name} is no name (small letters, digits, - and _ make one)"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_site(text: &str) -> anyhow::Result<Catalogue> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(SITE_FILE), text).unwrap();
+        load(folder.path())
+    }
+
+    #[test]
+    fn a_site_adds_servers_and_groups() {
+        let catalogue = with_site(
+            "[defaults]\nkill_wait = 30\n[limits]\nfiles = 65536\n\
+             [server.hello-server]\ngroup = \"main\"\nseamless = \"USR1\"\n\
+             [server.object-server]\nnotify = false\n\
+             [groups]\nweb = [\"hello-server\", \"proxy-server\"]\nboth = [\"web\", \"rest\"]\n",
+        )
+        .unwrap();
+        assert_eq!(catalogue.kill_wait, Duration::from_secs(30));
+        assert_eq!(catalogue.limits.files, 65536);
+        assert_eq!(catalogue.limits.processes, 8192);
+        assert_eq!(
+            catalogue.members("main").unwrap().last(),
+            Some(&"hello-server")
+        );
+        assert_eq!(
+            catalogue.members("web").unwrap(),
+            ["hello-server", "proxy-server"]
+        );
+        assert_eq!(catalogue.members("both").unwrap().len(), 16);
+        assert!(!catalogue.server("object-server").notify);
+        assert!(catalogue.server("object-server").check);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named_with_its_line() {
+        for (text, what) in [
+            ("[server.a-b]\nonce = 3\n", "line 2: invalid type"),
+            (
+                "[server.a-b]\n\nstopp = \"TERM\"\n",
+                "line 3: unknown field `stopp`",
+            ),
+            (
+                "[server.a-b]\nstop = \"NOPE\"\n",
+                "line 2: server a-b: stop: no signal is named NOPE",
+            ),
+            ("[server.\"A B\"]\n", "line 1: A B is no name"),
+            (
+                "[groups]\nx = [\"nope\"]\n",
+                "line 2: groups.x: no server or group is named nope",
+            ),
+            (
+                "[groups]\nall = []\n",
+                "line 2: groups: all is every server",
+            ),
+            (
+                "[server.a-b]\nconfig = []\n",
+                "line 2: server a-b: config: names",
+            ),
+            (
+                "[server.a-b]\ncommand = \"/bin/x\"\n",
+                "line 2: server a-b: command: a program's name",
+            ),
+            ("x = \n", "line 1: "),
+        ] {
+            let error = with_site(text).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+            assert!(error.contains("swift-init.toml: line "), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What is known of each server. `servers.toml` is compiled in; the site's own
+//! `swift-init.toml` beside the configs adds to it and overrides it.
+
+mod file;
+mod select;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::signals::Signal;
+
+pub use select::{Name, Selection};
+
+/// Where Swift's configs lie unless `--swift-dir` says otherwise.
+pub const SWIFT_DIR: &str = "/etc/swift";
+
+/// The site's own catalogue, beneath the swift directory.
+pub const SITE_FILE: &str = "swift-init.toml";
+
+/// A server, and what it can do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Its name, such as `object-replicator`.
+    pub name: String,
+    /// Its program's name, such as `swift-object-replicator`.
+    pub command: String,
+    /// The group that it belongs to beside `all`.
+    pub group: String,
+    /// Where its configs are looked for; the first source that has any wins.
+    pub sources: Vec<Source>,
+    /// The signal that ends it.
+    pub stop: Signal,
+    /// The signal that ends it and lets requests under way finish; the same as
+    /// `stop` for a server that knows no such thing.
+    pub graceful: Signal,
+    /// The signal that makes it execute itself anew under the same PID.
+    pub seamless: Option<Signal>,
+    /// Whether it takes the argument `once`.
+    pub once: bool,
+    /// Whether it can check its config: `COMMAND CONF --test-config`.
+    pub check: bool,
+    /// Whether it announces READY=1.
+    pub notify: bool,
+}
+
+/// One place where configs of a server lie.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// What the file's or folder's name begins with, such as `object-server`.
+    pub stem: String,
+    /// The section that such a config must have to count.
+    pub section: Option<String>,
+    /// What is said of configs from there, when they are out of favour.
+    pub deprecated: Option<String>,
+}
+
+/// What a server is started with at least.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Open files.
+    pub files: u64,
+    /// Data segment in bytes.
+    pub data: u64,
+    /// Processes of the user.
+    pub processes: u64,
+}
+
+/// All servers and groups, and the site's defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Catalogue {
+    /// The servers, in the order in which they are shown.
+    pub servers: Vec<Server>,
+    groups: Vec<(String, Vec<String>)>,
+    /// Where pid files lie.
+    pub run_dir: PathBuf,
+    /// How long a server gets to die.
+    pub kill_wait: Duration,
+    /// What a server is started with at least.
+    pub limits: Limits,
+}
+
+impl Catalogue {
+    /// The catalogue as compiled in, with the site's file where there is one.
+    /// The error names the file, the line and what is wrong there.
+    pub fn load(swift_dir: &Path) -> anyhow::Result<Catalogue> {
+        file::load(swift_dir)
+    }
+
+    /// The server of that name: one of the catalogue, or else what the name
+    /// itself says, since any installed program swift-NAME is taken for a
+    /// server NAME (format_server_name in manager.py).
+    pub fn server(&self, name: &str) -> Server {
+        match self.servers.iter().find(|s| s.name == name) {
+            Some(server) => server.clone(),
+            None => Server::unlisted(name),
+        }
+    }
+
+    /// The names of all groups: `all` first, then the others in their order.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        let mut named: Vec<&str> = vec!["all"];
+        for group in self
+            .servers
+            .iter()
+            .map(|s| s.group.as_str())
+            .chain(self.groups.iter().map(|g| g.0.as_str()))
+        {
+            if !named.contains(&group) {
+                named.push(group);
+            }
+        }
+        named.into_iter()
+    }
+
+    /// The members of a group, in the catalogue's order; none when there is no such group.
+    pub fn members(&self, group: &str) -> Option<Vec<&str>> {
+        if let Some((_, names)) = self.groups.iter().find(|(name, _)| name == group) {
+            return Some(names.iter().map(String::as_str).collect());
+        }
+        let member = |s: &&Server| group == "all" || s.group == group;
+        let names: Vec<&str> = self
+            .servers
+            .iter()
+            .filter(member)
+            .map(|s| s.name.as_str())
+            .collect();
+        (!names.is_empty()).then_some(names)
+    }
+
+    /// What is said of a config that comes from a source out of favour.
+    pub fn deprecation(&self, server: &str, config: &Path) -> Option<&str> {
+        let server = self.servers.iter().find(|s| s.name == server)?;
+        let source = server.sources.iter().find(|s| {
+            s.deprecated.is_some()
+                && config
+                    .components()
+                    .any(|c| starts_with(c.as_os_str(), &s.stem))
+        })?;
+        source.deprecated.as_deref()
+    }
+}
+
+fn starts_with(name: &std::ffi::OsStr, stem: &str) -> bool {
+    name.as_encoded_bytes().starts_with(stem.as_bytes())
+}
+
+impl Server {
+    /// What a name alone says of a server: `FOO-BAR` reads FOO-server's config.
+    pub fn unlisted(name: &str) -> Server {
+        let kind = name.rsplit_once('-').map_or(name, |(kind, _)| kind);
+        Server {
+            name: name.to_owned(),
+            command: format!("swift-{name}"),
+            group: "rest".to_owned(),
+            sources: vec![Source {
+                stem: format!("{kind}-server"),
+                section: None,
+                deprecated: None,
+            }],
+            stop: Signal::TERM,
+            graceful: Signal::TERM,
+            seamless: None,
+            once: false,
+            check: false,
+            notify: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builtin() -> Catalogue {
+        Catalogue::load(Path::new("/nonexistent")).unwrap()
+    }
+
+    #[test]
+    fn the_original_knows_eighteen_servers() {
+        let catalogue = builtin();
+        assert_eq!(catalogue.servers.len(), 18);
+        assert_eq!(
+            catalogue.groups().collect::<Vec<_>>(),
+            ["all", "main", "rest"]
+        );
+        assert_eq!(
+            catalogue.members("main").unwrap(),
+            [
+                "proxy-server",
+                "account-server",
+                "container-server",
+                "object-server"
+            ]
+        );
+        assert_eq!(catalogue.members("rest").unwrap().len(), 14);
+        assert_eq!(catalogue.members("all").unwrap().len(), 18);
+        assert_eq!(catalogue.members("none"), None);
+    }
+
+    #[test]
+    fn daemons_read_the_config_of_their_types_server() {
+        let catalogue = builtin();
+        assert_eq!(
+            catalogue.server("container-sync").sources[0].stem,
+            "container-server"
+        );
+        assert_eq!(
+            catalogue.server("container-reconciler").sources[0].stem,
+            "container-reconciler"
+        );
+        assert_eq!(catalogue.server("object-server").graceful, Signal::HUP);
+        assert_eq!(catalogue.server("object-updater").graceful, Signal::TERM);
+        let unlisted = catalogue.server("recon-cron");
+        assert_eq!(
+            (unlisted.command.as_str(), unlisted.sources[0].stem.as_str()),
+            ("swift-recon-cron", "recon-server")
+        );
+    }
+
+    #[test]
+    fn only_the_deprecated_file_is_spoken_of() {
+        let catalogue = builtin();
+        assert!(
+            catalogue
+                .deprecation(
+                    "object-expirer",
+                    Path::new("/etc/swift/object-expirer.conf")
+                )
+                .is_some()
+        );
+        assert!(
+            catalogue
+                .deprecation("object-expirer", Path::new("/etc/swift/object-server.conf"))
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! From the words of a command line to servers.
+
+use super::Catalogue;
+
+/// One server as asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The server's name, such as `object-server`.
+    pub server: String,
+    /// The one config that is meant (`object.2`: a config named 2.conf), in
+    /// small letters.
+    pub config: Option<String>,
+    /// Whether the server was named itself, not by a group or a glob.
+    pub spelled_out: bool,
+}
+
+/// The servers that a list of words stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Each server once, in the order of the words, then of the catalogue.
+    pub names: Vec<Name>,
+    /// Whether every word was a server's name: then a missing config is an error.
+    pub strict: bool,
+}
+
+impl Catalogue {
+    /// Groups, globs and names to servers, as Manager.__init__ in manager.py
+    /// reads them, except that `object.1 object.2` stay two.
+    pub fn select<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Selection {
+        let mut selection = Selection {
+            names: Vec::new(),
+            strict: true,
+        };
+        for word in words {
+            if let Some(members) = self.members(word) {
+                selection.add_all(&members);
+            } else if word.contains('*') {
+                let matching = self
+                    .servers
+                    .iter()
+                    .map(|s| s.name.as_str())
+                    .filter(|name| matches(word, name));
+                selection.add_all(&matching.collect::<Vec<_>>());
+            } else {
+                selection.add(spelled_out(word));
+            }
+        }
+        selection
+    }
+}
+
+impl Selection {
+    fn add_all(&mut self, names: &[&str]) {
+        self.strict = false;
+        for name in names {
+            self.add(Name {
+                server: (*name).to_owned(),
+                config: None,
+                spelled_out: false,
+            });
+        }
+    }
+
+    fn add(&mut self, name: Name) {
+        let same = |n: &Name| n.server == name.server && n.config == name.config;
+        match self.names.iter().position(same) {
+            // Whoever also names a member of a group wants to hear of it.
+            Some(place) => self.names[place].spelled_out |= name.spelled_out,
+            None => self.names.push(name),
+        }
+    }
+}
+
+/// `object.2` is object-server with the config 2; the server's part ends at
+/// the first dot, the config's begins after the last.
+fn spelled_out(word: &str) -> Name {
+    let server = word.split('.').next().unwrap_or(word);
+    let config = word
+        .rsplit_once('.')
+        .map(|(_, config)| config.to_lowercase());
+    let server = if server.contains('-') || server.is_empty() {
+        server.to_owned()
+    } else {
+        format!("{server}-server")
+    };
+    Name {
+        server,
+        config,
+        spelled_out: true,
+    }
+}
+
+/// Whether a glob matches from the start of a name: `*` is any run of
+/// characters, `.` any one, and what follows the glob's end is not looked at
+/// (re.match with `*` replaced by `.*`).
+fn matches(glob: &str, name: &str) -> bool {
+    let (glob, name) = (glob.as_bytes(), name.as_bytes());
+    // After a star, the shortest run is tried first; on a mismatch the last
+    // star takes one character more. This is linear for each star.
+    let (mut g, mut n) = (0, 0);
+    let mut star = None;
+    while g < glob.len() {
+        match glob[g] {
+            b'*' => {
+                star = Some((g, n));
+                g += 1;
+            }
+            c if n < name.len() && (c == b'.' || c == name[n]) => {
+                g += 1;
+                n += 1;
+            }
+            _ => match star {
+                Some((at, taken)) if taken < name.len() => {
+                    star = Some((at, taken + 1));
+                    g = at + 1;
+                    n = taken + 1;
+                }
+                _ => return false,
+            },
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn select(words: &[&str]) -> (Vec<String>, bool) {
+        let selection = Catalogue::load(Path::new("/nonexistent"))
+            .unwrap()
+            .select(words.iter().copied());
+        let names = selection.names.into_iter().map(|n| match n.config {
+            Some(config) => format!("{}.{config}", n.server),
+            None => n.server,
+        });
+        (names.collect(), selection.strict)
+    }
+
+    #[test]
+    fn names_with_and_without_server() {
+        assert_eq!(
+            select(&["object", "object-server", "object-updater"]),
+            (vec!["object-server".into(), "object-updater".into()], true)
+        );
+        assert_eq!(
+            select(&["object.1", "object.2", "object.1"]),
+            (
+                vec!["object-server.1".into(), "object-server.2".into()],
+                true
+            )
+        );
+        assert_eq!(
+            select(&["object-server.Replication"]).0,
+            ["object-server.replication"]
+        );
+        assert_eq!(select(&["Object"]).0, ["Object-server"]);
+    }
+
+    #[test]
+    fn groups_and_globs_are_lenient() {
+        assert_eq!(select(&["main"]).0.len(), 4);
+        assert!(!select(&["main"]).1);
+        assert_eq!(
+            select(&["*-rep"]),
+            (
+                vec![
+                    "account-replicator".into(),
+                    "container-replicator".into(),
+                    "object-replicator".into()
+                ],
+                false
+            )
+        );
+        assert_eq!(select(&["ob.ect-s*"]).0, ["object-server"]);
+        assert_eq!(select(&["nothing*"]), (vec![], false));
+        assert_eq!(select(&["*"]).0.len(), 18);
+        assert!(!select(&["proxy", "rest"]).1);
+    }
+
+    #[test]
+    fn globs_match_from_the_start() {
+        assert!(matches("object-*", "object-server"));
+        assert!(matches("*serv*r", "object-server"));
+        assert!(!matches("server*", "object-server"));
+        assert!(!matches("*x", "object-server"));
+        assert!(matches("o*e*e*e", "object-server"));
+        assert!(!matches("[o*", "object-server"));
+    }
+}

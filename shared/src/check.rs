@@ -1,0 +1,327 @@
+//! Letting servers check their own configs: `COMMAND CONF --test-config`.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::excerpt::Excerpt;
+use crate::pidfile::reason_of;
+use crate::process::Process;
+use crate::reason::Reason;
+use crate::sys::pidfd::{self, Ended};
+use crate::sys::spawn::{Dispositions, Failure, Plan, spawn};
+use crate::sys::{fd, spawn};
+use crate::watch::{Watch, after};
+
+/// How long a check may take unless the user says otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How many checks run at a time: each is a whole server being loaded, so
+/// memory is what runs out first.
+const AT_ONCE: usize = 32;
+
+/// The exit status of a server that does not know the option.
+const UNKNOWN_OPTION: u8 = 2;
+
+/// What a check came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The server takes its config.
+    Good,
+    /// It does not, or could not be asked: why, and what it printed.
+    Bad(Reason, Vec<u8>),
+    /// It is too old to check its config (Swift before 2.30 or so).
+    TooOld,
+}
+
+/// A check that is to be made.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The file to execute.
+    pub program: PathBuf,
+    /// Its arguments, its own name first and `--test-config` last.
+    pub args: Vec<OsString>,
+    /// The folder in which it is asked, when not this process's own.
+    pub folder: Option<PathBuf>,
+}
+
+struct Running {
+    id: u64,
+    process: Process,
+    output: OwnedFd,
+    excerpt: Excerpt,
+    until: Option<Instant>,
+    timed_out: bool,
+}
+
+/// Checks that go on at the same time. The owner waits for the descriptor of
+/// this, and for [`Checks::until`], and then calls [`Checks::advance`].
+pub struct Checks {
+    watch: Watch,
+    timeout: Duration,
+    waiting: VecDeque<(u64, Question)>,
+    running: HashMap<u64, Running>,
+    next_token: u64,
+}
+
+impl AsFd for Checks {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
+}
+
+impl Checks {
+    /// No checks yet; each gets that long.
+    pub fn new(timeout: Duration) -> io::Result<Checks> {
+        Ok(Checks {
+            watch: Watch::new()?,
+            timeout,
+            waiting: VecDeque::new(),
+            running: HashMap::new(),
+            next_token: 0,
+        })
+    }
+
+    /// Adds a check. Its verdict comes from [`Checks::advance`] with this id.
+    pub fn add(&mut self, id: u64, question: Question) {
+        self.waiting.push_back((id, question));
+    }
+
+    /// Whether no check is waiting or running.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    /// When [`Checks::advance`] is to be called at the latest.
+    pub fn until(&self) -> Option<Instant> {
+        if self.running.is_empty() && !self.waiting.is_empty() {
+            return Some(Instant::now());
+        }
+        self.running
+            .values()
+            .filter(|r| !r.timed_out)
+            .filter_map(|r| r.until)
+            .min()
+    }
+
+    /// Starts what can be started, takes in what has come, and returns the
+    /// verdicts that are known by now. Never waits.
+    pub fn advance(&mut self) -> io::Result<Vec<(u64, Verdict)>> {
+        let mut verdicts = Vec::new();
+        while self.running.len() < AT_ONCE
+            && let Some((id, question)) = self.waiting.pop_front()
+        {
+            if let Err(verdict) = self.start(id, &question) {
+                verdicts.push((id, verdict));
+            }
+        }
+        let now = Instant::now();
+        loop {
+            let tokens = self.watch.wait(Some(now))?;
+            if tokens.is_empty() {
+                break;
+            }
+            for token in tokens {
+                self.hear(token & !1, token & 1 == 1, &mut verdicts)?;
+            }
+        }
+        for check in self.running.values_mut().filter(|r| !r.timed_out) {
+            if check.until.is_some_and(|until| until <= Instant::now()) {
+                check.timed_out = true;
+                check.process.kill_group()?;
+            }
+        }
+        if verdicts.is_empty() || self.waiting.is_empty() {
+            return Ok(verdicts);
+        }
+        // Places have become free.
+        verdicts.extend(self.advance()?);
+        Ok(verdicts)
+    }
+
+    fn start(&mut self, id: u64, question: &Question) -> Result<(), Verdict> {
+        let cannot = |e: io::Error| Verdict::Bad(Reason::ExecFailed, reason_of(&e).into_bytes());
+        let folder = question
+            .folder
+            .as_ref()
+            .map(std::fs::File::open)
+            .transpose()
+            .map_err(cannot)?;
+        let (output, end) = fd::pipe().map_err(cannot)?;
+        fd::set_nonblocking(&output).map_err(cannot)?;
+        let null = fd::null().map_err(cannot)?;
+        let plan = Plan {
+            program: question.program.as_os_str(),
+            args: question
+                .args
+                .iter()
+                .map(OsString::as_os_str)
+                .collect::<Vec<&OsStr>>(),
+            environment: None,
+            stdio: [null.as_fd(), end.as_fd(), end.as_fd()],
+            folder: folder.as_ref().map(AsFd::as_fd),
+            own_session: true,
+            signals: Dispositions::Default,
+            parent_death: Some(crate::signals::Signal::KILL),
+            pid_file: None,
+        };
+        let child = spawn(&plan).map_err(exec_failure)?;
+        let process = Process::from_child(child);
+        self.next_token += 2;
+        let token = self.next_token;
+        self.watch
+            .add(&output, token)
+            .and_then(|()| self.watch.add(&process, token | 1))
+            .map_err(cannot)?;
+        let until = after(self.timeout);
+        self.running.insert(
+            token,
+            Running {
+                id,
+                process,
+                output,
+                excerpt: Excerpt::default(),
+                until,
+                timed_out: false,
+            },
+        );
+        Ok(())
+    }
+
+    /// Takes in what one check has to say. Its end is the end of the process:
+    /// a child that it left behind may hold the output open for ever.
+    fn hear(
+        &mut self,
+        token: u64,
+        ended: bool,
+        verdicts: &mut Vec<(u64, Verdict)>,
+    ) -> io::Result<()> {
+        let Some(check) = self.running.get_mut(&token) else {
+            return Ok(());
+        };
+        if !check.read_output()? && !ended {
+            self.watch.remove(&check.output)?;
+        }
+        if ended && let Some(check) = self.running.remove(&token) {
+            let status = pidfd::wait(&check.process)?;
+            verdicts.push((check.id, check.verdict(status)));
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Reads what is there; `false` at the end of the output.
+    fn read_output(&mut self) -> io::Result<bool> {
+        let mut buffer = [0; 8192];
+        loop {
+            match fd::read(&self.output, &mut buffer) {
+                Ok(0) => return Ok(false),
+                Ok(n) => self.excerpt.push(&buffer[..n]),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn verdict(&self, status: Ended) -> Verdict {
+        match status {
+            _ if self.timed_out => Verdict::Bad(Reason::Timeout, self.excerpt.text()),
+            Ended::Exit(0) => Verdict::Good,
+            Ended::Exit(UNKNOWN_OPTION) => Verdict::TooOld,
+            Ended::Exit(status) => Verdict::Bad(Reason::Exit(status), self.excerpt.text()),
+            Ended::Signal(number) => Verdict::Bad(Reason::Signal(number), self.excerpt.text()),
+        }
+    }
+}
+
+fn exec_failure(failure: spawn::Failure) -> Verdict {
+    match failure {
+        Failure::Exec(e) if e.kind() == io::ErrorKind::NotFound => {
+            Verdict::Bad(Reason::ExecMissing, Vec::new())
+        }
+        Failure::Exec(e) | Failure::Fork(e) | Failure::PidFile(e) => {
+            Verdict::Bad(Reason::ExecFailed, reason_of(&e).into_bytes())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(script: &str, timeout: Duration) -> Verdict {
+        let mut checks = Checks::new(timeout).unwrap();
+        let args = ["sh", "-c", script].map(OsString::from).to_vec();
+        checks.add(
+            7,
+            Question {
+                program: "/bin/sh".into(),
+                args,
+                folder: None,
+            },
+        );
+        let watch = Watch::new().unwrap();
+        watch.add(&checks, 0).unwrap();
+        loop {
+            if let Some((id, verdict)) = checks.advance().unwrap().pop() {
+                assert_eq!(id, 7);
+                assert!(checks.is_idle());
+                return verdict;
+            }
+            watch.wait(checks.until()).unwrap();
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn the_exit_status_is_the_verdict() {
+        assert_eq!(ask("echo fine", LONG), Verdict::Good);
+        assert_eq!(ask("exit 2", LONG), Verdict::TooOld);
+        assert_eq!(
+            ask("echo no; echo good >&2; exit 1", LONG),
+            Verdict::Bad(Reason::Exit(1), b"no\ngood\n".to_vec())
+        );
+        assert_eq!(
+            ask("kill -9 $$", LONG),
+            Verdict::Bad(Reason::Signal(9), Vec::new())
+        );
+    }
+
+    #[test]
+    fn a_child_that_holds_the_output_is_not_waited_for() {
+        assert_eq!(
+            ask("sleep 600 & echo bad; exit 1", LONG),
+            Verdict::Bad(Reason::Exit(1), b"bad\n".to_vec())
+        );
+    }
+
+    #[test]
+    fn what_takes_too_long_is_killed() {
+        assert_eq!(
+            ask("sleep 600", Duration::from_millis(1)),
+            Verdict::Bad(Reason::Timeout, Vec::new())
+        );
+    }
+
+    #[test]
+    fn a_missing_program_is_a_verdict() {
+        let mut checks = Checks::new(LONG).unwrap();
+        checks.add(
+            1,
+            Question {
+                program: "/nonexistent".into(),
+                args: vec!["x".into()],
+                folder: None,
+            },
+        );
+        assert_eq!(
+            checks.advance().unwrap(),
+            [(1, Verdict::Bad(Reason::ExecMissing, Vec::new()))]
+        );
+    }
+}

@@ -1,0 +1,255 @@
+//! From a config to its pid file and back.
+//!
+//! A config at `SWIFT_DIR/REST` has its pid file at `RUN_DIR/REST'`, where the
+//! stem that the config's name begins with is replaced by the server's name, and
+//! the ending `.conf` by `.pid` (`.conf.d` by `.pid.d`). So
+//! `/etc/swift/object-server/1.conf` of the object-replicator is
+//! `/run/swift/object-replicator/1.pid`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::catalogue::Server;
+use crate::row::Row;
+
+/// The endings that a config can have, and those of its pid file.
+const ENDINGS: [(&str, &str); 2] = [(".conf.d", ".pid.d"), (".conf", ".pid")];
+
+/// The pid file's path beneath the run directory for a config's path beneath
+/// the swift directory; none when no source of the server has such configs.
+pub fn pid_file(server: &Server, config: &Path) -> Option<PathBuf> {
+    server.sources.iter().find_map(|source| {
+        rename(config, &source.stem, &server.name, |(conf, pid)| {
+            (conf, pid)
+        })
+    })
+}
+
+/// The config that a pid file is named after, both beneath their directories,
+/// as the server's source with that stem has it.
+pub fn config_file(server: &Server, stem: &str, pid_file: &Path) -> Option<PathBuf> {
+    rename(pid_file, &server.name, stem, |(conf, pid)| (pid, conf))
+}
+
+/// Replaces what the first component begins with and what the last ends with.
+fn rename(
+    path: &Path,
+    old_stem: &str,
+    new_stem: &str,
+    direction: impl Fn((&'static str, &'static str)) -> (&'static str, &'static str),
+) -> Option<PathBuf> {
+    let rest = path
+        .as_os_str()
+        .as_bytes()
+        .strip_prefix(old_stem.as_bytes())?;
+    let (old, new) = ENDINGS
+        .into_iter()
+        .map(direction)
+        .find(|(old, _)| rest.ends_with(old.as_bytes()))?;
+    let middle = &rest[..rest.len() - old.len()];
+    Some(OsString::from_vec([new_stem.as_bytes(), middle, new.as_bytes()].concat()).into())
+}
+
+/// Where a row's pid file lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The run directory.
+    pub run_dir: PathBuf,
+    /// The pid file beneath it.
+    pub beneath: PathBuf,
+}
+
+/// Parts a row's pid file into the run directory and what lies beneath it,
+/// which is not trusted. The config says where the parting is: its part beneath
+/// the swift directory and the pid file's part beneath the run directory are
+/// the same but for stem and ending. The error is for a bad line: a pid file
+/// that is not this config's is none of this row's business.
+pub fn place(server: &Server, row: &Row) -> Result<Place, String> {
+    let config = row.config.as_ref().ok_or("field 2: no config")?;
+    let path = row.pidfile.as_ref().ok_or("field 3: no pid file")?;
+    let parts: Vec<&OsStr> = config.iter().collect();
+    for from in 0..parts.len() {
+        if !server
+            .sources
+            .iter()
+            .any(|s| parts[from].as_bytes().starts_with(s.stem.as_bytes()))
+        {
+            continue;
+        }
+        let beneath = pid_file(server, &parts[from..].iter().collect::<PathBuf>());
+        if let Some(beneath) = beneath.filter(|b| path.ends_with(b)) {
+            let run_dir = path
+                .ancestors()
+                .nth(beneath.iter().count())
+                .expect("the path ends with it");
+            let run_dir = if run_dir.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                run_dir
+            };
+            return Ok(Place {
+                run_dir: run_dir.into(),
+                beneath,
+            });
+        }
+    }
+    Err(format!(
+        "field 3: {} is not the pid file of {}",
+        path.display(),
+        config.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+    use crate::state::State;
+
+    fn server(name: &str) -> Server {
+        Catalogue::load(Path::new("/nonexistent"))
+            .unwrap()
+            .server(name)
+    }
+
+    #[test]
+    fn configs_map_to_pid_files_and_back() {
+        for (name, stem, config, pid) in [
+            (
+                "object-server",
+                "object-server",
+                "object-server.conf",
+                "object-server.pid",
+            ),
+            (
+                "object-server",
+                "object-server",
+                "object-server/1.conf",
+                "object-server/1.pid",
+            ),
+            (
+                "object-server",
+                "object-server",
+                "object-server/1.conf.d",
+                "object-server/1.pid.d",
+            ),
+            (
+                "object-server",
+                "object-server",
+                "object-server.conf.d",
+                "object-server.pid.d",
+            ),
+            (
+                "object-replicator",
+                "object-server",
+                "object-server/a/b.conf",
+                "object-replicator/a/b.pid",
+            ),
+            (
+                "object-replicator",
+                "object-server",
+                "object-server-rep.conf",
+                "object-replicator-rep.pid",
+            ),
+            (
+                "object-server",
+                "object-server",
+                "object-server/object-server.conf.conf",
+                "object-server/object-server.conf.pid",
+            ),
+            (
+                "object-expirer",
+                "object-server",
+                "object-server.conf",
+                "object-expirer.pid",
+            ),
+            (
+                "container-reconciler",
+                "container-reconciler",
+                "container-reconciler.conf",
+                "container-reconciler.pid",
+            ),
+        ] {
+            let server = server(name);
+            assert_eq!(pid_file(&server, Path::new(config)), Some(pid.into()));
+            assert_eq!(
+                config_file(&server, stem, Path::new(pid)),
+                Some(config.into())
+            );
+        }
+        assert_eq!(
+            pid_file(&server("object-expirer"), Path::new("object-expirer.conf")),
+            Some("object-expirer.pid".into())
+        );
+        assert_eq!(
+            pid_file(&server("object-server"), Path::new("container-server.conf")),
+            None
+        );
+        assert_eq!(
+            config_file(
+                &server("object-server"),
+                "object-server",
+                Path::new("object-server.log")
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn a_row_tells_its_run_directory() {
+        let row = |config: &str, pid: &str| Row {
+            config: Some(config.into()),
+            pidfile: Some(pid.into()),
+            ..Row::new("object-server", State::Running)
+        };
+        let server = server("object-server");
+        for (config, pid, run_dir, beneath) in [
+            (
+                "/etc/swift/object-server/1.conf",
+                "/run/swift/object-server/1.pid",
+                "/run/swift",
+                "object-server/1.pid",
+            ),
+            (
+                "/x/object-server/etc/object-server.conf",
+                "/x/object-server/run/object-server.pid",
+                "/x/object-server/run",
+                "object-server.pid",
+            ),
+            (
+                "/object-server/object-server/1.conf",
+                "/r/object-server/1.pid",
+                "/r",
+                "object-server/1.pid",
+            ),
+            (
+                "etc/object-server.conf",
+                "object-server.pid",
+                ".",
+                "object-server.pid",
+            ),
+        ] {
+            assert_eq!(
+                place(&server, &row(config, pid)),
+                Ok(Place {
+                    run_dir: run_dir.into(),
+                    beneath: beneath.into()
+                })
+            );
+        }
+        for (config, pid) in [
+            (
+                "/etc/swift/object-server/1.conf",
+                "/run/swift/object-server/2.pid",
+            ),
+            ("/etc/swift/object-server/1.conf", "/etc/passwd"),
+            (
+                "/etc/swift/proxy-server.conf",
+                "/run/swift/proxy-server.pid",
+            ),
+        ] {
+            assert!(place(&server, &row(config, pid)).is_err());
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What the tools share: the row that flows between them, the catalogue of
+//! servers, process identity, pid files, exit statuses and messages, and
+//! [`sys`] with every system call that needs more than the standard library.
+//!
+//! Tools use this crate; it uses no tool. Nothing in it prints: what a person
+//! is told is decided in a tool's `main`.
+
+pub mod catalogue;
+pub mod check;
+pub mod cli;
+pub mod excerpt;
+pub mod instance;
+pub mod notify;
+pub mod pidfile;
+pub mod process;
+pub mod program;
+pub mod reason;
+pub mod row;
+pub mod rundir;
+pub mod signals;
+pub mod state;
+pub mod stream;
+pub mod sys;
+pub mod text;
+pub mod watch;

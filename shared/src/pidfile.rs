@@ -1,0 +1,293 @@
+//! Pid files: what one holds, and what that is worth.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use crate::process::{Pid, Process, Sight};
+use crate::reason::Reason;
+use crate::rundir::RunDir;
+use crate::sys::{beneath, fd};
+
+/// What is larger is no pid file.
+pub const MAX_SIZE: usize = 64;
+
+/// What lies in a pid file's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing.
+    Absent,
+    /// A process's number.
+    Number(Pid),
+    /// Something that is no process's number.
+    Invalid,
+    /// Something that is no pid file, or that may not be read; the text says why.
+    Unreadable(String),
+}
+
+/// A look at a pid file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// What it holds.
+    pub content: Content,
+    /// Whether anybody may write into it.
+    pub world_writable: bool,
+}
+
+/// Reads the pid file at a path beneath the run directory.
+pub fn read(run_dir: &RunDir, path: &Path) -> Look {
+    let mut look = Look {
+        content: Content::Absent,
+        world_writable: false,
+    };
+    look.content = match read_content(run_dir, path, &mut look.world_writable) {
+        Ok(content) => content,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Content::Absent,
+        Err(e) => Content::Unreadable(unreadable(&e)),
+    };
+    look
+}
+
+/// An error in a person's words: openat2 reports a link that it refused to
+/// follow, a socket and an escape by numbers that say little.
+fn unreadable(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::ELOOP) => "a symbolic link".into(),
+        Some(libc::ENXIO) => "a socket or a device".into(),
+        Some(libc::EXDEV) => "leads out of the run directory".into(),
+        _ => reason_of(error),
+    }
+}
+
+/// An error without the number that the standard library adds.
+pub fn reason_of(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+fn read_content(run_dir: &RunDir, path: &Path, world_writable: &mut bool) -> io::Result<Content> {
+    let file = beneath::open_file(run_dir, path)?;
+    let status = beneath::status(&file)?;
+    let what = match status.st_mode & libc::S_IFMT {
+        libc::S_IFREG if status.st_size as usize > MAX_SIZE => "longer than 64 bytes",
+        libc::S_IFREG => "",
+        libc::S_IFDIR => "a directory",
+        libc::S_IFIFO => "a fifo",
+        _ => "not a regular file",
+    };
+    if !what.is_empty() {
+        return Ok(Content::Unreadable(what.into()));
+    }
+    *world_writable = status.st_mode & 0o002 != 0;
+    let mut bytes = [0; MAX_SIZE + 1];
+    let mut length = 0;
+    while length < bytes.len() {
+        match fd::read(&file, &mut bytes[length..])? {
+            0 => break,
+            n => length += n,
+        }
+    }
+    if length > MAX_SIZE {
+        return Ok(Content::Unreadable("longer than 64 bytes".into()));
+    }
+    Ok(Pid::parse(bytes[..length].trim_ascii()).map_or(Content::Invalid, Content::Number))
+}
+
+/// What a pid file says, and whether it is true.
+#[derive(Debug)]
+pub enum Finding {
+    /// Nothing runs, for that reason; the number is the one in the file.
+    Stopped(Reason, Option<Pid>),
+    /// It is no pid file, or may not be read; the text says why. What runs is
+    /// not known, so nothing may be started in its place.
+    Unreadable(String),
+    /// The process is being started.
+    Starting(Pid),
+    /// The server runs, and was proven to be it.
+    Running {
+        /// The process.
+        process: Process,
+        /// Its start in clock ticks since boot.
+        start: u64,
+        /// Whether it may be signalled.
+        permitted: bool,
+    },
+}
+
+impl Finding {
+    /// Whether this is a pid file that lies, and may be removed or replaced.
+    pub fn lies(&self) -> bool {
+        matches!(
+            self,
+            Finding::Stopped(Reason::Stale | Reason::Invalid | Reason::WrongProcess, _)
+        )
+    }
+}
+
+/// Looks whether what a pid file holds is the server with that command and config.
+pub fn verify(content: &Content, command: &str, config: &Path) -> io::Result<Finding> {
+    let pid = match content {
+        Content::Absent => return Ok(Finding::Stopped(Reason::Absent, None)),
+        Content::Invalid => return Ok(Finding::Stopped(Reason::Invalid, None)),
+        Content::Unreadable(why) => return Ok(Finding::Unreadable(why.clone())),
+        Content::Number(pid) => *pid,
+    };
+    let stopped = |reason| Ok(Finding::Stopped(reason, Some(pid)));
+    let Some(process) = Process::open(pid)? else {
+        return stopped(Reason::Stale);
+    };
+    match process.look(command, config)? {
+        Sight::Gone => stopped(Reason::Stale),
+        Sight::Stranger => stopped(Reason::WrongProcess),
+        Sight::Starting => Ok(Finding::Starting(pid)),
+        Sight::Server { start } => match process.may_signal()? {
+            Some(permitted) => Ok(Finding::Running {
+                process,
+                start,
+                permitted,
+            }),
+            // It ended meanwhile, and what was seen may have been its successor.
+            None => stopped(Reason::Stale),
+        },
+    }
+}
+
+/// Removes a pid file if it still holds what was found. To be called under the
+/// run directory's lock. `false` when it holds something else by now.
+pub fn remove_if(run_dir: &RunDir, path: &Path, content: &Content) -> io::Result<bool> {
+    match read(run_dir, path).content {
+        Content::Absent => Ok(true),
+        Content::Unreadable(_) => Ok(false),
+        now if now == *content => {
+            let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+            let name = CString::new(name.as_bytes())?;
+            let folder = beneath::open_dir(
+                run_dir,
+                path.parent()
+                    .filter(|p| *p != Path::new(""))
+                    .unwrap_or(Path::new(".")),
+            )?;
+            beneath::unlink(&folder, &name)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn look(make: impl FnOnce(&Path)) -> Look {
+        let folder = tempfile::tempdir().unwrap();
+        make(&folder.path().join("a.pid"));
+        read(
+            &RunDir::open(folder.path()).unwrap().unwrap(),
+            Path::new("a.pid"),
+        )
+    }
+
+    fn content(bytes: &[u8]) -> Content {
+        look(|path| std::fs::write(path, bytes).unwrap()).content
+    }
+
+    #[test]
+    fn a_number_is_a_number_and_nothing_else_is() {
+        let pid = |n| Content::Number(Pid::new(n).unwrap());
+        assert_eq!(content(b"4711"), pid(4711));
+        assert_eq!(content(b" 4711\n"), pid(4711));
+        for bad in [
+            &b""[..],
+            b"\n",
+            b"0",
+            b"-4711",
+            b"47 11",
+            b"0x10",
+            b"47114711471147114711",
+            b"\xff\xfe",
+            b"pid",
+        ] {
+            assert_eq!(content(bad), Content::Invalid, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pid_file_says_what_it_is() {
+        use nix::sys::stat::Mode;
+        let why = |why: &str| Content::Unreadable(why.into());
+        assert_eq!(content(&[b'1'; 65]), why("longer than 64 bytes"));
+        assert_eq!(
+            look(|p| std::fs::create_dir(p).unwrap()).content,
+            why("a directory")
+        );
+        assert_eq!(
+            look(|p| nix::unistd::mkfifo(p, Mode::S_IRUSR).unwrap()).content,
+            why("a fifo")
+        );
+        assert_eq!(
+            look(|p| std::os::unix::fs::symlink("/etc/passwd", p).unwrap()).content,
+            why("a symbolic link")
+        );
+        assert_eq!(
+            look(|p| drop(std::os::unix::net::UnixListener::bind(p).unwrap())).content,
+            why("a socket or a device")
+        );
+        assert_eq!(look(|_| {}).content, Content::Absent);
+    }
+
+    #[test]
+    fn a_world_writable_file_is_noticed() {
+        let seen = look(|path| {
+            std::fs::write(path, "1").unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        });
+        assert!(seen.world_writable);
+    }
+
+    #[test]
+    fn a_folder_that_is_a_link_leads_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("a.pid"), "4711").unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("object-server")).unwrap();
+        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+        let path = Path::new("object-server/a.pid");
+        assert_eq!(
+            read(&run_dir, path).content,
+            Content::Unreadable("a symbolic link".into())
+        );
+        assert!(
+            remove_if(&run_dir, path, &Content::Number(Pid::new(4711).unwrap()))
+                .is_ok_and(|removed| !removed)
+        );
+        assert!(outside.path().join("a.pid").exists());
+    }
+
+    #[test]
+    fn only_what_was_seen_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+        std::fs::write(folder.path().join("a.pid"), "2").unwrap();
+        let one = Content::Number(Pid::new(1).unwrap());
+        let two = Content::Number(Pid::new(2).unwrap());
+        assert!(!remove_if(&run_dir, Path::new("a.pid"), &one).unwrap());
+        assert!(remove_if(&run_dir, Path::new("a.pid"), &two).unwrap());
+        assert!(!folder.path().join("a.pid").exists());
+    }
+
+    #[test]
+    fn this_process_is_a_stranger_to_every_row() {
+        let me = Content::Number(Pid::new(std::process::id() as i32).unwrap());
+        let finding = verify(&me, "swift-object-server", Path::new("/x")).unwrap();
+        assert!(matches!(
+            finding,
+            Finding::Stopped(Reason::WrongProcess, Some(_))
+        ));
+        assert!(finding.lies());
+    }
+}

@@ -1,0 +1,664 @@
+//! Process identity: a process is what a pidfd stands for, and it is a row's
+//! server only when /proc, looked at after the pidfd was opened, says so.
+//!
+//! A number read from a file proves nothing: it may have passed to another
+//! process. So the order is always the same: open a pidfd, look at /proc, act
+//! through the pidfd. Had the number passed on between the first two, the pidfd
+//! stands for the dead one, and acting through it reaches nobody.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::signals::Signal;
+use crate::sys::pidfd;
+
+/// The name of the tool that starts servers: a process that is still it stands
+/// between clone and exec.
+pub const STARTER: &str = "swift-spawn";
+
+/// The process exits: `PF_EXITING` in include/linux/sched.h of Linux.
+const PF_EXITING: u64 = 0x4;
+/// A kernel thread: `PF_KTHREAD` there.
+const PF_KTHREAD: u64 = 0x0020_0000;
+
+/// A process's number: positive, so that it can be meant for no group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pid(i32);
+
+impl Pid {
+    /// A number as the kernel gives it.
+    pub fn new(number: i32) -> Option<Pid> {
+        (number > 0).then_some(Pid(number))
+    }
+
+    /// A number as text: digits only, no sign, no blanks.
+    pub fn parse(text: &[u8]) -> Option<Pid> {
+        if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        std::str::from_utf8(text)
+            .ok()?
+            .parse()
+            .ok()
+            .and_then(Pid::new)
+    }
+
+    /// The number.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A process that cannot turn into another one.
+#[derive(Debug)]
+pub struct Process {
+    /// Its number.
+    pub pid: Pid,
+    fd: OwnedFd,
+}
+
+impl AsFd for Process {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Process {
+    /// Opens the process that has this number now; none when there is none.
+    pub fn open(pid: Pid) -> io::Result<Option<Process>> {
+        Ok(pidfd::open(pid)?.map(|fd| Process { pid, fd }))
+    }
+
+    /// A child that was just started.
+    pub fn from_child(child: crate::sys::spawn::Child) -> Process {
+        Process {
+            pid: child.pid,
+            fd: child.pidfd,
+        }
+    }
+
+    /// Sends a signal to it; `false` when it is gone.
+    pub fn signal(&self, signal: Signal) -> io::Result<bool> {
+        gone(pidfd::send(&self.fd, signal))
+    }
+
+    /// Whether it may be signalled; `None` when it is gone.
+    pub fn may_signal(&self) -> io::Result<Option<bool>> {
+        match pidfd::probe(&self.fd) {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(Some(false)),
+            result => Ok(gone(result)?.then_some(true)),
+        }
+    }
+
+    /// Whether it has ended. A zombie has.
+    pub fn has_ended(&self) -> io::Result<bool> {
+        crate::sys::fd::is_readable(&self.fd)
+    }
+
+    /// Kills the process group that it leads, or it alone when it leads none.
+    /// A process that is gone already is fine.
+    pub fn kill_group(&self) -> io::Result<()> {
+        let leads = stat(self.pid)?.is_some_and(|stat| stat.group == self.pid.number());
+        // Had the number passed on before the look, the pidfd says so now.
+        if leads && !self.has_ended()? {
+            match pidfd::send_group(&self.fd, Signal::KILL) {
+                Err(e) if e.raw_os_error() == Some(libc::EINVAL) => self.kill_members()?,
+                result => return gone(result).map(drop),
+            }
+        }
+        self.signal(Signal::KILL).map(drop)
+    }
+
+    /// Kills the members of its group one by one, for kernels before 6.9: each
+    /// through a pidfd, its group read after that was opened, while the leader,
+    /// whose number the group has, is still there.
+    fn kill_members(&self) -> io::Result<()> {
+        for entry in fs::read_dir("/proc")? {
+            let Some(pid) = Pid::parse(entry?.file_name().as_bytes()) else {
+                continue;
+            };
+            if pid == self.pid {
+                continue;
+            }
+            let Some(member) = Process::open(pid)? else {
+                continue;
+            };
+            let in_group = stat(pid)?.is_some_and(|stat| stat.group == self.pid.number());
+            if in_group && !self.has_ended()? {
+                member.signal(Signal::KILL)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What this process is to a server with that command and config.
+    pub fn look(&self, command: &str, config: &Path) -> io::Result<Sight> {
+        let line = command_line(self.pid)?;
+        let Some(stat) = stat(self.pid)? else {
+            return Ok(Sight::Gone);
+        };
+        let sight = match line {
+            None => Sight::Gone,
+            Some(_) if stat.has_ended() => Sight::Gone,
+            // Exit lets go of the memory that holds the line before it is a zombie.
+            Some(line) if line.0.is_empty() && stat.is_ending() => Sight::Gone,
+            Some(line) if line.0.is_empty() => {
+                if stat.flags & PF_KTHREAD != 0 {
+                    Sight::Stranger
+                } else {
+                    Sight::Starting
+                }
+            }
+            Some(line) if line.runs(command, config, self.pid) => {
+                Sight::Server { start: stat.start }
+            }
+            Some(line) if line.name() == Some(OsStr::new(STARTER)) => Sight::Starting,
+            Some(_) => Sight::Stranger,
+        };
+        Ok(sight)
+    }
+
+    /// Its children, each opened before its parent was read.
+    pub fn children(&self) -> io::Result<Vec<Process>> {
+        let mut children = Vec::new();
+        for pid in child_numbers(self.pid)? {
+            let Some(child) = Process::open(pid)? else {
+                continue;
+            };
+            let parent = stat(pid)?.map(|stat| stat.parent);
+            if parent == Some(self.pid.number()) {
+                children.push(child);
+            }
+        }
+        // Had this process ended and its number passed on, the children found
+        // would be another's.
+        if self.has_ended()? {
+            Ok(Vec::new())
+        } else {
+            Ok(children)
+        }
+    }
+}
+
+fn gone(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// What a process is to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// It has ended, or nobody has waited for its end yet.
+    Gone,
+    /// It is somebody else.
+    Stranger,
+    /// It stands between clone and exec, or inside exec.
+    Starting,
+    /// It is the server, and started at that tick.
+    Server {
+        /// Clock ticks since boot.
+        start: u64,
+    },
+}
+
+/// What is used of /proc/PID/stat (proc_pid_stat(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Field 3: the state's letter.
+    pub state: u8,
+    /// Field 4: the parent's number.
+    pub parent: i32,
+    /// Field 5: the process group.
+    pub group: i32,
+    /// Field 6: the session.
+    pub session: i32,
+    /// Field 9: the kernel's flags.
+    pub flags: u64,
+    /// Field 22: the start, in clock ticks since boot.
+    pub start: u64,
+}
+
+impl Stat {
+    /// Reads the line. The second field is the program's name in parentheses,
+    /// which may itself hold blanks and parentheses: the last one ends it.
+    pub fn parse(line: &[u8]) -> Option<Stat> {
+        let end = line.iter().rposition(|b| *b == b')')?;
+        let rest = std::str::from_utf8(line.get(end + 2..)?).ok()?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().take(20).collect();
+        let number = |field: usize| fields.get(field - 3).and_then(|f| f.parse::<i64>().ok());
+        Some(Stat {
+            state: *fields.first()?.as_bytes().first()?,
+            parent: number(4)? as i32,
+            group: number(5)? as i32,
+            session: number(6)? as i32,
+            flags: number(9)? as u64,
+            start: fields.get(22 - 3)?.parse().ok()?,
+        })
+    }
+
+    /// Whether it is a zombie or dead.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    /// Whether it has ended or is ending: exit closes a process's files before
+    /// its pidfd says that it is gone.
+    pub fn is_ending(&self) -> bool {
+        self.has_ended() || self.flags & PF_EXITING != 0
+    }
+}
+
+/// /proc/PID/stat; none when no process has that number.
+pub fn stat(pid: Pid) -> io::Result<Option<Stat>> {
+    let Some(line) = read_proc(pid, "stat")? else {
+        return Ok(None);
+    };
+    match Stat::parse(&line) {
+        Some(stat) => Ok(Some(stat)),
+        None => Err(io::Error::other(format!(
+            "cannot understand /proc/{pid}/stat"
+        ))),
+    }
+}
+
+fn read_proc(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(format!("/proc/{pid}/{file}")) {
+        Ok(bytes) => Ok(Some(bytes)),
+        // ESRCH is what a read says when the process went away after the open.
+        Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// A process's command line: /proc/PID/cmdline, whose parts end with NUL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandLine(pub Vec<u8>);
+
+/// The command line of a process; none when no process has that number.
+pub fn command_line(pid: Pid) -> io::Result<Option<CommandLine>> {
+    Ok(read_proc(pid, "cmdline")?.map(CommandLine))
+}
+
+impl CommandLine {
+    /// The arguments, the program's own name first.
+    pub fn args(&self) -> impl Iterator<Item = &OsStr> {
+        let whole = self.0.strip_suffix(b"\0").unwrap_or(&self.0);
+        let args = whole.split(|b| *b == 0).map(OsStr::from_bytes);
+        args.take(if self.0.is_empty() { 0 } else { usize::MAX })
+    }
+
+    /// The program's name without its folder.
+    fn name(&self) -> Option<&OsStr> {
+        self.args().next().and_then(basename)
+    }
+
+    /// The program that this line runs, and its first argument: either the
+    /// line's first word, or, when that is an interpreter, the first word after
+    /// it that does not begin with `-`. `wanted` says which program is meant.
+    pub fn program(
+        &self,
+        pid: Pid,
+        wanted: impl Fn(&OsStr) -> bool,
+    ) -> Option<(&OsStr, Option<&OsStr>)> {
+        let args: Vec<&OsStr> = self.args().collect();
+        let named = |at: usize| {
+            let name = basename(args.get(at)?)?;
+            wanted(name).then(|| (name, args.get(at + 1).copied()))
+        };
+        let interpreter = args.first()?;
+        let script = 1 + args
+            .iter()
+            .skip(1)
+            .position(|a| !a.as_bytes().starts_with(b"-"))?;
+        named(0).or_else(|| {
+            named(script)
+                .filter(|_| may_interpret(interpreter, &seen_from(pid, Path::new(args[script]))))
+        })
+    }
+
+    /// Whether this line runs the command with the config: the same bytes, or
+    /// another name of the same file.
+    fn runs(&self, command: &str, config: &Path, pid: Pid) -> bool {
+        let Some((_, Some(argument))) = self.program(pid, |name| name == command) else {
+            return false;
+        };
+        argument == config.as_os_str() || same_file(config, &seen_from(pid, Path::new(argument)))
+    }
+}
+
+/// Whether a program can be the interpreter of a script, and not an editor or
+/// a pager that was given the script, or a log of the same name, to show: the
+/// script is executable, and its first line, if it begins with `#!`, names a
+/// program of the same letters (`python3` and `python3.11` are the same). A
+/// script that is gone, as after an upgrade, tells nothing.
+fn may_interpret(interpreter: &OsStr, script: &Path) -> bool {
+    let Ok(metadata) = fs::metadata(script) else {
+        return true;
+    };
+    if !metadata.is_file() || metadata.mode() & 0o111 == 0 {
+        return false;
+    }
+    let mut first = [0; 256];
+    let length = fs::File::open(script)
+        .and_then(|mut file| file.read(&mut first))
+        .unwrap_or(0);
+    let Some(line) = first[..length].strip_prefix(b"#!") else {
+        return true;
+    };
+    let line = line.split(|b| *b == b'\n').next().unwrap_or(line);
+    let names = line
+        .split(u8::is_ascii_whitespace)
+        .filter_map(|word| basename(OsStr::from_bytes(word)));
+    let letters = |name: &OsStr| {
+        let name = name.as_bytes();
+        let end = name
+            .iter()
+            .position(|b| !b.is_ascii_alphabetic())
+            .unwrap_or(name.len());
+        name[..end].to_ascii_lowercase()
+    };
+    // `#!/usr/bin/env python3` names it as its second word.
+    let wanted = basename(interpreter).map(letters);
+    names.take(3).any(|name| Some(letters(name)) == wanted)
+}
+
+fn basename(arg: &OsStr) -> Option<&OsStr> {
+    arg.as_bytes()
+        .rsplit(|b| *b == b'/')
+        .next()
+        .filter(|name| !name.is_empty())
+        .map(OsStr::from_bytes)
+}
+
+/// A path as the process means it: a relative one begins at its own folder.
+fn seen_from(pid: Pid, path: &Path) -> PathBuf {
+    if path.is_absolute() {
+        path.into()
+    } else {
+        PathBuf::from(format!("/proc/{pid}/cwd")).join(path)
+    }
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
+    identity(one).is_some_and(|one| identity(other) == Some(one))
+}
+
+/// The numbers of a process's children: /proc/PID/task/TID/children where the
+/// kernel has it (CONFIG_PROC_CHILDREN), or else a search of all processes.
+fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
+    let numbers = |text: Vec<u8>| {
+        text.split(|b| *b == b' ')
+            .filter_map(Pid::parse)
+            .collect::<Vec<_>>()
+    };
+    let mut all = Vec::new();
+    let tasks = match fs::read_dir(format!("/proc/{pid}/task")) {
+        Ok(tasks) => tasks,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(all),
+        Err(e) => return Err(e),
+    };
+    for task in tasks {
+        let file = task?.path().join("children");
+        match fs::read(file) {
+            Ok(text) => all.extend(numbers(text)),
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(_) => return search_children(pid),
+        }
+    }
+    Ok(all)
+}
+
+fn search_children(parent: Pid) -> io::Result<Vec<Pid>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = Pid::parse(entry?.file_name().as_bytes()) else {
+            continue;
+        };
+        if stat(pid)?.is_some_and(|stat| stat.parent == parent.number()) {
+            all.push(pid);
+        }
+    }
+    Ok(all)
+}
+
+/// What a process does with a signal, from /proc/PID/status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disposition {
+    /// It has a handler.
+    pub caught: bool,
+    /// It is blocked.
+    pub blocked: bool,
+    /// It is ignored.
+    pub ignored: bool,
+}
+
+impl Disposition {
+    /// Whether the signal's default action is what would happen.
+    pub fn is_default(self) -> bool {
+        !(self.caught || self.blocked || self.ignored)
+    }
+
+    fn parse(status: &[u8], signal: Signal) -> Option<Disposition> {
+        let text = std::str::from_utf8(status).ok().map(str::to_owned);
+        // Only the Name line can hold anything that is not ASCII.
+        let text = text.unwrap_or_else(|| String::from_utf8_lossy(status).into_owned());
+        let mask = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+            let bits = u64::from_str_radix(line.trim(), 16).ok()?;
+            Some(bits >> (signal.number() - 1) & 1 == 1)
+        };
+        Some(Disposition {
+            caught: mask("SigCgt:")?,
+            blocked: mask("SigBlk:")?,
+            ignored: mask("SigIgn:")?,
+        })
+    }
+}
+
+/// What a process does with a signal at this moment; none when it is gone.
+pub fn disposition(pid: Pid, signal: Signal) -> io::Result<Option<Disposition>> {
+    let Some(status) = read_proc(pid, "status")? else {
+        return Ok(None);
+    };
+    match Disposition::parse(&status, signal) {
+        Some(disposition) => Ok(Some(disposition)),
+        None => Err(io::Error::other(format!(
+            "cannot understand /proc/{pid}/status"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(args: &[&str]) -> CommandLine {
+        CommandLine(args.iter().flat_map(|a| a.bytes().chain([0])).collect())
+    }
+
+    fn runs(args: &[&str]) -> bool {
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        line(args).runs(
+            "swift-object-server",
+            Path::new("/etc/swift/object-server/1.conf"),
+            me,
+        )
+    }
+
+    #[test]
+    fn only_the_server_with_its_config_is_the_server() {
+        const CONF: &str = "/etc/swift/object-server/1.conf";
+        assert!(runs(&["swift-object-server", CONF]));
+        assert!(runs(&["/usr/bin/swift-object-server", CONF, "verbose"]));
+        assert!(runs(&[
+            "/usr/bin/python3",
+            "/usr/bin/swift-object-server",
+            CONF
+        ]));
+        assert!(runs(&[
+            "/usr/bin/python3",
+            "-s",
+            "-u",
+            "/usr/bin/swift-object-server",
+            CONF
+        ]));
+        assert!(!runs(&["vim", "/usr/bin/swift-object-server"]));
+        assert!(!runs(&["vim", CONF]));
+        assert!(!runs(&[
+            "tail",
+            "-f",
+            "/var/log/a",
+            "swift-object-server",
+            CONF
+        ]));
+        assert!(!runs(&["swift-object-server-x", CONF]));
+        assert!(!runs(&[
+            "swift-object-server",
+            "/etc/swift/object-server/2.conf"
+        ]));
+        assert!(!runs(&["swift-object-server"]));
+        assert!(!runs(&["swift-object-server", "-v", CONF]));
+        assert!(!runs(&["sh", "-c", "swift-object-server", CONF, "x"][..2]));
+        assert!(!runs(&[]));
+        assert!(!runs(&["", ""]));
+    }
+
+    #[test]
+    fn an_editor_of_the_script_is_not_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("swift-a");
+        let runs = |interpreter: &str| {
+            let me = Pid::new(std::process::id() as i32).unwrap();
+            line(&[interpreter, script.to_str().unwrap(), "/x"]).runs(
+                "swift-a",
+                Path::new("/x"),
+                me,
+            )
+        };
+        let write = |text: &str, mode| {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::write(&script, text).unwrap();
+            fs::set_permissions(&script, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        write("#!/opt/python3\n", 0o755);
+        assert!(runs("/usr/bin/python3.11"));
+        assert!(!runs("vim"));
+        write("#!/usr/bin/env -S python3 -u\n", 0o755);
+        assert!(runs("python3"));
+        assert!(!runs("less"));
+        write("a log\n", 0o644);
+        assert!(!runs("tail"));
+        fs::remove_file(&script).unwrap();
+        assert!(runs("python3"));
+    }
+
+    #[test]
+    fn a_config_of_another_name_counts_when_it_is_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two, other) = (
+            folder.path().join("1.conf"),
+            folder.path().join("2.conf"),
+            folder.path().join("3.conf"),
+        );
+        fs::write(&one, "").unwrap();
+        fs::write(&other, "").unwrap();
+        std::os::unix::fs::symlink(&one, &two).unwrap();
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        let line = line(&["swift-a", one.to_str().unwrap()]);
+        assert!(line.runs("swift-a", &two, me));
+        assert!(!line.runs("swift-a", &other, me));
+        assert!(!line.runs("swift-a", Path::new("/nonexistent"), me));
+    }
+
+    #[test]
+    fn a_programs_name_may_hold_anything() {
+        let text = b"42 (a) b (c) S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2 3";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!(
+            (
+                stat.state,
+                stat.parent,
+                stat.group,
+                stat.session,
+                stat.start
+            ),
+            (b'S', 7, 42, 42, 987_654)
+        );
+        assert_eq!(stat.flags, 4_194_560);
+        assert!(!stat.is_ending());
+        for bad in [
+            &b""[..],
+            b")",
+            b"1 (a)",
+            b"1 (a) ",
+            b"1 (a) S 1 1",
+            b"1 (a) S x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+        ] {
+            assert_eq!(Stat::parse(bad), None);
+        }
+    }
+
+    #[test]
+    fn this_process_sees_itself() {
+        let pid = Pid::new(std::process::id() as i32).unwrap();
+        let me = Process::open(pid).unwrap().unwrap();
+        assert_eq!(me.may_signal().unwrap(), Some(true));
+        assert!(!me.has_ended().unwrap());
+        assert_eq!(
+            me.look("swift-nothing", Path::new("/x")).unwrap(),
+            Sight::Stranger
+        );
+        assert!(stat(pid).unwrap().unwrap().start > 0);
+        assert!(
+            disposition(pid, Signal::TERM)
+                .unwrap()
+                .unwrap()
+                .is_default()
+        );
+    }
+
+    #[test]
+    fn dispositions_are_read_from_masks() {
+        let status = b"Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000200\n";
+        let of = |signal| Disposition::parse(status, signal).unwrap();
+        assert!(of(Signal::USR1).caught);
+        assert!(of(Signal::from_number(13).unwrap()).ignored);
+        assert!(of(Signal::TERM).is_default());
+    }
+
+    #[test]
+    fn only_positive_numbers_are_pids() {
+        assert_eq!(Pid::parse(b"0012").map(Pid::number), Some(12));
+        for bad in [
+            &b""[..],
+            b"0",
+            b"-1",
+            b"+1",
+            b" 1",
+            b"1 ",
+            b"2147483648",
+            b"99999999999999999999",
+            b"1x",
+        ] {
+            assert_eq!(Pid::parse(bad), None);
+        }
+    }
+}

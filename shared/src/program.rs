@@ -1,0 +1,88 @@
+//! Finding programs.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// What is searched when PATH is not set, as Python's os.defpath says.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// The folders in which programs are searched, in their order.
+pub struct SearchPath(Vec<PathBuf>);
+
+impl SearchPath {
+    /// The PATH of this process.
+    pub fn from_env() -> SearchPath {
+        SearchPath::new(&std::env::var_os("PATH").unwrap_or_else(|| OsString::from(DEFAULT_PATH)))
+    }
+
+    /// A PATH's value. An empty part stands for the current folder, as execvp(3) has it.
+    pub fn new(path: &OsStr) -> SearchPath {
+        let parts = path.as_bytes().split(|b| *b == b':');
+        SearchPath(
+            parts
+                .map(|p| {
+                    if p.is_empty() {
+                        ".".into()
+                    } else {
+                        OsStr::from_bytes(p).into()
+                    }
+                })
+                .collect(),
+        )
+    }
+
+    /// Where the program lies: the first regular file of that name which this
+    /// process may execute.
+    pub fn find(&self, name: &str) -> Option<PathBuf> {
+        if name.is_empty() || name.contains('/') {
+            return None;
+        }
+        self.0
+            .iter()
+            .map(|folder| folder.join(name))
+            .find(|path| is_executable(path))
+    }
+}
+
+fn is_executable(path: &Path) -> bool {
+    // The mode is looked at before access(2) is asked, since root may execute
+    // whatever anybody may.
+    fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
+}
+
+/// The neighbour of the running program, when it lies in the same folder, or
+/// else what PATH leads to.
+pub fn neighbour(name: &str) -> Option<PathBuf> {
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|me| Some(me.parent()?.join(name)));
+    beside
+        .filter(|path| is_executable(path))
+        .or_else(|| SearchPath::from_env().find(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_executable_files_are_programs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = SearchPath::new(folder.path().as_os_str());
+        fs::create_dir(folder.path().join("swift-dir")).unwrap();
+        fs::write(folder.path().join("swift-a"), "").unwrap();
+        assert_eq!(path.find("swift-a"), None);
+        assert_eq!(path.find("swift-dir"), None);
+        fs::set_permissions(
+            folder.path().join("swift-a"),
+            fs::Permissions::from_mode(0o755),
+        )
+        .unwrap();
+        assert_eq!(path.find("swift-a"), Some(folder.path().join("swift-a")));
+        assert_eq!(path.find("../swift-a"), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! The run directory: where pid files lie, and the lock under which they are
+//! changed.
+//!
+//! The directory may belong to a user who is not to be trusted, so what lies in
+//! it is only reached through [`crate::sys::beneath`].
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use rustix::fs::FlockOperation;
+
+use crate::sys::{beneath, fd};
+
+/// The lock's name. It begins with a dot, since the original's swift-init
+/// removes everything that is named after a server.
+pub const LOCK: &str = ".swift-init.lock";
+
+/// How long the lock is waited for.
+pub const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// An open run directory.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    dir: OwnedFd,
+    lock: RefCell<Option<OwnedFd>>,
+}
+
+/// The lock, held until this is dropped. While it is held no row may be
+/// written: the reader of our rows may be waiting for the lock.
+#[derive(Debug)]
+pub struct Guard {
+    lock: OwnedFd,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // A copy of the descriptor stays open in the RunDir, so closing alone
+        // would not let go. Unlocking what is locked cannot fail.
+        let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
+impl AsFd for RunDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+}
+
+impl RunDir {
+    /// Opens the directory; none when it does not exist.
+    pub fn open(path: &Path) -> io::Result<Option<RunDir>> {
+        let dir = std::fs::File::open(path);
+        let dir = match dir {
+            Ok(file) if file.metadata()?.is_dir() => OwnedFd::from(file),
+            Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        Ok(Some(RunDir {
+            path: path.to_owned(),
+            dir,
+            lock: RefCell::new(None),
+        }))
+    }
+
+    /// Opens the directory, and makes it first when it does not exist.
+    pub fn create(path: &Path) -> io::Result<RunDir> {
+        if let Some(run_dir) = RunDir::open(path)? {
+            return Ok(run_dir);
+        }
+        std::fs::create_dir_all(path)?;
+        RunDir::open(path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// The directory's path, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the lock, and waits for it at most [`LOCK_WAIT`]. The error names
+    /// the lock.
+    pub fn lock(&self) -> anyhow::Result<Guard> {
+        self.lock_within(LOCK_WAIT)
+    }
+
+    fn lock_within(&self, wait: Duration) -> anyhow::Result<Guard> {
+        let name = self.path.join(LOCK);
+        loop {
+            let lock = self
+                .lock_file()
+                .with_context(|| format!("cannot lock {}", name.display()))?;
+            if !acquire(&lock, wait).with_context(|| format!("cannot lock {}", name.display()))? {
+                return Err(anyhow!(
+                    "{} is held by somebody else for {} s",
+                    name.display(),
+                    wait.as_secs_f32()
+                ));
+            }
+            // Somebody may have removed the file before it was locked: then the
+            // next one to come makes a new file and would hold a lock as well.
+            if beneath::status(&lock)?.st_nlink > 0 {
+                return Ok(Guard { lock });
+            }
+            self.lock.replace(None);
+        }
+    }
+
+    /// A copy of the lock file's descriptor, opened once.
+    fn lock_file(&self) -> io::Result<OwnedFd> {
+        if self.lock.borrow().is_none() {
+            let file = beneath::open_or_create(&self.dir, Path::new(LOCK))?;
+            if beneath::status(&file)?.st_mode & libc::S_IFMT != libc::S_IFREG {
+                return Err(io::Error::other("not a regular file"));
+            }
+            self.lock.replace(Some(file));
+        }
+        fd::duplicate(self.lock.borrow().as_ref().expect("it was opened just now"))
+    }
+}
+
+/// Takes a lock within a time; `false` when the time is over.
+fn acquire(lock: &OwnedFd, wait: Duration) -> io::Result<bool> {
+    match rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => return Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => {}
+        Err(e) => return Err(e.into()),
+    }
+    // flock(2) knows no timeout, so a thread waits in it. When it succeeds too
+    // late, nobody takes its answer and it lets go at once.
+    let copy = fd::duplicate(lock)?;
+    let (send, receive) = mpsc::sync_channel(0);
+    std::thread::Builder::new().spawn(move || {
+        let result = loop {
+            match rustix::fs::flock(&copy, FlockOperation::LockExclusive) {
+                Err(rustix::io::Errno::INTR) => {}
+                result => break result,
+            }
+        };
+        if send.send(result).is_err() {
+            let _ = rustix::fs::flock(&copy, FlockOperation::Unlock);
+        }
+    })?;
+    match receive.recv_timeout(wait) {
+        Ok(result) => Ok(result.map(|()| true)?),
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_the_lock_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = RunDir::open(folder.path()).unwrap().unwrap();
+        let two = RunDir::open(folder.path()).unwrap().unwrap();
+        let guard = one.lock().unwrap();
+        let error = two
+            .lock_within(Duration::from_millis(1))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(LOCK), "{error}");
+        let waiting = std::thread::scope(|scope| {
+            let waiter =
+                scope.spawn(|| RunDir::open(folder.path()).unwrap().unwrap().lock().is_ok());
+            drop(guard);
+            waiter.join().unwrap()
+        });
+        assert!(waiting);
+        assert!(two.lock_within(Duration::from_secs(5)).is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_was_removed_is_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+        drop(run_dir.lock().unwrap());
+        std::fs::remove_file(folder.path().join(LOCK)).unwrap();
+        let _guard = run_dir.lock().unwrap();
+        assert!(folder.path().join(LOCK).exists());
+    }
+
+    #[test]
+    fn a_link_in_the_locks_place_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        std::os::unix::fs::symlink(&target, folder.path().join(LOCK)).unwrap();
+        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+        assert!(run_dir.lock().is_err());
+        assert!(!target.exists());
+    }
+}

@@ -1,0 +1,249 @@
+//! Rows as they flow from one process to the next.
+
+use std::io::{self, Read, Write};
+
+use crate::cli::{Exit, Tool};
+use crate::row::Row;
+
+/// A line longer than this is a bad line. The longest row that a tool writes
+/// holds 64 KiB of a server's output, at most four times that when escaped.
+pub const MAX_LINE: usize = 1 << 20;
+
+/// A line that is no row.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// Its number, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl std::fmt::Display for BadLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+/// Turns bytes, which arrive in pieces, into rows.
+#[derive(Default)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    /// Everything before this is taken already.
+    taken: usize,
+    /// No newline was found before this.
+    scanned: usize,
+    line: u64,
+    skipping: bool,
+}
+
+impl Decoder {
+    /// Takes bytes in.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.taken);
+        self.scanned -= self.taken;
+        self.taken = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next row of which the whole line has arrived.
+    pub fn next_row(&mut self) -> Option<Result<Row, BadLine>> {
+        while let Some(length) = self.buffer[self.scanned..].iter().position(|b| *b == b'\n') {
+            let end = self.scanned + length;
+            let start = std::mem::replace(&mut self.taken, end + 1);
+            self.scanned = self.taken;
+            if std::mem::take(&mut self.skipping) {
+                continue;
+            }
+            self.line += 1;
+            if end - start > MAX_LINE {
+                return Some(Err(self.too_long()));
+            }
+            let row = Row::read(&self.buffer[start..end]);
+            return Some(row.map_err(|what| BadLine {
+                line: self.line,
+                what,
+            }));
+        }
+        self.scanned = self.buffer.len();
+        if self.skipping {
+            self.taken = self.scanned;
+        } else if self.buffer.len() - self.taken > MAX_LINE {
+            self.line += 1;
+            self.taken = self.scanned;
+            self.skipping = true;
+            return Some(Err(self.too_long()));
+        }
+        None
+    }
+
+    /// What is left when no more bytes come: a line without its newline may
+    /// have been cut short, so it is never obeyed.
+    pub fn finish(&mut self) -> Option<BadLine> {
+        if self.taken == self.buffer.len() {
+            return None;
+        }
+        self.taken = self.buffer.len();
+        self.scanned = self.taken;
+        Some(BadLine {
+            line: self.line + 1,
+            what: "ends without a newline".into(),
+        })
+    }
+
+    fn too_long(&self) -> BadLine {
+        BadLine {
+            line: self.line,
+            what: format!("longer than {MAX_LINE} bytes"),
+        }
+    }
+}
+
+/// Writes rows, and keeps them back until [`Output::flush`], so that a stage
+/// which has much to say does not say it in a thousand writes.
+pub struct Output<W> {
+    to: W,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> Output<W> {
+    /// An output to `to`, which need not be buffered.
+    pub fn new(to: W) -> Output<W> {
+        Output {
+            to,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Adds a row; it is written at once when much is waiting.
+    pub fn put(&mut self, row: &Row) -> io::Result<()> {
+        row.write(&mut self.buffer);
+        if self.buffer.len() > 1 << 15 {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes what is waiting. To be called before anything that may block.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let result = self
+            .to
+            .write_all(&self.buffer)
+            .and_then(|()| self.to.flush());
+        self.buffer.clear();
+        result
+    }
+}
+
+/// The standard output without the standard library's line buffer, which would
+/// write each row by itself.
+pub fn stdout() -> io::Result<Output<std::fs::File>> {
+    Ok(Output::new(
+        crate::sys::fd::duplicate(&std::io::stdout())?.into(),
+    ))
+}
+
+/// Hands each row of `input` to `job`, which writes what becomes of it. Output
+/// is flushed whenever the input has no further row ready, so rows stream.
+/// Bad lines are said on standard error and make the exit status 2.
+pub fn each_row<R: Read, W: Write>(
+    tool: &Tool,
+    mut input: R,
+    output: &mut Output<W>,
+    mut job: impl FnMut(Row, &mut Output<W>) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Ok;
+    let mut decoder = Decoder::default();
+    let mut chunk = vec![0; 1 << 15];
+    loop {
+        while let Some(row) = decoder.next_row() {
+            exit = exit.and(match row {
+                Ok(row) => job(row, output)?,
+                Err(bad) => bad_line(tool, &bad),
+            });
+        }
+        output.flush()?;
+        match input.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(n) => decoder.push(&chunk[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(anyhow::Error::new(e).context("cannot read standard input")),
+        }
+    }
+    if let Some(bad) = decoder.finish() {
+        exit = exit.and(bad_line(tool, &bad));
+    }
+    Ok(exit)
+}
+
+/// Says that a line is bad, and gives the exit status for it.
+pub fn bad_line(tool: &Tool, bad: &BadLine) -> Exit {
+    tool.say(&bad.to_string());
+    Exit::Usage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::State;
+
+    fn feed(pieces: &[&[u8]]) -> (Vec<Row>, Vec<BadLine>) {
+        let (mut rows, mut bad) = (Vec::new(), Vec::new());
+        let mut decoder = Decoder::default();
+        for piece in pieces {
+            decoder.push(piece);
+            while let Some(row) = decoder.next_row() {
+                match row {
+                    Ok(row) => rows.push(row),
+                    Err(line) => bad.push(line),
+                }
+            }
+        }
+        bad.extend(decoder.finish());
+        (rows, bad)
+    }
+
+    #[test]
+    fn rows_come_out_whole_however_they_are_cut() {
+        let text = b"a\t-\t-\t-\t-\tstopped\tabsent\nb\t-\t-\t-\t-\trunning\t-\n";
+        for cut in 0..text.len() {
+            let (rows, bad) = feed(&[&text[..cut], &text[cut..]]);
+            assert_eq!(rows.len(), 2, "cut at {cut}");
+            assert_eq!(rows[1].state, State::Running);
+            assert_eq!(bad, []);
+        }
+    }
+
+    #[test]
+    fn a_line_without_its_newline_is_never_obeyed() {
+        let (rows, bad) = feed(&[b"a\t-\t-\t-\t-\tstopped\t-\n", b"b\t-\t-\t-\t-\trunning\t-"]);
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            bad,
+            [BadLine {
+                line: 2,
+                what: "ends without a newline".into()
+            }]
+        );
+    }
+
+    #[test]
+    fn an_endless_line_takes_no_endless_memory() {
+        let mut decoder = Decoder::default();
+        let mut errors = 0;
+        for _ in 0..100 {
+            decoder.push(&[b'x'; 1 << 15]);
+            while let Some(row) = decoder.next_row() {
+                assert!(row.is_err());
+                errors += 1;
+            }
+            assert!(decoder.buffer.len() <= MAX_LINE + (1 << 16));
+        }
+        decoder.push(b"\na\t-\t-\t-\t-\tstopped\t-\n");
+        assert!(decoder.next_row().unwrap().is_ok());
+        assert_eq!(errors, 1);
+    }
+}

@@ -1,0 +1,134 @@
+//! Files beneath a directory that somebody else may own: no link is followed
+//! and no path leads out of it (openat2(2), Linux 5.6).
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{FileStat, Mode, fstat, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+fn open(dir: BorrowedFd, path: &Path, flags: OFlag, mode: Mode) -> io::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .mode(mode)
+        .resolve(
+            ResolveFlag::RESOLVE_BENEATH
+                | ResolveFlag::RESOLVE_NO_SYMLINKS
+                | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+        );
+    loop {
+        match openat2(dir, path, how) {
+            // The kernel asks for another try when something was renamed meanwhile.
+            Err(nix::Error::EAGAIN | nix::Error::EINTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// Opens a file for reading; a fifo or a device is not waited for.
+pub fn open_file(dir: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    open(
+        dir.as_fd(),
+        path,
+        OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
+        Mode::empty(),
+    )
+}
+
+/// Opens a directory.
+pub fn open_dir(dir: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    open(
+        dir.as_fd(),
+        path,
+        OFlag::O_RDONLY | OFlag::O_DIRECTORY,
+        Mode::empty(),
+    )
+}
+
+/// Opens a file for reading and writing, and creates it with mode 0600 when it
+/// is missing.
+pub fn open_or_create(dir: &impl AsFd, name: &Path) -> io::Result<OwnedFd> {
+    let flags =
+        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    open(dir.as_fd(), name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+}
+
+/// Opens a directory and makes those on the way that are missing, with mode
+/// 777 less the umask.
+pub fn create_dirs(dir: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let mut current = open_dir(dir, Path::new("."))?;
+    for part in path {
+        let part = Path::new(part);
+        current = match open_dir(&current, part) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                match mkdirat(&current, part, Mode::from_bits_retain(0o777)) {
+                    Ok(()) | Err(nix::Error::EEXIST) => {}
+                    Err(e) => return Err(e.into()),
+                }
+                open_dir(&current, part)?
+            }
+            result => result?,
+        };
+    }
+    Ok(current)
+}
+
+/// Removes a file of that directory itself, not beneath it.
+pub fn unlink(dir: &impl AsFd, name: &CStr) -> io::Result<()> {
+    Ok(unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)?)
+}
+
+/// What an open file is.
+pub fn status(fd: &impl AsFd) -> io::Result<FileStat> {
+    Ok(fstat(fd)?)
+}
+
+/// One entry of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A link, socket, fifo or device.
+    Other,
+}
+
+/// Calls `each` with the name and the kind of every entry but `.` and `..`.
+pub fn list(dir: OwnedFd, mut each: impl FnMut(&CStr, Kind)) -> io::Result<()> {
+    use nix::dir::Type;
+    let mut dir = Dir::from_fd(dir)?;
+    let mut unknown = Vec::new();
+    for entry in dir.iter() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        match entry.file_type() {
+            Some(Type::File) => each(name, Kind::File),
+            Some(Type::Directory) => each(name, Kind::Directory),
+            Some(_) => each(name, Kind::Other),
+            // Some file systems do not say the type in the directory.
+            None => unknown.push(name.to_owned()),
+        }
+    }
+    for name in unknown {
+        use nix::fcntl::AtFlags;
+        use nix::sys::stat::{SFlag, fstatat};
+        let Ok(status) = fstatat(&dir, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) else {
+            continue;
+        };
+        let kind = match SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => Kind::File,
+            SFlag::S_IFDIR => Kind::Directory,
+            _ => Kind::Other,
+        };
+        each(&name, kind);
+    }
+    Ok(())
+}

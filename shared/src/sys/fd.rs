@@ -1,0 +1,81 @@
+//! Descriptors: copies, pipes, epoll's companions.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+/// A copy of a descriptor, above standard error and closed on exec.
+pub fn duplicate(fd: &impl AsFd) -> io::Result<OwnedFd> {
+    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    // SAFETY: fcntl returned this descriptor just now, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// A copy of a descriptor that this process was started with, by its number;
+/// an error when there is none.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is only borrowed for the time of the call; when
+    // the number is not open, the call says so.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    duplicate(&fd)
+}
+
+/// A pipe: first the end to read from, then the end to write to.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC)?)
+}
+
+/// /dev/null, to read from and to write to.
+pub fn null() -> io::Result<OwnedFd> {
+    Ok(File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?
+        .into())
+}
+
+/// Makes reads and writes return instead of waiting.
+pub fn set_nonblocking(fd: &impl AsFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Whether a descriptor has something to read, or has ended, at this moment.
+pub fn is_readable(fd: &impl AsFd) -> io::Result<bool> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, PollTimeout::ZERO) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(nix::Error::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Reads what is there, again when a signal came in between.
+pub fn read(fd: &impl AsFd, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match nix::unistd::read(fd, into) {
+            Err(nix::Error::EINTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// Gives standard input, output or error away, so that /dev/null stands in its
+/// place and the end of a pipe is seen when the returned descriptor is dropped.
+pub fn take_over(stdio: RawFd, with: OwnedFd) -> io::Result<()> {
+    let with = with.into_raw_fd();
+    // SAFETY: dup2 replaces a standard descriptor, which the standard library
+    // borrows by its number only; `with` is ours to close.
+    unsafe {
+        let result = libc::dup2(with, stdio);
+        let error = io::Error::last_os_error();
+        libc::close(with);
+        if result < 0 { Err(error) } else { Ok(()) }
+    }
+}

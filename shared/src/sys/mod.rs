@@ -1,0 +1,10 @@
+//! Every system call for which the standard library has no safe function, one
+//! small room each. Descriptors are owned, and closed on exec from birth.
+
+pub mod beneath;
+pub mod fd;
+pub mod limits;
+pub mod pidfd;
+pub mod session;
+pub mod signals;
+pub mod spawn;

@@ -1,0 +1,86 @@
+//! pidfds: descriptors that stand for a process, and for no other that comes
+//! to have its number later (pidfd_open(2), Linux 5.3).
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+
+use crate::process::Pid;
+use crate::signals::Signal;
+
+/// Sends to the whole process group of the pidfd's process (Linux 6.9).
+const SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+
+/// Opens a pidfd; none when no process has that number.
+pub fn open(pid: Pid) -> io::Result<Option<OwnedFd>> {
+    let raw = rustix::process::Pid::from_raw(pid.number()).expect("a Pid is positive");
+    match rustix::process::pidfd_open(raw, rustix::process::PidfdFlags::empty()) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(rustix::io::Errno::SRCH) => Ok(None),
+        // The number is that of a thread which leads no group (Linux 6.x says
+        // ENOENT, earlier ones EINVAL): no process has it.
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::INVAL) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn send_with_flags(pidfd: &impl AsFd, signal: i32, flags: libc::c_uint) -> io::Result<()> {
+    // SAFETY: no siginfo is handed over, the descriptor is open for the time of
+    // the call, and the kernel checks both numbers.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_fd().as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            flags,
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Sends a signal to the pidfd's process. ESRCH when it is gone.
+pub fn send(pidfd: &impl AsFd, signal: Signal) -> io::Result<()> {
+    send_with_flags(pidfd, signal.number(), 0)
+}
+
+/// Finds out whether a signal may be sent: EPERM when not, ESRCH when the
+/// process is gone and was waited for.
+pub fn probe(pidfd: &impl AsFd) -> io::Result<()> {
+    send_with_flags(pidfd, 0, 0)
+}
+
+/// Sends a signal to the process group that the pidfd's process leads. The
+/// error is EINVAL where the kernel is older than 6.9.
+pub fn send_group(pidfd: &impl AsFd, signal: Signal) -> io::Result<()> {
+    send_with_flags(pidfd, signal.number(), SIGNAL_PROCESS_GROUP)
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It exited with that status.
+    Exit(u8),
+    /// A signal of that number ended it.
+    Signal(u8),
+}
+
+/// Waits for the end of a child of this process and takes its status.
+pub fn wait(pidfd: &impl AsFd) -> io::Result<Ended> {
+    loop {
+        match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED) {
+            Ok(WaitStatus::Exited(_, status)) => return Ok(Ended::Exit(status as u8)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => {
+                return Ok(Ended::Signal(signal as i32 as u8));
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}

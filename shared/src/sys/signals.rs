@@ -1,0 +1,70 @@
+//! Signals that come to this process, as a descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal as NixSignal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::signals::Signal;
+
+/// Signals that are blocked and read from a descriptor instead (signalfd(2)).
+/// They stay blocked when this is dropped.
+pub struct Inbox(SignalFd);
+
+impl Inbox {
+    /// Blocks the signals, those aside that were inherited as ignored: whoever
+    /// started this process does not want it to react to them.
+    pub fn new(signals: &[Signal]) -> io::Result<Inbox> {
+        let mut set = SigSet::empty();
+        for signal in signals.iter().filter(|s| !is_ignored(**s)) {
+            set.add(named(*signal)?);
+        }
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
+        Ok(Inbox(SignalFd::with_flags(
+            &set,
+            SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+        )?))
+    }
+
+    /// The next signal that has come in, if any has.
+    pub fn take(&self) -> io::Result<Option<Signal>> {
+        let info = self.0.read_signal()?;
+        Ok(info.and_then(|info| Signal::from_number(info.ssi_signo as i32)))
+    }
+}
+
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn named(signal: Signal) -> io::Result<NixSignal> {
+    Ok(NixSignal::try_from(signal.number())?)
+}
+
+/// Whether this process ignores a signal.
+pub fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: with no new action given, sigaction only fills in the old one.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal.number(), std::ptr::null(), &raw mut old) == 0
+            && old.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Ends this process by a signal, so that its parent sees that cause of death.
+pub fn die_of(signal: Signal) -> io::Error {
+    let attempt = || -> io::Result<()> {
+        let named = named(signal)?;
+        // SAFETY: the default action is no function of ours.
+        unsafe { nix::sys::signal::signal(named, SigHandler::SigDfl) }?;
+        let set = SigSet::from(named);
+        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set), None)?;
+        Ok(nix::sys::signal::raise(named)?)
+    };
+    attempt()
+        .err()
+        .unwrap_or_else(|| io::Error::other("the signal did not end this process"))
+}

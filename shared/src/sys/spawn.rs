@@ -1,0 +1,349 @@
+//! Starting a process.
+//!
+//! The child shares its parent's memory until it has executed or given up
+//! (clone(2) with CLONE_VM and CLONE_VFORK, as posix_spawn(3) does), so starting
+//! costs the same however large the parent is, and the child can leave its error
+//! where the parent reads it. In exchange nothing in the child may allocate,
+//! lock or return: it makes async-signal-safe calls on memory that was prepared
+//! before.
+
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::process::Pid;
+use crate::signals::Signal;
+
+/// What is to be started, and what it gets.
+pub struct Plan<'a> {
+    /// The file to execute; PATH is not searched.
+    pub program: &'a OsStr,
+    /// Its arguments, its own name first.
+    pub args: Vec<&'a OsStr>,
+    /// Its environment, as NAME=VALUE; none for that of this process.
+    pub environment: Option<Vec<Vec<u8>>>,
+    /// Standard input, output and error. It gets no other descriptors.
+    pub stdio: [BorrowedFd<'a>; 3],
+    /// The folder it starts in, when not this process's own.
+    pub folder: Option<BorrowedFd<'a>>,
+    /// Whether it leads a session of its own.
+    pub own_session: bool,
+    /// What it does with signals.
+    pub signals: Dispositions<'a>,
+    /// The signal it gets when this process dies.
+    pub parent_death: Option<Signal>,
+    /// The pid file that it writes for itself before it executes.
+    pub pid_file: Option<PidFile<'a>>,
+}
+
+/// What a new process does with signals. Its mask is empty either way.
+#[derive(Clone, Copy)]
+pub enum Dispositions<'a> {
+    /// The default action for all.
+    Default,
+    /// What this process does, and these ignored.
+    Inherited {
+        /// The signals to ignore.
+        ignore: &'a [Signal],
+    },
+}
+
+/// A pid file that is written under one name and renamed to another, both of
+/// the same directory.
+pub struct PidFile<'a> {
+    /// The directory.
+    pub dir: BorrowedFd<'a>,
+    /// The name while it is written. A file of that name is removed first.
+    pub temporary: &'a CStr,
+    /// The name in the end.
+    pub name: &'a CStr,
+}
+
+/// A started process.
+pub struct Child {
+    /// Its number.
+    pub pid: Pid,
+    /// The descriptor that stands for it.
+    pub pidfd: OwnedFd,
+}
+
+/// Why a process was not started. Nothing is left of it then but, after
+/// [`Failure::Exec`], its pid file.
+#[derive(Debug)]
+pub enum Failure {
+    /// There can be no further process, or its descriptors and session could
+    /// not be made as planned.
+    Fork(io::Error),
+    /// Its pid file could not be written.
+    PidFile(io::Error),
+    /// The program could not be executed.
+    Exec(io::Error),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Fork(e) | Failure::PidFile(e) | Failure::Exec(e) => e.fmt(f),
+        }
+    }
+}
+
+/// The step at which the child gave up.
+#[derive(Clone, Copy)]
+enum Step {
+    Setup,
+    PidFile,
+    Exec,
+}
+
+/// All that the child looks at, prepared by the parent.
+struct Prepared<'a> {
+    plan: &'a Plan<'a>,
+    program: CString,
+    argv: Vec<*const c_char>,
+    envp: *const *const c_char,
+    stdio: [RawFd; 3],
+    parent: libc::pid_t,
+    failure: Option<(Step, c_int)>,
+}
+
+/// Size of the child's stack: a few frames and one small buffer.
+const STACK: usize = 64 * 1024;
+
+/// Starts a process and returns when it executes the program, or did not.
+pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
+    let text = |bytes: &[u8]| CString::new(bytes).map_err(|e| Failure::Exec(e.into()));
+    let args = plan
+        .args
+        .iter()
+        .map(|a| text(a.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let environment = match &plan.environment {
+        Some(env) => Some(env.iter().map(|e| text(e)).collect::<Result<Vec<_>, _>>()?),
+        None => None,
+    };
+    let pointers = |strings: &[CString]| -> Vec<*const c_char> {
+        strings
+            .iter()
+            .map(|s| s.as_ptr())
+            .chain([std::ptr::null()])
+            .collect()
+    };
+    let envp = environment.as_deref().map(pointers);
+    // Copies above 2, so that putting one in its place covers none of the others.
+    let copies = [0, 1, 2].map(|i| super::fd::duplicate(&plan.stdio[i]));
+    let [Ok(stdin), Ok(stdout), Ok(stderr)] = copies else {
+        let error = copies
+            .into_iter()
+            .find_map(Result::err)
+            .expect("one of them failed");
+        return Err(Failure::Fork(error));
+    };
+    let mut prepared = Prepared {
+        plan,
+        program: text(plan.program.as_bytes())?,
+        argv: pointers(&args),
+        envp: envp
+            .as_ref()
+            .map_or_else(current_environment, |e| e.as_ptr()),
+        stdio: [&stdin, &stdout, &stderr].map(|fd| fd.as_raw_fd()),
+        parent: std::process::id() as libc::pid_t,
+        failure: None,
+    };
+    let child = clone(&mut prepared).map_err(Failure::Fork)?;
+    match prepared.failure {
+        None => Ok(child),
+        Some((step, errno)) => {
+            // The child is gone already; its status is taken so that nothing of it stays.
+            let _ = super::pidfd::wait(&child.pidfd);
+            let error = io::Error::from_raw_os_error(errno);
+            Err(match step {
+                Step::Setup => Failure::Fork(error),
+                Step::PidFile => Failure::PidFile(error),
+                Step::Exec => Failure::Exec(error),
+            })
+        }
+    }
+}
+
+fn current_environment() -> *const *const c_char {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: the pointer is read once, and no tool changes its environment.
+    unsafe { environ }
+}
+
+/// The clone itself: the parent stands still until the child has executed or
+/// exited, and no handler of this process runs in the child.
+fn clone(prepared: &mut Prepared) -> io::Result<Child> {
+    let mut stack: Vec<u128> = Vec::with_capacity(STACK / size_of::<u128>());
+    let mut pidfd: c_int = -1;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // SAFETY: the sets are filled in before they are read. The stack is
+    // writable memory that outlives the child's use of it, since CLONE_VFORK
+    // holds this thread until the child has executed or exited; its top is
+    // aligned to 16 bytes. `prepared` outlives the child likewise, and this
+    // thread does not look at it meanwhile. CLONE_PIDFD stores an open
+    // descriptor, which nobody else has, when clone succeeds.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let top = stack.as_mut_ptr().add(stack.capacity());
+        let pid = libc::clone(
+            run_child,
+            top.cast(),
+            flags,
+            (&raw mut *prepared).cast(),
+            &raw mut pidfd,
+        );
+        let error = io::Error::last_os_error();
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        if pid < 0 {
+            return Err(error);
+        }
+        let pid = Pid::new(pid).expect("clone returns a positive number");
+        Ok(Child {
+            pid,
+            pidfd: OwnedFd::from_raw_fd(pidfd),
+        })
+    }
+}
+
+extern "C" fn run_child(prepared: *mut c_void) -> c_int {
+    // SAFETY: this is the pointer that clone was given; the parent stands still.
+    let prepared = unsafe { &mut *prepared.cast::<Prepared>() };
+    // SAFETY: only async-signal-safe calls on prepared memory are made.
+    let step = match unsafe { set_up(prepared) } {
+        Err(step) => step,
+        Ok(()) => {
+            // SAFETY: program, argv and envp are terminated as execve(2) wants them.
+            unsafe {
+                libc::execve(
+                    prepared.program.as_ptr(),
+                    prepared.argv.as_ptr(),
+                    prepared.envp,
+                )
+            };
+            Step::Exec
+        }
+    };
+    prepared.failure = Some((step, nix::errno::Errno::last_raw()));
+    // SAFETY: exits at once and runs nothing of the parent's.
+    unsafe { libc::_exit(127) }
+}
+
+/// Everything between clone and exec. An error leaves its number in errno.
+///
+/// # Safety
+/// Only to be called in the child of [`clone`].
+unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
+    let check = |result: c_int, step: Step| if result < 0 { Err(step) } else { Ok(()) };
+    let plan = prepared.plan;
+    // SAFETY: all of these are system calls on numbers and prepared memory.
+    unsafe {
+        if let Some(signal) = plan.parent_death {
+            check(
+                libc::prctl(libc::PR_SET_PDEATHSIG, signal.number()),
+                Step::Setup,
+            )?;
+            // The parent may have died before the call above.
+            if libc::getppid() != prepared.parent {
+                libc::_exit(127);
+            }
+        }
+        if plan.own_session {
+            check(libc::setsid(), Step::Setup)?;
+        }
+        if let Some(folder) = plan.folder {
+            check(libc::fchdir(folder.as_raw_fd()), Step::Setup)?;
+        }
+        set_dispositions(plan.signals);
+        if let Some(file) = &plan.pid_file {
+            write_pid_file(file).map_err(|()| Step::PidFile)?;
+        }
+        for (target, source) in prepared.stdio.iter().enumerate() {
+            check(libc::dup2(*source, target as c_int), Step::Setup)?;
+        }
+        check(
+            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) as c_int,
+            Step::Setup,
+        )?;
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        check(
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()),
+            Step::Setup,
+        )
+    }
+}
+
+/// # Safety
+/// Only to be called in the child of [`clone`], where all signals are blocked.
+unsafe fn set_dispositions(dispositions: Dispositions) {
+    // SAFETY: the structure is initialised, and SIG_DFL and SIG_IGN are no functions.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        match dispositions {
+            Dispositions::Default => {
+                action.sa_sigaction = libc::SIG_DFL;
+                // KILL, STOP and the two that the C library keeps for itself
+                // refuse, and have their default action anyway.
+                for number in 1..=64 {
+                    libc::sigaction(number, &raw const action, std::ptr::null_mut());
+                }
+            }
+            Dispositions::Inherited { ignore } => {
+                action.sa_sigaction = libc::SIG_IGN;
+                for signal in ignore {
+                    libc::sigaction(signal.number(), &raw const action, std::ptr::null_mut());
+                }
+            }
+        }
+    }
+}
+
+/// Writes this process's number into the temporary file and renames it. The
+/// number has no newline after it, as write_file in Swift's utils leaves it.
+///
+/// # Safety
+/// Only to be called in the child of [`clone`].
+unsafe fn write_pid_file(file: &PidFile) -> Result<(), ()> {
+    let mut digits = [0u8; 16];
+    // SAFETY: getpid cannot fail.
+    let mut rest = unsafe { libc::getpid() };
+    let mut at = digits.len();
+    while rest > 0 {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let text = &digits[at..];
+    let dir = file.dir.as_raw_fd();
+    // SAFETY: the names are terminated, the buffer is as long as is said, and
+    // the descriptor is the one that openat returned.
+    unsafe {
+        libc::unlinkat(dir, file.temporary.as_ptr(), 0);
+        let flags =
+            libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let fd = libc::openat(dir, file.temporary.as_ptr(), flags, 0o666);
+        if fd < 0 {
+            return Err(());
+        }
+        let written = libc::write(fd, text.as_ptr().cast(), text.len());
+        let complete = written == text.len() as isize;
+        if written >= 0 && !complete {
+            *libc::__errno_location() = libc::ENOSPC;
+        }
+        if complete && libc::renameat(dir, file.temporary.as_ptr(), dir, file.name.as_ptr()) == 0 {
+            return Ok(());
+        }
+        let errno = *libc::__errno_location();
+        libc::unlinkat(dir, file.temporary.as_ptr(), 0);
+        *libc::__errno_location() = errno;
+        Err(())
+    }
+}

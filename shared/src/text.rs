@@ -1,0 +1,74 @@
+//! Bytes that somebody else wrote, made fit for a person's eyes.
+
+use std::borrow::Cow;
+
+/// What `decode('utf8', 'backslashreplace')` makes of bytes: those that are not
+/// UTF-8 become `\xNN`, everything else stays.
+pub fn backslash_replace(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Text for a terminal: control characters other than newline and tab are
+/// escaped, so that no server's output can drive it.
+pub fn for_terminal(text: &str) -> Cow<'_, str> {
+    fn drives(c: char) -> bool {
+        c.is_control() && c != '\n' && c != '\t'
+    }
+    if !text.contains(drives) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\r' => out.push_str("\\r"),
+            c if drives(c) && (c as u32) < 0x100 => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Bytes on one line, for a message: escaped as for a terminal, newlines and
+/// tabs too.
+pub fn one_line(bytes: &[u8]) -> String {
+    let text = backslash_replace(bytes);
+    for_terminal(text.trim_end())
+        .replace('\n', "\\n")
+        .replace('\t', "\\t")
+}
+
+/// Bytes on one line within single quotes, for a message about a bad value.
+pub fn quote(bytes: &[u8]) -> String {
+    format!("'{}'", one_line(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_text_as_in_python() {
+        assert_eq!(backslash_replace(b"plain"), "plain");
+        assert_eq!(backslash_replace(b"a\xffb\xe2\x82"), "a\\xffb\\xe2\\x82");
+        assert_eq!(backslash_replace(b"\x00\r\x1b"), "\x00\r\x1b");
+    }
+
+    #[test]
+    fn a_terminal_is_not_driven() {
+        assert_eq!(
+            for_terminal("\x1b[2J\ta\nb\r\u{9b}31m"),
+            "\\x1b[2J\ta\nb\\r\\x9b31m"
+        );
+        assert_eq!(one_line(b"two\nlines\n"), "two\\nlines");
+    }
+}
