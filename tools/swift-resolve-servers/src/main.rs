@@ -1,0 +1,4 @@
+//! Turn names of Swift's servers into rows, one an instance.
+#![forbid(unsafe_code)]
+
+fn main() {}
