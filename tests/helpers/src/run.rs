@@ -52,6 +52,14 @@ impl Outcome {
     }
 }
 
+/// All of it, for a test that failed.
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (out, err) = (self.out(), self.err());
+        write!(f, "{}\nstdout:\n{out}\nstderr:\n{err}", self.status)
+    }
+}
+
 /// Runs a command without input for at most [`LIMIT`].
 ///
 /// # Panics
