@@ -1,9 +1,11 @@
 //! Rows as they flow from one process to the next.
 
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 
 use crate::cli::{Exit, Tool};
 use crate::row::Row;
+use crate::watch::Watch;
 
 /// A line longer than this is a bad line. The longest row that a tool writes
 /// holds 64 KiB of a server's output, at most four times that when escaped.
@@ -90,6 +92,11 @@ impl Decoder {
         })
     }
 
+    /// The number of the line that was last returned, from 1.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
     fn too_long(&self) -> BadLine {
         BadLine {
             line: self.line,
@@ -135,6 +142,131 @@ impl<W: Write> Output<W> {
             .and_then(|()| self.to.flush());
         self.buffer.clear();
         result
+    }
+}
+
+/// The output of a tool that acts. When its reader is gone, the tool begins
+/// nothing more, but what it has begun it brings to its end, so the loss is
+/// remembered instead of being an error.
+pub struct ActOutput<W> {
+    output: Output<W>,
+    reader_gone: bool,
+}
+
+impl<W: Write> ActOutput<W> {
+    /// An output to `output`.
+    pub fn new(output: Output<W>) -> ActOutput<W> {
+        ActOutput {
+            output,
+            reader_gone: false,
+        }
+    }
+
+    /// Whether nobody reads any more.
+    pub fn reader_gone(&self) -> bool {
+        self.reader_gone
+    }
+
+    /// Adds a row.
+    pub fn put(&mut self, row: &Row) -> io::Result<()> {
+        let result = if self.reader_gone {
+            Ok(())
+        } else {
+            self.output.put(row)
+        };
+        self.remember(result)
+    }
+
+    /// Writes what is waiting. To be called before anything that may block.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let result = self.output.flush();
+        self.remember(result)
+    }
+
+    fn remember(&mut self, result: io::Result<()>) -> io::Result<()> {
+        match result {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
+                self.reader_gone = true;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}
+
+/// Rows that come in beside other events.
+pub struct Input {
+    fd: OwnedFd,
+    decoder: Decoder,
+    ended: bool,
+}
+
+/// What is next in an [`Input`].
+pub enum Next {
+    /// A row.
+    Row(Box<Row>),
+    /// A line that is no row.
+    Bad(BadLine),
+    /// Nothing at this moment: wait for the descriptor, then [`Input::fill`].
+    Wait,
+    /// Nothing ever again.
+    End,
+}
+
+impl Input {
+    /// Rows from standard input.
+    pub fn stdin() -> io::Result<Input> {
+        Ok(Input::new(crate::sys::fd::duplicate(&std::io::stdin())?))
+    }
+
+    /// Rows from a descriptor.
+    pub fn new(fd: OwnedFd) -> Input {
+        Input {
+            fd,
+            decoder: Decoder::default(),
+            ended: false,
+        }
+    }
+
+    /// Has the descriptor watched; `false` when it is of a kind that is always
+    /// ready and cannot be watched, such as a file: then it is filled at once
+    /// whenever there is nothing else to do.
+    pub fn watch(&self, watch: &Watch, token: u64) -> io::Result<bool> {
+        match watch.add(&self.fd, token) {
+            Err(e) if e.raw_os_error() == Some(libc::EPERM) => Ok(false),
+            result => result.map(|()| true),
+        }
+    }
+
+    /// No longer watches the descriptor.
+    pub fn unwatch(&self, watch: &Watch) {
+        // It was not watched, or it is not any more: both are what is wanted.
+        let _ = watch.remove(&self.fd);
+    }
+
+    /// Reads once. Waits when there is nothing to read.
+    pub fn fill(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 1 << 14];
+        match crate::sys::fd::read(&self.fd, &mut chunk)? {
+            0 => self.ended = true,
+            n => self.decoder.push(&chunk[..n]),
+        }
+        Ok(())
+    }
+
+    /// The next row, bad line or end.
+    pub fn next(&mut self) -> Next {
+        match self.decoder.next_row() {
+            Some(Ok(row)) => Next::Row(Box::new(row)),
+            Some(Err(bad)) => Next::Bad(bad),
+            None if !self.ended => Next::Wait,
+            None => self.decoder.finish().map_or(Next::End, Next::Bad),
+        }
+    }
+
+    /// The number of the line that was last returned.
+    pub fn line(&self) -> u64 {
+        self.decoder.line()
     }
 }
 
@@ -228,6 +360,20 @@ mod tests {
                 what: "ends without a newline".into()
             }]
         );
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_remembered() {
+        let (read, write) = crate::sys::fd::pipe().unwrap();
+        let mut output = ActOutput::new(Output::new(std::fs::File::from(write)));
+        let row = Row::new("a", State::Stopped);
+        output.put(&row).unwrap();
+        output.flush().unwrap();
+        drop(read);
+        assert!(!output.reader_gone());
+        output.put(&row).unwrap();
+        output.flush().unwrap();
+        assert!(output.reader_gone());
     }
 
     #[test]
