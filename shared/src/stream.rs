@@ -255,7 +255,7 @@ impl Input {
     }
 
     /// The next row, bad line or end.
-    pub fn next(&mut self) -> Next {
+    pub fn next_row(&mut self) -> Next {
         match self.decoder.next_row() {
             Some(Ok(row)) => Next::Row(Box::new(row)),
             Some(Err(bad)) => Next::Bad(bad),
