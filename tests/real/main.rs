@@ -7,6 +7,7 @@
 mod broken_config;
 mod daemons;
 mod http;
+mod instances;
 mod reload;
 mod start_stop;
 mod workers;

@@ -78,7 +78,8 @@ fn seamless(lab: &Lab, reload: &str) -> test_helpers::Outcome {
     let outcome = lab.must(reload);
     assert!(before.proxy.runs(), "the parent is the same process");
     assert_eq!(lab.server("proxy-server").pid, before.proxy.pid);
-    assert_eq!(before.new_workers(&before.proxy), 2);
+    // The child that closes the old generation's sockets may still be there, too.
+    assert!(before.new_workers(&before.proxy) >= 2);
     assert_eq!(max_header_size(lab), 12345, "the new config is in force");
     before.finish(lab);
     outcome

@@ -79,12 +79,17 @@ impl Lab {
         self.url.trim_start_matches("http://")
     }
 
+    /// The Swift directory, from outside.
+    pub fn etc(&self) -> PathBuf {
+        self.dir.join("etc")
+    }
+
     /// Changes a file of the Swift directory: `from` is replaced by `to`.
     ///
     /// # Panics
     /// When the file has no such text.
     pub fn edit(&self, file: &str, from: &str, to: &str) {
-        let path = self.dir.join("etc").join(file);
+        let path = self.etc().join(file);
         let text = fs::read_to_string(&path).expect("the laboratory's configs can be read");
         assert!(text.contains(from), "{file} has no {from:?}");
         fs::write(path, text.replace(from, to)).expect("the laboratory's configs can be written");
