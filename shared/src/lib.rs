@@ -17,6 +17,7 @@ pub mod program;
 pub mod reason;
 pub mod row;
 pub mod rundir;
+pub mod rundirs;
 pub mod signals;
 pub mod state;
 pub mod stream;

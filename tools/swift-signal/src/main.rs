@@ -1,4 +1,14 @@
-//! Signal proven processes and wait for their end.
+//! `swift-signal`: signal proven processes, wait for their end, then remove
+//! their pid files.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod act;
+mod jobs;
+mod options;
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
+}

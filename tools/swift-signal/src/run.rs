@@ -1,0 +1,210 @@
+//! From the options to the exit status: signal as rows come in, await the ends.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::time::Duration;
+
+use shared::catalogue::{Catalogue, Server};
+use shared::cli::Exit;
+use shared::process::Process;
+use shared::reason::Reason;
+use shared::row::{Key, Row};
+use shared::rundirs::RunDirs;
+use shared::state::State;
+use shared::stream::{self, ActOutput, BadLine, Input, Next};
+use shared::watch::Watch;
+use shared::{instance, sys};
+
+use crate::act::{self, Done, Proof};
+use crate::jobs::{Job, Jobs};
+use crate::options::{Options, TOOL};
+
+/// Descriptors that are kept free for all else: files, the lock, a look at /proc.
+const RESERVE: u64 = 32;
+
+/// How long a killed process may take to be gone, at least.
+const KILL_WAIT: Duration = Duration::from_secs(15);
+
+/// The watch's token for standard input.
+const STDIN: u64 = 0;
+
+struct Run {
+    options: Options,
+    catalogue: Catalogue,
+    wait: Option<Duration>,
+    watch: Watch,
+    jobs: Jobs,
+    seen: HashSet<Key>,
+    dirs: RunDirs,
+    output: ActOutput<File>,
+    exit: Exit,
+}
+
+/// Does the tool's job.
+pub fn run(options: Options) -> anyhow::Result<Exit> {
+    let catalogue = Catalogue::load(&options.swift_dir)?;
+    let default = options.meaning.ends().then_some(catalogue.kill_wait);
+    let descriptors = sys::limits::raise_descriptors()?;
+    let mut run = Run {
+        wait: options.wait.or(default).filter(|_| !options.children),
+        options,
+        catalogue,
+        watch: Watch::new()?,
+        jobs: Jobs::new(descriptors.saturating_sub(RESERVE).max(1) as usize),
+        seen: HashSet::new(),
+        dirs: RunDirs::default(),
+        output: ActOutput::new(stream::stdout()?),
+        exit: Exit::Ok,
+    };
+    run.all()?;
+    let gone = if run.output.reader_gone() {
+        Exit::Failed
+    } else {
+        Exit::Ok
+    };
+    Ok(run.exit.and(gone))
+}
+
+impl Run {
+    fn all(&mut self) -> anyhow::Result<()> {
+        let mut input = Input::stdin()?;
+        let mut reading = true;
+        let watched = input.watch(&self.watch, STDIN)?;
+        loop {
+            // Everything is signalled before anything is awaited.
+            while reading && !self.output.reader_gone() {
+                match input.next_row() {
+                    Next::Row(row) => self.begin(*row, input.line())?,
+                    Next::Bad(bad) => self.exit = self.exit.and(stream::bad_line(&TOOL, &bad)),
+                    Next::Wait if !watched => input.fill()?,
+                    Next::Wait => break,
+                    Next::End => reading = false,
+                }
+            }
+            if !reading || self.output.reader_gone() {
+                reading = false;
+                input.unwatch(&self.watch);
+                self.reopen()?;
+            }
+            self.output.flush()?;
+            if !reading && self.jobs.is_empty() {
+                return Ok(());
+            }
+            let until = self.jobs.until();
+            for token in self.watch.wait(until)? {
+                match token {
+                    STDIN => input.fill()?,
+                    token => {
+                        if let Some((job, _)) = self.jobs.take(token) {
+                            self.end(job)?;
+                        }
+                    }
+                }
+            }
+            for (job, process) in self.jobs.take_due() {
+                self.overdue(job, process)?;
+            }
+        }
+    }
+
+    /// Signals the server of a row, if the row is one of a server that runs.
+    fn begin(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
+        if row.state != State::Running {
+            return Ok(self.output.put(&row)?);
+        }
+        let server = self.catalogue.server(&row.server);
+        if let Err(what) = instance::place(&server, &row) {
+            self.exit = self
+                .exit
+                .and(stream::bad_line(&TOOL, &BadLine { line, what }));
+            return Ok(());
+        }
+        if !self.seen.insert(row.key()) {
+            return Ok(());
+        }
+        let Some(signal) = self.options.meaning.of(&server) else {
+            let what = format!("{} has no signal for that", row.server);
+            return self.done(Done::Failure(
+                row.with(State::Denied, Reason::Unsupported, b"no signal for that"),
+                what,
+            ));
+        };
+        let config = row.config.clone().expect("a row with a place has a config");
+        match (
+            act::signal(row, &server, &config, signal, self.options.children),
+            self.wait,
+        ) {
+            (Done::Signalled(row, process), Some(wait)) => {
+                Ok(self.jobs.add(&self.watch, Job::new(row, wait), process)?)
+            }
+            (done, _) => self.done(done),
+        }
+    }
+
+    /// Opens again what was let go of, as far as there is room.
+    fn reopen(&mut self) -> anyhow::Result<()> {
+        while let Some(job) = self.jobs.take_parked() {
+            let server = self.catalogue.server(&job.row.server);
+            let config = job
+                .row
+                .config
+                .clone()
+                .expect("it was signalled with a config");
+            match act::prove(job.row.clone(), &server, &config) {
+                Proof::Process(process) => self.jobs.add(&self.watch, job, process)?,
+                Proof::Row(_) => self.end(job)?,
+                Proof::Failure(row, what) => self.done(Done::Failure(row, what))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The process has ended.
+    fn end(&mut self, job: Job) -> anyhow::Result<()> {
+        let server: Server = self.catalogue.server(&job.row.server);
+        let state = if job.killed {
+            State::Killed
+        } else {
+            State::Stopped
+        };
+        let done = act::ended(job.row, state, &server, &mut self.dirs);
+        self.done(done)
+    }
+
+    /// The wait for the process is over and it has not ended.
+    fn overdue(&mut self, job: Job, process: Process) -> anyhow::Result<()> {
+        if process.has_ended()? {
+            return self.end(job);
+        }
+        if self.options.kill && !job.killed {
+            if let Err(e) = process.kill_group() {
+                let done = act::denied(job.row, &e);
+                return self.done(done);
+            }
+            let wait = self.wait.unwrap_or(KILL_WAIT).max(KILL_WAIT);
+            return Ok(self.jobs.add(&self.watch, job.killed(wait), process)?);
+        }
+        let pid = process.pid;
+        let what = format!("{pid} ({}) has not ended in time", job.row.server);
+        self.done(Done::Failure(
+            job.row.with(State::Survived, Reason::Timeout, b""),
+            what,
+        ))
+    }
+
+    /// Writes the row that something came to.
+    fn done(&mut self, done: Done) -> anyhow::Result<()> {
+        let row = match done {
+            Done::Row(row) => row,
+            Done::Signalled(row, _) => row.plain(State::Signalled),
+            Done::Failure(row, what) => {
+                self.exit = self.exit.and(Exit::Failed);
+                if !self.options.quiet {
+                    TOOL.say(&what);
+                }
+                row
+            }
+        };
+        Ok(self.output.put(&row)?)
+    }
+}
