@@ -162,6 +162,7 @@ impl Checks {
                 .collect::<Vec<&OsStr>>(),
             environment: None,
             stdio: [null.as_fd(), end.as_fd(), end.as_fd()],
+            extra: Vec::new(),
             folder: folder.as_ref().map(AsFd::as_fd),
             own_session: true,
             signals: Dispositions::Default,

@@ -8,7 +8,12 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// A copy of a descriptor, above standard error and closed on exec.
 pub fn duplicate(fd: &impl AsFd) -> io::Result<OwnedFd> {
-    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    duplicate_above(fd, 3)
+}
+
+/// A copy of a descriptor whose number is at least `least`, closed on exec.
+pub fn duplicate_above(fd: &impl AsFd, least: RawFd) -> io::Result<OwnedFd> {
+    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(least))?;
     // SAFETY: fcntl returned this descriptor just now, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }

@@ -23,8 +23,10 @@ pub struct Plan<'a> {
     pub args: Vec<&'a OsStr>,
     /// Its environment, as NAME=VALUE; none for that of this process.
     pub environment: Option<Vec<Vec<u8>>>,
-    /// Standard input, output and error. It gets no other descriptors.
+    /// Standard input, output and error.
     pub stdio: [BorrowedFd<'a>; 3],
+    /// Further descriptors that it gets, numbered from 3. It gets no others.
+    pub extra: Vec<BorrowedFd<'a>>,
     /// The folder it starts in, when not this process's own.
     pub folder: Option<BorrowedFd<'a>>,
     /// Whether it leads a session of its own.
@@ -103,7 +105,7 @@ struct Prepared<'a> {
     program: CString,
     argv: Vec<*const c_char>,
     envp: *const *const c_char,
-    stdio: [RawFd; 3],
+    fds: Vec<RawFd>,
     parent: libc::pid_t,
     failure: Option<(Step, c_int)>,
 }
@@ -131,15 +133,14 @@ pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
             .collect()
     };
     let envp = environment.as_deref().map(pointers);
-    // Copies above 2, so that putting one in its place covers none of the others.
-    let copies = [0, 1, 2].map(|i| super::fd::duplicate(&plan.stdio[i]));
-    let [Ok(stdin), Ok(stdout), Ok(stderr)] = copies else {
-        let error = copies
-            .into_iter()
-            .find_map(Result::err)
-            .expect("one of them failed");
-        return Err(Failure::Fork(error));
-    };
+    // Copies above all targets, so that putting one in its place covers none of the others.
+    let fds: Vec<BorrowedFd> = plan.stdio.iter().chain(&plan.extra).copied().collect();
+    let copy = |fd| super::fd::duplicate_above(fd, fds.len() as RawFd);
+    let copies: Vec<OwnedFd> = fds
+        .iter()
+        .map(copy)
+        .collect::<io::Result<_>>()
+        .map_err(Failure::Fork)?;
     let mut prepared = Prepared {
         plan,
         program: text(plan.program.as_bytes())?,
@@ -147,7 +148,7 @@ pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
         envp: envp
             .as_ref()
             .map_or_else(current_environment, |e| e.as_ptr()),
-        stdio: [&stdin, &stdout, &stderr].map(|fd| fd.as_raw_fd()),
+        fds: copies.iter().map(|fd| fd.as_raw_fd()).collect(),
         parent: std::process::id() as libc::pid_t,
         failure: None,
     };
@@ -265,11 +266,16 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
         if let Some(file) = &plan.pid_file {
             write_pid_file(file).map_err(|()| Step::PidFile)?;
         }
-        for (target, source) in prepared.stdio.iter().enumerate() {
+        for (target, source) in prepared.fds.iter().enumerate() {
             check(libc::dup2(*source, target as c_int), Step::Setup)?;
         }
         check(
-            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) as c_int,
+            libc::syscall(
+                libc::SYS_close_range,
+                prepared.fds.len() as libc::c_uint,
+                libc::c_uint::MAX,
+                0,
+            ) as c_int,
             Step::Setup,
         )?;
         let mut none: libc::sigset_t = std::mem::zeroed();
