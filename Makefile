@@ -21,7 +21,7 @@ PAGES := $(wildcard man/*.[1-8])
 SWIFT_VENV ?= $(TARGET_DIR)/swift-venv
 export SWIFT_VENV
 
-.PHONY: all lint venv test demo install dist clean
+.PHONY: all lint venv test bench demo install dist clean
 
 all:
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --target $(HOST) \
@@ -40,6 +40,9 @@ venv:
 test: lint venv
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace
+
+bench: all venv
+	PATH="$(RELEASE):$$PATH" tests/bench/status "$(SWIFT_VENV)"
 
 demo: all venv
 	PATH="$(RELEASE):$$PATH" tests/lab/demo "$(SWIFT_VENV)"
