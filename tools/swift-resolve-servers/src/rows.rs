@@ -1,0 +1,149 @@
+//! The rows of one server.
+
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use shared::catalogue::{Server, Source};
+use shared::instance::{config_file, pid_file};
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::state::State;
+
+use crate::configs::{Configs, beneath, is_named};
+use crate::pids::PidFiles;
+use crate::section::has_section;
+
+/// What is known before any server is looked at.
+pub struct Ground<'a> {
+    /// The swift directory.
+    pub swift_dir: &'a Path,
+    /// The run directory.
+    pub run_dir: &'a Path,
+    /// What was found beneath the first.
+    pub configs: &'a Configs,
+    /// What was found beneath the second.
+    pub pids: &'a PidFiles,
+    /// Which config is wanted, from 1.
+    pub number: Option<usize>,
+}
+
+/// A server that was asked for, and which of its configs.
+pub struct Wanted {
+    /// The server.
+    pub server: Server,
+    /// The names of its configs; none stands for all.
+    pub names: Vec<Option<String>>,
+    /// Whether the server was named itself, not by a group or a glob.
+    pub spelled_out: bool,
+}
+
+/// The rows of a server: what it lacks, then its instances sorted by config.
+/// A config that makes no sense is told in `faults`.
+pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> Vec<Row> {
+    let server = &wanted.server;
+    let mut rows = Vec::new();
+    let mut instances = Vec::new();
+    // A pid file that is taken is no orphan.
+    let mut taken = HashSet::new();
+    for name in &wanted.names {
+        let (source, found) = find(ground, server, name.as_deref(), faults);
+        taken.extend(found.iter().filter_map(|config| pid_file(server, config)));
+        let chosen = match ground.number {
+            Some(number) => found.get(number - 1..number).unwrap_or_default(),
+            None => &found,
+        };
+        if chosen.is_empty() {
+            rows.push(unconfigured(ground, server, &found));
+        }
+        let rows_of = chosen
+            .iter()
+            .filter_map(|config| configured(ground, server, source?, config));
+        instances.extend(rows_of);
+    }
+    let orphans = ground.pids.of(&server.name).iter();
+    instances.extend(
+        orphans
+            .filter(|pid| !taken.contains(*pid))
+            .filter(|pid| wanted.names.iter().any(|name| names_pid(server, name, pid)))
+            .filter_map(|pid| orphan(ground, server, pid)),
+    );
+    instances.sort_by(|one, other| config_bytes(one).cmp(config_bytes(other)));
+    rows.extend(instances);
+    rows.dedup();
+    rows
+}
+
+/// The configs of a server, from the first of its sources that has any.
+fn find<'a>(
+    ground: &Ground<'a>,
+    server: &'a Server,
+    name: Option<&str>,
+    faults: &mut Vec<String>,
+) -> (Option<&'a Source>, Vec<&'a Path>) {
+    for source in &server.sources {
+        let mut found = ground.configs.of(&source.stem, name);
+        if let Some(section) = &source.section {
+            found.retain(|config| {
+                let answer = has_section(&beneath(ground.swift_dir, config), section);
+                answer.unwrap_or_else(|fault| {
+                    if !faults.contains(&fault) {
+                        faults.push(fault);
+                    }
+                    false
+                })
+            });
+        }
+        if !found.is_empty() {
+            return (Some(source), found);
+        }
+    }
+    (None, Vec::new())
+}
+
+fn configured(ground: &Ground, server: &Server, source: &Source, config: &Path) -> Option<Row> {
+    let mut row = Row::new(&server.name, State::Configured);
+    row.config = Some(beneath(ground.swift_dir, config));
+    row.pidfile = Some(beneath(ground.run_dir, &pid_file(server, config)?));
+    Some(match &source.deprecated {
+        Some(text) => row.with(State::Configured, Reason::Deprecated, text.as_bytes()),
+        None => row,
+    })
+}
+
+fn unconfigured(ground: &Ground, server: &Server, found: &[&Path]) -> Row {
+    let mut text = Vec::new();
+    if let Some(number) = ground.number {
+        text.extend(format!("number {number} of {}", found.len()).bytes());
+        for config in found {
+            text.push(b'\n');
+            text.extend(beneath(ground.swift_dir, config).as_os_str().as_bytes());
+        }
+    }
+    Row::new(&server.name, State::Unconfigured).with(State::Unconfigured, Reason::Absent, &text)
+}
+
+/// Whether a name asks for a pid file as well.
+fn names_pid(server: &Server, name: &Option<String>, pid: &Path) -> bool {
+    match name {
+        Some(name) => is_named(pid, &server.name, name, [b".pid", b".pid.d"]),
+        None => true,
+    }
+}
+
+/// The row of a pid file without a config. The config's column says where the
+/// config would be.
+fn orphan(ground: &Ground, server: &Server, pid: &Path) -> Option<Row> {
+    let source = server.sources.first()?;
+    let mut row = Row::new(&server.name, State::Orphan);
+    let config = config_file(server, &source.stem, pid)?;
+    row.config = Some(beneath(ground.swift_dir, &config));
+    row.pidfile = Some(beneath(ground.run_dir, pid));
+    Some(row)
+}
+
+fn config_bytes(row: &Row) -> &[u8] {
+    row.config
+        .as_ref()
+        .map_or(b"", |c| c.as_os_str().as_bytes())
+}

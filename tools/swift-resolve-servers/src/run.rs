@@ -1,0 +1,155 @@
+//! From names to rows.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use shared::catalogue::{Catalogue, Selection};
+use shared::cli::Exit;
+use shared::pidfile::reason_of;
+use shared::program::SearchPath;
+use shared::row::Row;
+use shared::state::State;
+use shared::stream;
+
+use crate::configs::Configs;
+use crate::list;
+use crate::options::{Options, TOOL};
+use crate::pids::PidFiles;
+use crate::rows::{self, Ground, Wanted};
+
+/// Does what the command line says.
+pub fn run(options: Options) -> anyhow::Result<Exit> {
+    let catalogue = Catalogue::load(&options.swift_dir)?;
+    let path = SearchPath::from_env();
+    if options.list {
+        list::write(&catalogue, &path, &mut std::io::stdout().lock())?;
+        return Ok(Exit::Ok);
+    }
+    let selection = if options.names.is_empty() {
+        if std::io::stdin().is_terminal() {
+            TOOL.say("no names (see swift-resolve-servers --help)");
+            return Ok(Exit::Usage);
+        }
+        let mut words = String::new();
+        std::io::stdin()
+            .read_to_string(&mut words)
+            .context("cannot read names from standard input")?;
+        catalogue.select(words.split_whitespace())
+    } else {
+        catalogue.select(options.names.iter().map(String::as_str))
+    };
+    let wanted = installed(&catalogue, selection, &path, options.quiet);
+    if wanted.is_empty() {
+        if !options.quiet {
+            TOOL.say("no server is left: none of those named is installed");
+        }
+        return Ok(Exit::Failed);
+    }
+    write_rows(&options, &catalogue, &wanted)
+}
+
+/// The servers whose programs are installed, each once, in the order in which
+/// they were asked for.
+fn installed(
+    catalogue: &Catalogue,
+    selection: Selection,
+    path: &SearchPath,
+    quiet: bool,
+) -> Vec<Wanted> {
+    let mut all: Vec<Wanted> = Vec::new();
+    for name in selection.names {
+        match all.iter_mut().find(|w| w.server.name == name.server) {
+            Some(wanted) => {
+                wanted.names.push(name.config);
+                wanted.spelled_out |= name.spelled_out;
+            }
+            None => all.push(Wanted {
+                server: catalogue.server(&name.server),
+                names: vec![name.config],
+                spelled_out: name.spelled_out,
+            }),
+        }
+    }
+    all.retain(|wanted| {
+        let Wanted { server, .. } = wanted;
+        let found = path.find(&server.command).is_some();
+        if !found && wanted.spelled_out && !quiet {
+            TOOL.say(&format!(
+                "cannot find the program ({}): {} is not on PATH",
+                server.name, server.command
+            ));
+        }
+        found
+    });
+    all
+}
+
+fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> anyhow::Result<Exit> {
+    let run_dir = options.run_dir.as_deref().unwrap_or(&catalogue.run_dir);
+    let sources = wanted.iter().flat_map(|w| &w.server.sources);
+    let stems: Vec<&str> = sources.map(|source| source.stem.as_str()).collect();
+    let configs = Configs::scan(&options.swift_dir, &stems);
+    let pids = match options.number {
+        Some(_) => PidFiles::default(),
+        None => pid_files(run_dir, catalogue, wanted),
+    };
+    let mut exit = Exit::Ok;
+    for (path, error) in &configs.unreadable {
+        TOOL.say(&format!(
+            "cannot read {}: {}",
+            path.display(),
+            reason_of(error)
+        ));
+        exit = Exit::Failed;
+    }
+    for (path, error) in &pids.unreadable {
+        TOOL.say(&format!(
+            "cannot read {}: {}",
+            path.display(),
+            reason_of(error)
+        ));
+    }
+    let ground = Ground {
+        swift_dir: &options.swift_dir,
+        run_dir,
+        configs: &configs,
+        pids: &pids,
+        number: options.number,
+    };
+    let mut output = stream::stdout()?;
+    let mut faults = Vec::new();
+    for wanted in wanted {
+        for row in rows::of_server(&ground, wanted, &mut faults) {
+            if row.state == State::Unconfigured {
+                exit = Exit::Failed;
+                say_unconfigured(&row, options.quiet);
+            }
+            output.put(&row)?;
+        }
+    }
+    output.flush()?;
+    for fault in faults {
+        TOOL.say(&fault);
+        exit = Exit::Failed;
+    }
+    Ok(exit)
+}
+
+fn pid_files(run_dir: &Path, catalogue: &Catalogue, wanted: &[Wanted]) -> PidFiles {
+    let wanted: Vec<&str> = wanted.iter().map(|w| w.server.name.as_str()).collect();
+    let listed = catalogue.servers.iter().map(|s| s.name.as_str());
+    let known: Vec<&str> = listed.chain(wanted.iter().copied()).collect();
+    PidFiles::scan(run_dir, &wanted, &known)
+}
+
+fn say_unconfigured(row: &Row, quiet: bool) {
+    if !quiet {
+        let detail = row.detail.split(|b| *b == b'\n').next().unwrap_or_default();
+        TOOL.say(&format!(
+            "cannot find a config ({}): {}",
+            row.server,
+            String::from_utf8_lossy(detail)
+        ));
+    }
+}
