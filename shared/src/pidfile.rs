@@ -178,6 +178,21 @@ pub fn remove_if(run_dir: &RunDir, path: &Path, content: &Content) -> io::Result
     }
 }
 
+/// Looks again at a pid file and removes it if it lies. To be called under the
+/// run directory's lock. `false` when it tells the truth, or is none.
+pub fn remove_if_it_lies(
+    run_dir: &RunDir,
+    path: &Path,
+    command: &str,
+    config: &Path,
+) -> io::Result<bool> {
+    let content = read(run_dir, path).content;
+    if !verify(&content, command, config)?.lies() {
+        return Ok(false);
+    }
+    remove_if(run_dir, path, &content)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -54,6 +54,12 @@ fn is_executable(path: &Path) -> bool {
         && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
 }
 
+/// Whether this process may make files in a folder.
+pub fn may_write_into(folder: &Path) -> bool {
+    use nix::unistd::{AccessFlags, access};
+    folder.is_dir() && access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+}
+
 /// The neighbour of the running program, when it lies in the same folder, or
 /// else what PATH leads to.
 pub fn neighbour(name: &str) -> Option<PathBuf> {
@@ -84,5 +90,16 @@ mod tests {
         .unwrap();
         assert_eq!(path.find("swift-a"), Some(folder.path().join("swift-a")));
         assert_eq!(path.find("../swift-a"), None);
+    }
+
+    #[test]
+    fn only_folders_can_be_written_into() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(may_write_into(folder.path()));
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(!may_write_into(&file));
+        assert!(!may_write_into(&folder.path().join("missing")));
+        assert!(!may_write_into(Path::new("/proc")));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, getrlimit, setrlimit};
+
+pub use nix::sys::resource::Resource;
 
 /// Raises a soft limit to at least `wanted`, and the hard one where that needs
 /// it and is permitted. When the hard limit stays below, the soft one is raised
@@ -21,6 +23,11 @@ pub fn raise(resource: Resource, wanted: u64) -> io::Result<()> {
         return Err(error.into());
     }
     Ok(())
+}
+
+/// How many descriptors this process may have open.
+pub fn descriptors() -> io::Result<u64> {
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)
 }
 
 /// How many descriptors this process may have open, after the soft limit was

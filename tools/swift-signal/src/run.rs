@@ -137,6 +137,13 @@ impl Run {
             (Done::Signalled(row, process), Some(wait)) => {
                 Ok(self.jobs.add(&self.watch, Job::new(row, wait), process)?)
             }
+            (Done::Row(row), _)
+                if matches!(row.reason(), Some(Reason::Stale | Reason::WrongProcess)) =>
+            {
+                let reason = row.reason();
+                let done = act::ended(row, State::Stopped, reason, &server, &mut self.dirs);
+                self.done(done)
+            }
             (done, _) => self.done(done),
         }
     }
@@ -167,7 +174,7 @@ impl Run {
         } else {
             State::Stopped
         };
-        let done = act::ended(job.row, state, &server, &mut self.dirs);
+        let done = act::ended(job.row, state, None, &server, &mut self.dirs);
         self.done(done)
     }
 
