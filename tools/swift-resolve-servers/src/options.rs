@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use shared::catalogue::SWIFT_DIR;
-use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
+use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError, Value};
 use shared::text;
 
 /// The table of options.
@@ -77,7 +77,7 @@ pub fn parse(
                 options.number = Some(number).filter(|n| *n > 0);
             }
             Arg::Value("run-dir", value) => options.run_dir = Some(value.path()?),
-            Arg::Value("swift-dir", value) => options.swift_dir = value.path()?,
+            Arg::Value("swift-dir", value) => options.swift_dir = absolute(value)?,
             Arg::Operand(word) => options.names.push(name(word)?),
             other => unreachable!("{other:?} is not in the table"),
         }
@@ -86,6 +86,14 @@ pub fn parse(
         return Err(UsageError("--list lists all servers".into()));
     }
     Ok(Action::Run(options))
+}
+
+/// A server is known by its config's path, so that is the same wherever one
+/// stands. The path is not resolved, and an absolute one stays as it is given.
+fn absolute(value: Value) -> Result<PathBuf, UsageError> {
+    let path = value.path()?;
+    std::path::absolute(&path)
+        .map_err(|e| UsageError(format!("option --swift-dir: {}: {e}", path.display())))
 }
 
 fn name(word: OsString) -> Result<String, UsageError> {
