@@ -1,4 +1,12 @@
-//! Say what runs, from pid files and /proc.
+//! Say which of Swift's servers run, from pid files and /proc.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod examine;
+mod options;
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
+}

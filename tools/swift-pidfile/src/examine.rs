@@ -1,0 +1,145 @@
+//! One look at a row's pid file and process, and what follows from it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use shared::catalogue::Server;
+use shared::instance::{Place, place};
+use shared::pidfile::{self, Content, Finding, Look, reason_of};
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::rundir::RunDir;
+use shared::state::State;
+
+/// The run directories that rows have named, each opened once.
+#[derive(Default)]
+pub struct RunDirs(Vec<(PathBuf, io::Result<Option<RunDir>>)>);
+
+impl RunDirs {
+    fn open(&mut self, path: &Path) -> &io::Result<Option<RunDir>> {
+        let at = self.0.iter().position(|(known, _)| known == path);
+        let at = at.unwrap_or_else(|| {
+            self.0.push((path.to_owned(), RunDir::open(path)));
+            self.0.len() - 1
+        });
+        &self.0[at].1
+    }
+}
+
+/// What a look came to.
+pub struct Examined {
+    /// The row as it is now.
+    pub row: Row,
+    /// What is to be said of it, when it is a failure.
+    pub failure: Option<String>,
+    /// Whether anybody may write into the pid file.
+    pub world_writable: bool,
+}
+
+/// Looks at the pid file and at the process that it names; with `clean`,
+/// removes a file that lies. The error is for a bad line.
+pub fn examine(
+    row: Row,
+    server: &Server,
+    run_dirs: &mut RunDirs,
+    clean: bool,
+) -> Result<Examined, String> {
+    let Place { run_dir, beneath } = place(server, &row)?;
+    let config = row.config.clone().unwrap_or_default();
+    let look_at = |run_dir: &RunDir| -> (Look, Finding) {
+        let look = pidfile::read(run_dir, &beneath);
+        let finding = verify(&look.content, server, &config);
+        (look, finding)
+    };
+    let run_dir = match run_dirs.open(&run_dir) {
+        Ok(Some(run_dir)) => run_dir,
+        Ok(None) => return Ok(told(row, Finding::Stopped(Reason::Absent, None))),
+        Err(e) => return Ok(told(row, Finding::Unreadable(reason_of(e)))),
+    };
+    let (mut look, mut finding) = look_at(run_dir);
+    let mut kept = None;
+    if clean && finding.lies() {
+        // What was seen without the lock may be the middle of somebody's start.
+        match run_dir.lock() {
+            Ok(_guard) => {
+                (look, finding) = look_at(run_dir);
+                if finding.lies() {
+                    let removed = pidfile::remove_if(run_dir, &beneath, &look.content);
+                    kept = removed.err().map(|e| reason_of(&e));
+                }
+            }
+            Err(e) => kept = Some(format!("{e:#}")),
+        }
+    }
+    let mut examined = told(row, finding);
+    examined.world_writable = look.world_writable;
+    if let Some(why) = kept {
+        let detail = &mut examined.row.detail;
+        detail.extend(format!(" cannot remove: {why}").bytes());
+        examined.failure = Some(failure(&examined.row, "remove", &why));
+    }
+    Ok(examined)
+}
+
+fn verify(content: &Content, server: &Server, config: &Path) -> Finding {
+    // A process that cannot be looked at may be the server, so its pid file is
+    // neither cleaned away nor replaced.
+    pidfile::verify(content, &server.command, config)
+        .unwrap_or_else(|e| Finding::Unreadable(format!("its process: {}", reason_of(&e))))
+}
+
+/// The row with what was found.
+fn told(mut row: Row, finding: Finding) -> Examined {
+    let orphan = row.is_orphan();
+    let ended = if orphan {
+        State::Orphan
+    } else {
+        State::Stopped
+    };
+    let mut failed = None;
+    (row.pid, row.start) = (None, None);
+    let row = match finding {
+        Finding::Stopped(reason, pid) => {
+            row.pid = pid;
+            row.with(ended, reason, b"")
+        }
+        Finding::Unreadable(why) => {
+            failed = Some(failure(&row, "read", &why));
+            row.with(ended, Reason::Unreadable, why.as_bytes())
+        }
+        Finding::Starting(pid) => {
+            row.pid = Some(pid);
+            alive(row, State::Starting, orphan)
+        }
+        Finding::Running {
+            process,
+            start,
+            permitted,
+        } => {
+            (row.pid, row.start) = (Some(process.pid), Some(start));
+            if permitted {
+                alive(row, State::Running, orphan)
+            } else {
+                row.with(State::Denied, Reason::Permission, b"")
+            }
+        }
+    };
+    Examined {
+        row,
+        failure: failed,
+        world_writable: false,
+    }
+}
+
+fn alive(row: Row, state: State, orphan: bool) -> Row {
+    if orphan {
+        row.with(state, Reason::Orphan, b"")
+    } else {
+        row.plain(state)
+    }
+}
+
+fn failure(row: &Row, what: &str, why: &str) -> String {
+    let path = row.pidfile.as_deref().unwrap_or(Path::new("-"));
+    format!("cannot {what} {} ({}): {why}", path.display(), row.server)
+}

@@ -1,0 +1,90 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use shared::catalogue::SWIFT_DIR;
+use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
+use shared::text;
+
+/// The table of options.
+pub static TOOL: Tool = Tool {
+    name: "swift-pidfile",
+    usage: "[OPTION]... < ROWS",
+    about: "Say which Swift servers run, from pid files and /proc.",
+    options: &[
+        Opt::flag(None, "clean", "remove pid files that lie"),
+        Opt::flag(None, "running", "write only the rows of what runs"),
+        cli::SWIFT_DIR,
+        cli::QUIET,
+        cli::HELP,
+        cli::VERSION,
+    ],
+};
+
+/// What the command line says.
+#[derive(Debug, PartialEq)]
+pub struct Options {
+    /// Whether pid files that lie are to be removed.
+    pub clean: bool,
+    /// Whether only rows of what runs are to be written.
+    pub running: bool,
+    /// The swift directory.
+    pub swift_dir: PathBuf,
+    /// Whether rows are not to be repeated on standard error.
+    pub quiet: bool,
+}
+
+/// Reads the arguments that follow the program's name.
+pub fn parse(
+    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
+) -> Result<Action<Options>, UsageError> {
+    let mut options = Options {
+        clean: false,
+        running: false,
+        swift_dir: SWIFT_DIR.into(),
+        quiet: false,
+    };
+    let mut args = Args::new(&TOOL, args);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Flag("help") => return Ok(Action::Help),
+            Arg::Flag("version") => return Ok(Action::Version),
+            Arg::Flag("clean") => options.clean = true,
+            Arg::Flag("running") => options.running = true,
+            Arg::Flag("quiet") => options.quiet = true,
+            Arg::Value("swift-dir", value) => options.swift_dir = value.path()?,
+            Arg::Operand(word) => {
+                let word = text::quote(word.as_encoded_bytes());
+                return Err(UsageError(format!("rows come from standard input: {word}")));
+            }
+            other => unreachable!("{other:?} is not in the table"),
+        }
+    }
+    Ok(Action::Run(options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(args: &[&str]) -> Result<Action<Options>, UsageError> {
+        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        parse(args)
+    }
+
+    #[test]
+    fn options_are_flags() {
+        let Ok(Action::Run(options)) = action(&["--clean", "-q", "--run"]) else {
+            panic!("it can be understood");
+        };
+        assert!(options.clean && options.quiet && options.running);
+        assert_eq!(action(&["-V"]), Ok(Action::Version));
+    }
+
+    #[test]
+    fn names_are_no_rows() {
+        let error = UsageError("rows come from standard input: 'main'".into());
+        assert_eq!(action(&["main"]), Err(error));
+    }
+}
