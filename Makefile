@@ -19,6 +19,7 @@ PAGES := $(wildcard man/*.[1-8])
 # The virtual environment with OpenStack Swift's own servers, for the tests and the demonstration.
 # Name one that is there already to save the download: make test SWIFT_VENV=DIR
 SWIFT_VENV ?= $(TARGET_DIR)/swift-venv
+override SWIFT_VENV := $(abspath $(SWIFT_VENV))
 export SWIFT_VENV
 
 .PHONY: all lint venv test bench demo install dist clean

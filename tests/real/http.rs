@@ -29,6 +29,11 @@ pub fn healthy(lab: &Lab) -> bool {
     request(lab, "GET", "/healthcheck", b"") == (200, b"OK".to_vec())
 }
 
+/// Whether anybody accepts the proxy's connections.
+pub fn listens(lab: &Lab) -> bool {
+    TcpStream::connect(lab.proxy_address()).is_ok()
+}
+
 /// The limit that the proxy says is in force.
 pub fn max_header_size(lab: &Lab) -> u32 {
     let (status, body) = request(lab, "GET", "/info", b"");

@@ -8,6 +8,7 @@ mod broken_config;
 mod daemons;
 mod http;
 mod instances;
+mod no_daemon;
 mod reload;
 mod start_stop;
 mod workers;

@@ -148,7 +148,7 @@ pub struct Process {
 
 impl Process {
     /// The process with this pid, if there is one.
-    fn open(pid: i32) -> Option<Process> {
+    pub fn open(pid: i32) -> Option<Process> {
         let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
         Some(Process { pid, pidfd })
     }
