@@ -89,9 +89,12 @@ pub fn parse(
 }
 
 /// A server is known by its config's path, so that is the same wherever one
-/// stands. The path is not resolved, and an absolute one stays as it is given.
+/// stands. No link is resolved, and an absolute path stays as it is given.
 fn absolute(value: Value) -> Result<PathBuf, UsageError> {
     let path = value.path()?;
+    if path.is_absolute() {
+        return Ok(path);
+    }
     std::path::absolute(&path)
         .map_err(|e| UsageError(format!("option --swift-dir: {}: {e}", path.display())))
 }
