@@ -51,7 +51,8 @@ pub struct Question {
 struct Running {
     id: u64,
     process: Process,
-    output: OwnedFd,
+    /// None when it speaks for itself.
+    output: Option<OwnedFd>,
     excerpt: Excerpt,
     until: Option<Instant>,
     timed_out: bool,
@@ -62,6 +63,7 @@ struct Running {
 pub struct Checks {
     watch: Watch,
     timeout: Duration,
+    speaking: bool,
     waiting: VecDeque<(u64, Question)>,
     running: HashMap<u64, Running>,
     next_token: u64,
@@ -79,10 +81,18 @@ impl Checks {
         Ok(Checks {
             watch: Watch::new()?,
             timeout,
+            speaking: false,
             waiting: VecDeque::new(),
             running: HashMap::new(),
             next_token: 0,
         })
+    }
+
+    /// What is printed goes to this process's own standard output and error
+    /// instead of into the verdicts.
+    pub fn speaking(mut self) -> Checks {
+        self.speaking = true;
+        self
     }
 
     /// Adds a check. Its verdict comes from [`Checks::advance`] with this id.
@@ -150,8 +160,16 @@ impl Checks {
             .map(std::fs::File::open)
             .transpose()
             .map_err(cannot)?;
-        let (output, end) = fd::pipe().map_err(cannot)?;
-        fd::set_nonblocking(&output).map_err(cannot)?;
+        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+        let pipe = (!self.speaking).then(fd::pipe).transpose();
+        let (output, end) = pipe.map_err(cannot)?.unzip();
+        if let Some(output) = &output {
+            fd::set_nonblocking(output).map_err(cannot)?;
+        }
+        let outputs = match &end {
+            Some(end) => [end.as_fd(), end.as_fd()],
+            None => [stdout.as_fd(), stderr.as_fd()],
+        };
         let null = fd::null().map_err(cannot)?;
         let plan = Plan {
             program: question.program.as_os_str(),
@@ -161,7 +179,7 @@ impl Checks {
                 .map(OsString::as_os_str)
                 .collect::<Vec<&OsStr>>(),
             environment: None,
-            stdio: [null.as_fd(), end.as_fd(), end.as_fd()],
+            stdio: [null.as_fd(), outputs[0], outputs[1]],
             extra: Vec::new(),
             folder: folder.as_ref().map(AsFd::as_fd),
             own_session: true,
@@ -173,8 +191,9 @@ impl Checks {
         let process = Process::from_child(child);
         self.next_token += 2;
         let token = self.next_token;
-        self.watch
-            .add(&output, token)
+        output
+            .as_ref()
+            .map_or(Ok(()), |output| self.watch.add(output, token))
             .and_then(|()| self.watch.add(&process, token | 1))
             .map_err(cannot)?;
         let until = after(self.timeout);
@@ -203,8 +222,11 @@ impl Checks {
         let Some(check) = self.running.get_mut(&token) else {
             return Ok(());
         };
-        if !check.read_output()? && !ended {
-            self.watch.remove(&check.output)?;
+        if !check.read_output()?
+            && !ended
+            && let Some(output) = &check.output
+        {
+            self.watch.remove(output)?;
         }
         if ended && let Some(check) = self.running.remove(&token) {
             let status = pidfd::wait(&check.process)?;
@@ -217,9 +239,12 @@ impl Checks {
 impl Running {
     /// Reads what is there; `false` at the end of the output.
     fn read_output(&mut self) -> io::Result<bool> {
+        let Some(output) = &self.output else {
+            return Ok(true);
+        };
         let mut buffer = [0; 8192];
         loop {
-            match fd::read(&self.output, &mut buffer) {
+            match fd::read(output, &mut buffer) {
                 Ok(0) => return Ok(false),
                 Ok(n) => self.excerpt.push(&buffer[..n]),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(true),
@@ -255,7 +280,10 @@ mod tests {
     use super::*;
 
     fn ask(script: &str, timeout: Duration) -> Verdict {
-        let mut checks = Checks::new(timeout).unwrap();
+        ask_in(Checks::new(timeout).unwrap(), script)
+    }
+
+    fn ask_in(mut checks: Checks, script: &str) -> Verdict {
         let args = ["sh", "-c", script].map(OsString::from).to_vec();
         checks.add(
             7,
@@ -290,6 +318,15 @@ mod tests {
         assert_eq!(
             ask("kill -9 $$", LONG),
             Verdict::Bad(Reason::Signal(9), Vec::new())
+        );
+    }
+
+    #[test]
+    fn what_speaks_for_itself_leaves_its_verdict_empty() {
+        let checks = Checks::new(LONG).unwrap().speaking();
+        assert_eq!(
+            ask_in(checks, "echo told; echo by the check >&2; exit 1"),
+            Verdict::Bad(Reason::Exit(1), Vec::new())
         );
     }
 
