@@ -1,0 +1,160 @@
+//! Reloads that go on at the same time, each at its own pace.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
+
+use shared::check::{Checks, Verdict};
+use shared::watch::{Watch, earlier};
+
+use crate::options::Manner;
+use crate::reload::{End, Failure, News, Progress, Reload};
+use crate::target::Target;
+
+/// The watch's token for the checks. A reload has two more: twice its number
+/// for its socket, and one more for its process.
+const CHECKS: u64 = 0;
+
+/// All of them. The owner waits for the descriptor of this, and for
+/// [`Many::until`], and then calls [`Many::advance`].
+pub struct Many {
+    manner: Manner,
+    watch: Watch,
+    checks: Checks,
+    reloads: HashMap<u64, Reload>,
+    news: Vec<(u64, News)>,
+}
+
+impl AsFd for Many {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
+}
+
+impl Many {
+    /// None yet; all are done in that manner, and checked by `checks`.
+    pub fn new(manner: Manner, checks: Checks) -> io::Result<Many> {
+        let watch = Watch::new()?;
+        watch.add(&checks, CHECKS)?;
+        Ok(Many {
+            manner,
+            watch,
+            checks,
+            reloads: HashMap::new(),
+            news: Vec::new(),
+        })
+    }
+
+    /// Begins a reload. All that is told of it has this id, which is above 0
+    /// and not used twice.
+    pub fn add(&mut self, id: u64, target: Target) {
+        let watched = Reload::begin(target, self.manner).and_then(|reload| {
+            self.watch.add(&reload, id * 2)?;
+            self.watch.add(reload.process(), id * 2 + 1)?;
+            Ok(reload)
+        });
+        let reload = match watched {
+            Ok(reload) => reload,
+            Err(failure) => return self.fail(id, failure),
+        };
+        let checks = self.manner.check && reload.target.server.check;
+        let question = checks.then(|| reload.target.question());
+        self.reloads.insert(id, reload);
+        match question {
+            Some(Ok(question)) => {
+                self.news.push((id, News::Checking));
+                self.checks.add(id, question);
+            }
+            Some(Err(verdict)) => self.checked(id, verdict),
+            None => self.checked(id, Verdict::Good),
+        }
+    }
+
+    /// That a reload failed before it was one.
+    pub fn fail(&mut self, id: u64, failure: Failure) {
+        self.news.push((id, News::Ended(End::Failed(failure))));
+    }
+
+    /// How many go on.
+    pub fn count(&self) -> usize {
+        self.reloads.len()
+    }
+
+    /// Lets go of those that were not yet signalled. Nothing is told of them.
+    pub fn withdraw(&mut self) {
+        self.reloads.retain(|_, reload| reload.is_signalled());
+    }
+
+    /// When [`Many::advance`] is to be called at the latest.
+    pub fn until(&self) -> Option<Instant> {
+        if !self.news.is_empty() {
+            return Some(Instant::now());
+        }
+        let reloads = self.reloads.values().filter_map(Reload::until).min();
+        earlier(reloads, self.checks.until())
+    }
+
+    /// Takes in all that has happened, and tells it. Never waits.
+    pub fn advance(&mut self) -> io::Result<Vec<(u64, News)>> {
+        self.check()?;
+        let now = Instant::now();
+        loop {
+            let tokens = self.watch.wait(Some(now))?;
+            if tokens.is_empty() {
+                break;
+            }
+            for token in tokens {
+                match (token, token % 2) {
+                    (CHECKS, _) => self.check()?,
+                    (_, 0) => self.go_on(token / 2, Reload::hear),
+                    _ => self.ended(token / 2),
+                }
+            }
+        }
+        let now = Instant::now();
+        let is_late = |reload: &Reload| reload.until().is_some_and(|until| until <= now);
+        let late = self.reloads.iter().filter(|(_, reload)| is_late(reload));
+        for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.go_on(id, Reload::late);
+        }
+        Ok(std::mem::take(&mut self.news))
+    }
+
+    fn check(&mut self) -> io::Result<()> {
+        for (id, verdict) in self.checks.advance()? {
+            self.checked(id, verdict);
+        }
+        Ok(())
+    }
+
+    fn checked(&mut self, id: u64, verdict: Verdict) {
+        // What it has said up to now comes before what is done next.
+        self.go_on(id, Reload::hear);
+        self.go_on(id, |reload, told| reload.checked(verdict, told));
+    }
+
+    /// The process has ended, after it may have said something.
+    fn ended(&mut self, id: u64) {
+        self.go_on(id, Reload::hear);
+        self.go_on(id, |reload, _| Err(reload.ended()));
+    }
+
+    /// Lets a reload take a step. It is over, and its descriptors are closed,
+    /// when that was the last one.
+    fn go_on(&mut self, id: u64, step: impl FnOnce(&mut Reload, &mut Vec<News>) -> Progress) {
+        let Some(reload) = self.reloads.get_mut(&id) else {
+            return;
+        };
+        let mut told = Vec::new();
+        let end = match step(reload, &mut told) {
+            Ok(end) => end,
+            Err(failure) => Some(End::Failed(failure)),
+        };
+        if let Some(end) = end {
+            self.reloads.remove(&id);
+            told.push(News::Ended(end));
+        }
+        self.news.extend(told.into_iter().map(|news| (id, news)));
+    }
+}

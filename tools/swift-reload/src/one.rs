@@ -1,0 +1,153 @@
+//! One process, with the messages and exit statuses of Swift's own swift-reload.
+
+use std::io::{self, Write as _};
+
+use shared::catalogue::Catalogue;
+use shared::check::Checks;
+use shared::cli::Exit;
+use shared::notify::Notice;
+use shared::process::Pid;
+use shared::reason::Reason;
+use shared::state::State;
+use shared::text;
+use shared::watch::Watch;
+
+use crate::many::Many;
+use crate::options::{Options, TOOL};
+use crate::reload::{End, Failure, News};
+use crate::repr;
+use crate::rows::{heard, too_old, what_failed};
+use crate::target::{Refusal, Target};
+
+/// Does the tool's job for the process of that number.
+pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
+    let catalogue = Catalogue::load(&options.swift_dir)?;
+    let known = i32::try_from(pid).ok().and_then(Pid::new);
+    let target = known.map_or(Err(Refusal::Gone), |pid| Target::by_pid(&catalogue, pid));
+    let target = match target {
+        Ok(target) => target,
+        Err(refusal) => {
+            complain(&refused(pid, &refusal));
+            return Ok(Exit::Usage);
+        }
+    };
+    let story = Story {
+        verbose: options.verbose,
+        program: target.server.command.clone(),
+        server: target.server.name.clone(),
+        who: format!("{pid} ({})", target.server.name),
+        signal: target.signal.to_string().replace("SIG", ""),
+    };
+    // As with the original, the server speaks for itself when its config is bad.
+    let checks = Checks::new(options.manner.check_timeout)?.speaking();
+    let mut many = Many::new(options.manner, checks)?;
+    let watch = Watch::new()?;
+    watch.add(&many, 0)?;
+    many.add(1, target);
+    loop {
+        for (_, news) in many.advance()? {
+            if let Some(exit) = story.tell(news)? {
+                return Ok(exit);
+            }
+        }
+        watch.wait(many.until())?;
+    }
+}
+
+/// Why a process is none that can be reloaded, in the original's words where
+/// it has some.
+fn refused(pid: i64, refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Gone | Refusal::Unknown(_) => {
+            format!("Failed to get process information for {pid}")
+        }
+        Refusal::Stranger(line) => {
+            let words: Vec<&[u8]> = line.args().map(|arg| arg.as_encoded_bytes()).collect();
+            format!("Non-swift process: {}", repr::text(&words.join(&b' ')))
+        }
+        Refusal::Unable(program) => format!("Process does not support config checks: {program}"),
+        Refusal::Worker(server, manager) => format!(
+            "Process appears to be a {} worker, not a manager. Did you mean {manager}?",
+            server.command
+        ),
+        Refusal::Starting => unreachable!("a process is asked what it runs, not whether it starts"),
+    }
+}
+
+/// What is told of one reload.
+struct Story {
+    verbose: bool,
+    program: String,
+    server: String,
+    who: String,
+    signal: String,
+}
+
+impl Story {
+    /// Tells what has happened; the exit status when that was the end.
+    fn tell(&self, news: News) -> anyhow::Result<Option<Exit>> {
+        let program = &self.program;
+        match news {
+            News::Checking => self.narrate(&format!("Checking config for {program}")),
+            News::Settling => self.narrate("Waiting until the process can take the signal"),
+            News::Sending => self.narrate(&format!("Sending {} signal", self.signal)),
+            News::Heard(notice) => self.narrate(&match (&notice, heard(&notice)) {
+                (_, Some(what)) => format!("Process is {what}"),
+                (Notice::Other(line), None) => {
+                    format!("Received notification {}", repr::bytes(line))
+                }
+                _ => unreachable!("every notice but another has a name"),
+            }),
+            News::TooOld => TOOL.say(&too_old(&self.server, &self.who)),
+            News::Signalled => {}
+            News::Ended(End::Reloaded | End::Sent) => {
+                print(&format!("Reloaded {program}"))?;
+                return Ok(Some(Exit::Ok));
+            }
+            News::Ended(End::Failed(failure)) => return Ok(Some(self.failed(&failure))),
+        }
+        Ok(None)
+    }
+
+    fn failed(&self, failure: &Failure) -> Exit {
+        match (failure.state, failure.reason) {
+            (State::Misconfigured, Reason::Exit(_)) => complain("Failed to validate config"),
+            (State::Misconfigured, _) | (_, Reason::Untested) => {
+                TOOL.say(&what_failed(&self.who, failure));
+                complain("Failed to validate config");
+            }
+            (_, Reason::Busy) => complain(&format!(
+                "Could not bind notification socket: [Errno 98] Address already in use ({})",
+                text::one_line(&failure.text)
+            )),
+            (_, Reason::Timeout) => {
+                complain(&format!("Timed out reloading {}", self.program));
+                return Exit::TimedOut;
+            }
+            _ => TOOL.say(&what_failed(&self.who, failure)),
+        }
+        Exit::Failed
+    }
+
+    /// Tells a step, if steps are to be told. Whether anybody listens does not
+    /// matter to the reload.
+    fn narrate(&self, what: &str) {
+        if self.verbose {
+            let _ = print(what);
+        }
+    }
+}
+
+/// A line on standard output, at once.
+fn print(line: &str) -> io::Result<()> {
+    let mut out = io::stdout();
+    out.write_all(format!("{line}\n").as_bytes())?;
+    out.flush()
+}
+
+/// A line of the original's on standard error, which does not begin with the
+/// tool's name.
+fn complain(line: &str) {
+    // Nobody is left to be told when standard error is gone.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}

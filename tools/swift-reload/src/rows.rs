@@ -1,0 +1,284 @@
+//! Rows in, rows out.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::File;
+
+use shared::catalogue::{Catalogue, Server};
+use shared::check::Checks;
+use shared::cli::Exit;
+use shared::notify::Notice;
+use shared::reason::Reason;
+use shared::row::{Key, Row};
+use shared::signals::Signal;
+use shared::state::State;
+use shared::stream::{self, ActOutput, BadLine, Input, Next};
+use shared::sys;
+use shared::watch::Watch;
+use shared::{instance, text};
+
+use crate::many::Many;
+use crate::options::{Options, TOOL};
+use crate::reload::{End, Failure, News};
+use crate::target::{Refusal, Target};
+
+/// The watch's token for standard input.
+const STDIN: u64 = 0;
+/// The watch's token for the reloads.
+const MANY: u64 = 1;
+
+/// A row that is to be acted on, and how.
+struct Task {
+    row: Row,
+    server: Server,
+    signal: Signal,
+}
+
+struct Run {
+    options: Options,
+    catalogue: Catalogue,
+    watch: Watch,
+    many: Many,
+    /// The rows whose turn has not come.
+    queue: VecDeque<Task>,
+    /// The rows that are being acted on, by the number of their reload.
+    rows: HashMap<u64, Row>,
+    last: u64,
+    seen: HashSet<Key>,
+    /// Something failed that ends it all, with --one-by-one.
+    stopped: bool,
+    output: ActOutput<File>,
+    exit: Exit,
+}
+
+/// Does the tool's job for the rows on standard input.
+pub fn run(options: Options) -> anyhow::Result<Exit> {
+    let catalogue = Catalogue::load(&options.swift_dir)?;
+    sys::limits::raise_descriptors()?;
+    let checks = Checks::new(options.manner.check_timeout)?;
+    let mut run = Run {
+        many: Many::new(options.manner, checks)?,
+        options,
+        catalogue,
+        watch: Watch::new()?,
+        queue: VecDeque::new(),
+        rows: HashMap::new(),
+        last: 0,
+        seen: HashSet::new(),
+        stopped: false,
+        output: ActOutput::new(stream::stdout()?),
+        exit: Exit::Ok,
+    };
+    run.all()?;
+    let gone = if run.output.reader_gone() {
+        Exit::Failed
+    } else {
+        Exit::Ok
+    };
+    Ok(run.exit.and(gone))
+}
+
+impl Run {
+    fn all(&mut self) -> anyhow::Result<()> {
+        let mut input = Input::stdin()?;
+        let mut reading = true;
+        let watched = input.watch(&self.watch, STDIN)?;
+        self.watch.add(&self.many, MANY)?;
+        loop {
+            while reading && !self.output.reader_gone() {
+                match input.next_row() {
+                    Next::Row(row) => self.take(*row, input.line())?,
+                    Next::Bad(bad) => self.bad(&bad),
+                    Next::Wait if !watched => input.fill()?,
+                    Next::Wait => break,
+                    Next::End => reading = false,
+                }
+            }
+            self.begin()?;
+            for (id, news) in self.many.advance()? {
+                self.told(id, news)?;
+            }
+            // What has ended makes room for the next.
+            self.begin()?;
+            self.output.flush()?;
+            if self.output.reader_gone() {
+                self.queue.clear();
+                self.many.withdraw();
+                reading = false;
+            }
+            if !reading {
+                input.unwatch(&self.watch);
+            }
+            let until = self.many.until();
+            if !reading && self.queue.is_empty() && self.many.count() == 0 && until.is_none() {
+                return Ok(());
+            }
+            if self.watch.wait(until)?.contains(&STDIN) {
+                input.fill()?;
+            }
+        }
+    }
+
+    fn bad(&mut self, bad: &BadLine) {
+        self.exit = self.exit.and(stream::bad_line(&TOOL, bad));
+    }
+
+    /// Puts a row into the queue, if it is one of a server that runs and knows
+    /// a seamless reload, or passes it on.
+    fn take(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
+        let server = self.catalogue.server(&row.server);
+        let (State::Running, Some(signal)) = (row.state, server.seamless) else {
+            return Ok(self.output.put(&row)?);
+        };
+        if let Err(what) = instance::place(&server, &row) {
+            self.bad(&BadLine { line, what });
+        } else if self.seen.insert(row.key()) {
+            self.queue.push_back(Task {
+                row,
+                server,
+                signal,
+            });
+        }
+        Ok(())
+    }
+
+    /// Begins what may begin now.
+    fn begin(&mut self) -> anyhow::Result<()> {
+        while !self.queue.is_empty() && !self.output.reader_gone() {
+            if self.options.one_by_one && !self.stopped && !self.rows.is_empty() {
+                break;
+            }
+            let Some(task) = self.queue.pop_front() else {
+                break;
+            };
+            self.last += 1;
+            let row = task.row.clone();
+            self.rows.insert(self.last, row);
+            if self.stopped {
+                let failure = Failure::new(Reason::Interrupted, "");
+                self.told(self.last, News::Ended(End::Failed(failure)))?;
+                continue;
+            }
+            match target(task) {
+                Ok(target) => self.many.add(self.last, target),
+                Err(failure) => self.many.fail(self.last, failure),
+            }
+        }
+        Ok(())
+    }
+
+    fn told(&mut self, id: u64, news: News) -> anyhow::Result<()> {
+        let Some(row) = self.rows.get(&id) else {
+            return Ok(());
+        };
+        let who = who(row);
+        match news {
+            News::Checking => self.narrate(&format!("checking the config of {who}")),
+            News::Settling => self.narrate(&format!("waiting until {who} can take the signal")),
+            News::Sending => self.narrate(&format!("signalling {who}")),
+            News::Heard(notice) => {
+                if let Some(what) = heard(&notice) {
+                    self.narrate(&format!("{who} is {what}"));
+                }
+            }
+            News::TooOld => {
+                let config = row.config.as_deref().unwrap_or(row.server.as_ref());
+                let config = text::one_line(config.as_os_str().as_encoded_bytes());
+                TOOL.say(&too_old(&row.server, &config));
+            }
+            News::Signalled => self.output.put(&row.clone().plain(State::Signalled))?,
+            News::Ended(end) => {
+                let row = self.rows.remove(&id).expect("it was found just now");
+                self.ended(row, end)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, row: Row, end: End) -> anyhow::Result<()> {
+        let failure = match end {
+            End::Reloaded => return Ok(self.output.put(&row.plain(State::Reloaded))?),
+            End::Sent => return Ok(()),
+            End::Failed(failure) => failure,
+        };
+        self.exit = self.exit.and(Exit::Failed);
+        self.stopped |= self.options.one_by_one;
+        if !self.options.quiet {
+            TOOL.say(&what_failed(&who(&row), &failure));
+        }
+        let row = row.with(failure.state, failure.reason, &failure.text);
+        Ok(self.output.put(&row)?)
+    }
+
+    fn narrate(&self, what: &str) {
+        if self.options.verbose {
+            TOOL.say(what);
+        }
+    }
+}
+
+/// Proves the process of a row.
+fn target(task: Task) -> Result<Target, Failure> {
+    let Task {
+        row,
+        server,
+        signal,
+    } = task;
+    if row.is_orphan() {
+        let text = format!("{signal} would kill it: its config is gone");
+        return Err(Failure::new(Reason::Unsupported, text));
+    }
+    let pid = row.pid.ok_or(Refusal::Gone)?;
+    let config = row.config.as_deref().unwrap_or("".as_ref());
+    Ok(Target::of_row(server, signal, config, pid, row.start)?)
+}
+
+fn who(row: &Row) -> String {
+    let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
+    format!("{pid} ({})", row.server)
+}
+
+/// What a notification says a server is.
+pub fn heard(notice: &Notice) -> Option<&'static str> {
+    match notice {
+        Notice::Ready => Some("READY"),
+        Notice::Reloading => Some("RELOADING"),
+        Notice::Stopping => Some("STOPPING"),
+        Notice::Other(_) => None,
+    }
+}
+
+/// The warning about a server that cannot check its config.
+pub fn too_old(server: &str, config: &str) -> String {
+    format!("{server} ({config}): too old to check its config, going on without")
+}
+
+/// A failure as one line.
+pub fn what_failed(who: &str, failure: &Failure) -> String {
+    // The last line of what a program printed says what is wrong, and the row has it all.
+    let mut lines = failure.text.trim_ascii_end().rsplit(|b| *b == b'\n');
+    let text = text::one_line(lines.next().unwrap_or_default());
+    let with_text = |what: &str| match text.is_empty() {
+        true => what.to_owned(),
+        false => format!("{what}: {text}"),
+    };
+    if failure.state == State::Denied {
+        return format!("cannot signal {who}: Operation not permitted");
+    }
+    let why = match failure.reason {
+        Reason::Vanished if text.is_empty() => "it has ended".into(),
+        Reason::Timeout if failure.state == State::Misconfigured => {
+            with_text("the check of its config took too long")
+        }
+        Reason::Timeout => "it is not ready in time".into(),
+        Reason::Exit(status) => with_text(&format!("its config is bad (exit status {status})")),
+        Reason::Signal(number) => {
+            with_text(&format!("the check of its config died of signal {number}"))
+        }
+        Reason::ExecMissing => "its program is missing".into(),
+        Reason::Untested => with_text("its config could not be checked"),
+        Reason::Interrupted => "another one failed before its turn came".into(),
+        Reason::Busy => with_text("somebody else has its notification socket"),
+        _ => text,
+    };
+    format!("cannot reload {who}: {why}")
+}

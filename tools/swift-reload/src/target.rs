@@ -1,0 +1,198 @@
+//! The process that is to be reloaded, proven to be a server itself and none
+//! of its workers, which carry the same command line.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use shared::catalogue::{Catalogue, Server};
+use shared::check::{Question, Verdict};
+use shared::process::{
+    CommandLine, Disposition, Pid, Process, Sight, command_line, disposition, stat,
+};
+use shared::program::SearchPath;
+use shared::reason::Reason;
+use shared::signals::Signal;
+
+/// The argument with which a server checks its config and does nothing else.
+const TEST_CONFIG: &str = "--test-config";
+
+/// A proven process.
+#[derive(Debug)]
+pub struct Target {
+    /// The process.
+    pub process: Process,
+    /// What it is.
+    pub server: Server,
+    /// The signal that reloads it.
+    pub signal: Signal,
+    line: CommandLine,
+    start: u64,
+}
+
+/// Why a process is none that can be reloaded.
+#[derive(Debug)]
+pub enum Refusal {
+    /// There is no such process, or it has ended.
+    Gone,
+    /// It is no server, or not the one that was meant. This is what it runs.
+    Stranger(CommandLine),
+    /// It is about to become one.
+    Starting,
+    /// It is a server that knows no seamless reload or no check: its program.
+    Unable(String),
+    /// It is a worker of this server's in the session of that process.
+    Worker(Server, i32),
+    /// That could not be found out.
+    Unknown(io::Error),
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Refusal {
+        Refusal::Unknown(error)
+    }
+}
+
+/// How a process that was proven before looks now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Now {
+    /// As it did.
+    Same,
+    /// It executes something at this moment.
+    Executing,
+    /// It has executed something else.
+    Other,
+    /// It has ended.
+    Gone,
+}
+
+impl Target {
+    /// Proves that a process is a server that can be reloaded, by its own
+    /// command line: a site's server or one of Swift's.
+    pub fn by_pid(catalogue: &Catalogue, pid: Pid) -> Result<Target, Refusal> {
+        let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
+        let line = command_line(pid)?.ok_or(Refusal::Gone)?;
+        let of = |name: &[u8]| {
+            let mut servers = catalogue.servers.iter();
+            servers.find(|server| server.command.as_bytes() == name)
+        };
+        let is_swifts = |name: &[u8]| name.starts_with(b"swift-") || of(name).is_some();
+        let program = line.program(pid, |name| is_swifts(name.as_bytes()));
+        let Some((name, _)) = program else {
+            return Err(Refusal::Stranger(line));
+        };
+        let server = of(name.as_bytes()).filter(|server| server.check);
+        let Some((server, signal)) = server.and_then(|s| Some((s.clone(), s.seamless?))) else {
+            return Err(Refusal::Unable(name.to_string_lossy().into_owned()));
+        };
+        Target::finish(process, server, signal, line)
+    }
+
+    /// Proves that a process is this server with this config, started when the
+    /// row says it was.
+    pub fn of_row(
+        server: Server,
+        signal: Signal,
+        config: &Path,
+        pid: Pid,
+        start: Option<u64>,
+    ) -> Result<Target, Refusal> {
+        let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
+        let sight = process.look(&server.command, config)?;
+        let line = command_line(pid)?.ok_or(Refusal::Gone)?;
+        match sight {
+            Sight::Gone => Err(Refusal::Gone),
+            Sight::Stranger => Err(Refusal::Stranger(line)),
+            Sight::Starting => Err(Refusal::Starting),
+            Sight::Server { start: seen } if start.is_some_and(|start| start != seen) => {
+                Err(Refusal::Gone)
+            }
+            Sight::Server { .. } => Target::finish(process, server, signal, line),
+        }
+    }
+
+    fn finish(
+        process: Process,
+        server: Server,
+        signal: Signal,
+        line: CommandLine,
+    ) -> Result<Target, Refusal> {
+        let pid = process.pid;
+        let stat = stat(pid)?.ok_or(Refusal::Gone)?;
+        // Had it ended before the looks, they may have met another process
+        // that has the number now.
+        if stat.is_ending() || process.has_ended()? {
+            return Err(Refusal::Gone);
+        }
+        if stat.session != pid.number() {
+            return Err(Refusal::Worker(server, stat.session));
+        }
+        Ok(Target {
+            process,
+            server,
+            signal,
+            line,
+            start: stat.start,
+        })
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        self.process.pid
+    }
+
+    /// Looks again.
+    pub fn again(&self) -> io::Result<Now> {
+        let (Some(line), Some(stat)) = (command_line(self.pid())?, stat(self.pid())?) else {
+            return Ok(Now::Gone);
+        };
+        if stat.is_ending() || self.process.has_ended()? {
+            return Ok(Now::Gone);
+        }
+        let same = stat.start == self.start && stat.session == self.pid().number();
+        Ok(match line {
+            line if line.0.is_empty() => Now::Executing,
+            line if same && line == self.line => Now::Same,
+            _ => Now::Other,
+        })
+    }
+
+    /// What the signal would do to it at this moment; none when it is gone.
+    pub fn disposition(&self) -> io::Result<Option<Disposition>> {
+        disposition(self.pid(), self.signal)
+    }
+
+    /// How its config is checked: by the command line that it will execute
+    /// again, as it stands, in the folder in which it will be executed. The
+    /// verdict when there is nothing that could be asked.
+    pub fn question(&self) -> Result<Question, Verdict> {
+        let mut args: Vec<OsString> = self.line.args().map(OsString::from).collect();
+        args.push(TEST_CONFIG.into());
+        // That of another user's process is not for everybody to see.
+        let folder = PathBuf::from(format!("/proc/{}/cwd", self.pid()));
+        let folder = File::open(&folder).is_ok().then_some(folder);
+        let program = Path::new(&args[0]);
+        let program = if program.is_absolute() {
+            program.to_owned()
+        } else if program.iter().nth(1).is_some() {
+            if folder.is_none() {
+                let why = format!("cannot see where {} is", program.display());
+                return Err(Verdict::Bad(Reason::ExecFailed, why.into_bytes()));
+            }
+            program.to_owned()
+        } else {
+            // Nothing of that name in the folder is meant, only what PATH leads to.
+            let found = program
+                .to_str()
+                .and_then(|p| SearchPath::from_env().find(p));
+            found.ok_or(Verdict::Bad(Reason::ExecMissing, Vec::new()))?
+        };
+        Ok(Question {
+            program,
+            args,
+            folder,
+        })
+    }
+}
