@@ -1,4 +1,12 @@
-//! Let servers check their own configs before anything is done to them.
+//! Let Swift's servers check their own configs.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod options;
+mod queue;
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
+}

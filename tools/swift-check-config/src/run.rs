@@ -1,0 +1,147 @@
+//! From rows to rows, with the checks that go on beside.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Instant;
+
+use shared::catalogue::Catalogue;
+use shared::check::{Checks, Question, Verdict};
+use shared::cli::Exit;
+use shared::instance::place;
+use shared::program::SearchPath;
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::state::State;
+use shared::stream::{self, BadLine, Input, Next, Output, bad_line};
+use shared::watch::Watch;
+
+use crate::options::{Options, TOOL};
+use crate::queue::Queue;
+
+/// The watch's token for rows.
+const ROWS: u64 = 0;
+/// The watch's token for checks.
+const CHECKS: u64 = 1;
+
+struct Stage {
+    catalogue: Catalogue,
+    path: SearchPath,
+    checks: Checks,
+    queue: Queue,
+    output: Output<File>,
+    quiet: bool,
+    exit: Exit,
+}
+
+/// Does what the command line says.
+pub fn run(options: Options) -> anyhow::Result<Exit> {
+    let mut stage = Stage {
+        catalogue: Catalogue::load(&options.swift_dir)?,
+        path: SearchPath::from_env(),
+        checks: Checks::new(options.timeout)?,
+        queue: Queue::default(),
+        output: stream::stdout()?,
+        quiet: options.quiet,
+        exit: Exit::Ok,
+    };
+    let mut input = Input::stdin()?;
+    let watch = Watch::new()?;
+    watch.add(&stage.checks, CHECKS)?;
+    let watched = input.watch(&watch, ROWS)?;
+    let mut ended = false;
+    loop {
+        ended = ended || stage.take_in(&mut input);
+        if ended {
+            input.unwatch(&watch);
+        }
+        stage.advance()?;
+        if ended && stage.queue.is_empty() {
+            return Ok(stage.exit);
+        }
+        let now = (!ended && !watched).then(Instant::now);
+        if watch.wait(now.or(stage.checks.until()))?.contains(&ROWS) || now.is_some() {
+            input.fill()?;
+        }
+    }
+}
+
+impl Stage {
+    /// Takes in what was read; `true` at the end of the rows.
+    fn take_in(&mut self, input: &mut Input) -> bool {
+        loop {
+            let bad = match input.next_row() {
+                Next::Wait => return false,
+                Next::End => return true,
+                Next::Bad(bad) => bad,
+                Next::Row(row) => match self.add(*row) {
+                    Ok(()) => continue,
+                    Err(what) => BadLine {
+                        line: input.line(),
+                        what,
+                    },
+                },
+            };
+            self.exit = self.exit.and(bad_line(&TOOL, &bad));
+        }
+    }
+
+    /// Begins the check of a row that is to be checked. The error is for a bad line.
+    fn add(&mut self, row: Row) -> Result<(), String> {
+        let server = self.catalogue.server(&row.server);
+        // An orphan has no config that could be checked.
+        let acts = matches!(row.state, State::Running | State::Stopped) && !row.is_orphan();
+        let config = match &row.config {
+            Some(config) if acts && server.check => config.clone(),
+            _ => {
+                self.queue.ready(row);
+                return Ok(());
+            }
+        };
+        place(&server, &row)?;
+        let number = self.queue.waiting(row);
+        match self.path.find(&server.command) {
+            Some(program) => self.checks.add(
+                number,
+                Question {
+                    program,
+                    args: vec![server.command.into(), config.into(), "--test-config".into()],
+                    folder: None,
+                },
+            ),
+            None => self.settle(number, Verdict::Bad(Reason::ExecMissing, Vec::new())),
+        }
+        Ok(())
+    }
+
+    /// Takes verdicts in, and writes what can be written.
+    fn advance(&mut self) -> anyhow::Result<()> {
+        for (number, verdict) in self.checks.advance()? {
+            self.settle(number, verdict);
+        }
+        while let Some(row) = self.queue.next() {
+            self.output.put(&row)?;
+        }
+        Ok(self.output.flush()?)
+    }
+
+    fn settle(&mut self, number: u64, verdict: Verdict) {
+        let row = self.queue.settle(number);
+        let config = row.config.as_deref().unwrap_or(Path::new("-")).display();
+        let server = &row.server;
+        match verdict {
+            Verdict::Good => {}
+            Verdict::TooOld => TOOL.say(&format!(
+                "{server} ({config}): too old to check its config, going on without"
+            )),
+            Verdict::Bad(reason, text) => {
+                let bad = row.clone().with(State::Misconfigured, reason, &text);
+                if !self.quiet {
+                    let why = String::from_utf8_lossy(&bad.detail);
+                    TOOL.say(&format!("cannot use {config} ({server}): {why}"));
+                }
+                *row = bad;
+                self.exit = self.exit.and(Exit::Failed);
+            }
+        }
+    }
+}
