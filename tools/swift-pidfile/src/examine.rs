@@ -1,7 +1,6 @@
 //! One look at a row's pid file and process, and what follows from it.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use shared::catalogue::Server;
 use shared::instance::{Place, place};
@@ -9,22 +8,8 @@ use shared::pidfile::{self, Content, Finding, Look, reason_of};
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::rundir::RunDir;
+use shared::rundirs::RunDirs;
 use shared::state::State;
-
-/// The run directories that rows have named, each opened once.
-#[derive(Default)]
-pub struct RunDirs(Vec<(PathBuf, io::Result<Option<RunDir>>)>);
-
-impl RunDirs {
-    fn open(&mut self, path: &Path) -> &io::Result<Option<RunDir>> {
-        let at = self.0.iter().position(|(known, _)| known == path);
-        let at = at.unwrap_or_else(|| {
-            self.0.push((path.to_owned(), RunDir::open(path)));
-            self.0.len() - 1
-        });
-        &self.0[at].1
-    }
-}
 
 /// What a look came to.
 pub struct Examined {
@@ -51,20 +36,20 @@ pub fn examine(
         let finding = verify(&look.content, server, &config);
         (look, finding)
     };
-    let run_dir = match run_dirs.open(&run_dir) {
+    let run_dir = match run_dirs.get(&run_dir) {
         Ok(Some(run_dir)) => run_dir,
         Ok(None) => return Ok(told(row, Finding::Stopped(Reason::Absent, None))),
-        Err(e) => return Ok(told(row, Finding::Unreadable(reason_of(e)))),
+        Err(e) => return Ok(told(row, Finding::Unreadable(reason_of(&e)))),
     };
-    let (mut look, mut finding) = look_at(run_dir);
+    let (mut look, mut finding) = look_at(&run_dir);
     let mut kept = None;
     if clean && finding.lies() {
         // What was seen without the lock may be the middle of somebody's start.
         match run_dir.lock() {
             Ok(_guard) => {
-                (look, finding) = look_at(run_dir);
+                (look, finding) = look_at(&run_dir);
                 if finding.lies() {
-                    let removed = pidfile::remove_if(run_dir, &beneath, &look.content);
+                    let removed = pidfile::remove_if(&run_dir, &beneath, &look.content);
                     kept = removed.err().map(|e| reason_of(&e));
                 }
             }

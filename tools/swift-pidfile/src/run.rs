@@ -3,10 +3,11 @@
 use shared::catalogue::{Catalogue, Server};
 use shared::cli::Exit;
 use shared::row::Row;
+use shared::rundirs::RunDirs;
 use shared::state::State;
 use shared::stream::{self, BadRow};
 
-use crate::examine::{RunDirs, examine};
+use crate::examine::examine;
 use crate::options::{Options, TOOL};
 
 /// Does what the command line says.
