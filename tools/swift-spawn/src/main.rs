@@ -1,4 +1,16 @@
-//! Start servers, each with its pid file in place before it runs.
+//! `swift-spawn`: start servers, each with its pid file in place before it
+//! runs, and wait until they are ready.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod begun;
+mod environment;
+mod failure;
+mod options;
+mod run;
+mod start;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
+}

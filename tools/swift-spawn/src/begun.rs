@@ -1,0 +1,221 @@
+//! A server that was started, until it is ready or has ended.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use shared::catalogue::Server;
+use shared::excerpt::Excerpt;
+use shared::instance::Place;
+use shared::pidfile;
+use shared::process::{self, Process};
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::rundir::RunDir;
+use shared::signals::Signal;
+use shared::state::State;
+use shared::sys::pidfd::Ended;
+use shared::sys::{fd, pidfd};
+use shared::watch::{Watch, after};
+
+use crate::failure::{self, Failure};
+
+/// How long a server that printed something is watched after it is ready
+/// (WARNING_WAIT in manager.py): it may have been its last words.
+const WARNING_WAIT: Duration = Duration::from_secs(3);
+
+/// How much is read from one server before the others get their turn.
+const TURN: usize = 256 * 1024;
+
+/// The most that a pipe can hold (fs.pipe-max-size), and so the most that can
+/// be left in it by a process that has ended.
+const LEFT: usize = 1024 * 1024;
+
+/// What it is awaited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// To close its output.
+    Ready,
+    /// To end, however long it takes.
+    End,
+    /// To end soon after it was ready, which it should not.
+    Warning,
+    /// To end after TERM, since it was not ready in time.
+    Terminated,
+    /// To end after KILL.
+    Killed,
+}
+
+/// How a started server is awaited.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Whether its end is awaited, and not that it is ready.
+    pub to_the_end: bool,
+    /// How long it may take to be ready.
+    pub start_timeout: Option<Duration>,
+    /// How long it gets to die.
+    pub kill_wait: Duration,
+}
+
+/// A started server that is awaited.
+pub struct Begun {
+    row: Row,
+    process: Process,
+    output: Option<OwnedFd>,
+    excerpt: Excerpt,
+    phase: Phase,
+    until: Option<Instant>,
+    patience: Patience,
+}
+
+/// What is to be done next for a server.
+#[derive(Debug)]
+pub enum Step {
+    /// It is awaited further.
+    Wait,
+    /// This is known of it, and it is awaited further.
+    Row(Row),
+    /// This is the last that is to be known of it, with what is said when it
+    /// is a failure.
+    Last(Row, Option<String>),
+    /// All that is to be known of it was told.
+    Done,
+    /// It is not ready in time and has ended: its pid file is to be removed,
+    /// and then this failure told.
+    Remove(Row, Failure),
+}
+
+impl Begun {
+    /// A server that was just started. It is heard of under `token` when it
+    /// prints, and under the next one when it ends.
+    pub fn new(
+        row: Row,
+        process: Process,
+        output: Option<OwnedFd>,
+        patience: Patience,
+        (watch, token): (&Watch, u64),
+    ) -> io::Result<Begun> {
+        watch.add(&process, token + 1)?;
+        let phase = match &output {
+            Some(output) => {
+                watch.add(output, token)?;
+                Phase::Ready
+            }
+            None => Phase::End,
+        };
+        let timeout = patience.start_timeout.filter(|_| phase == Phase::Ready);
+        Ok(Begun {
+            row,
+            process,
+            output,
+            excerpt: Excerpt::default(),
+            phase,
+            until: timeout.and_then(after),
+            patience,
+        })
+    }
+
+    /// When [`Begun::time_is_up`] is to be called.
+    pub fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Takes in what it has printed, or that it prints no more.
+    pub fn hear(&mut self) -> io::Result<Step> {
+        if self.read(TURN)? {
+            return Ok(Step::Wait);
+        }
+        // Closing takes it out of the watch.
+        self.output = None;
+        let stat = process::stat(self.process.pid)?;
+        if self.phase != Phase::Ready || stat.is_none_or(|stat| stat.is_ending()) {
+            // Exit closes a process's files before its pidfd says that it is
+            // gone: this is no server that is ready.
+            return Ok(Step::Wait);
+        }
+        if self.patience.to_the_end {
+            (self.phase, self.until) = (Phase::End, None);
+            return Ok(Step::Wait);
+        }
+        if self.excerpt.is_empty() {
+            return Ok(Step::Last(self.row.clone().plain(State::Ready), None));
+        }
+        (self.phase, self.until) = (Phase::Warning, after(WARNING_WAIT));
+        self.row.state = State::Ready;
+        let text = self.excerpt.text();
+        let row = self.row.clone();
+        Ok(Step::Row(row.with(State::Ready, Reason::Output, &text)))
+    }
+
+    /// Takes its exit status, and the rest of what it printed; a child of its
+    /// that holds the output is not waited for.
+    pub fn end(&mut self) -> io::Result<Step> {
+        let status: Ended = pidfd::wait(&self.process)?;
+        self.read(LEFT)?;
+        let (row, text) = (self.row.clone(), self.excerpt.text());
+        if matches!(self.phase, Phase::Terminated | Phase::Killed) {
+            return Ok(Step::Remove(row, Failure::timeout(text)));
+        }
+        let (row, failure) = failure::ended(row, status, &text);
+        Ok(Step::Last(row, failure))
+    }
+
+    /// Does what is to be done when the time is up.
+    pub fn time_is_up(&mut self) -> io::Result<Step> {
+        self.until = after(self.patience.kill_wait);
+        match self.phase {
+            Phase::Ready => {
+                self.phase = Phase::Terminated;
+                self.process.signal(Signal::TERM)?;
+            }
+            Phase::Terminated => {
+                self.phase = Phase::Killed;
+                self.process.kill_group()?;
+            }
+            Phase::Killed => {
+                // Not even KILL has ended it, so it keeps its pid file.
+                let failure = Failure::timeout(self.excerpt.text());
+                let (row, message) = failure.of(self.row.clone());
+                return Ok(Step::Last(row, Some(message)));
+            }
+            // It has outlived its words, which its row has told already.
+            Phase::Warning => return Ok(Step::Done),
+            Phase::End => unreachable!("an end is awaited without a time"),
+        }
+        Ok(Step::Wait)
+    }
+
+    /// Reads what is there, up to a limit; `false` at the end of the output.
+    fn read(&mut self, limit: usize) -> io::Result<bool> {
+        let Some(output) = &self.output else {
+            return Ok(false);
+        };
+        let mut buffer = [0; 16 * 1024];
+        let mut total = 0;
+        while total < limit {
+            match fd::read(output, &mut buffer) {
+                Ok(0) => return Ok(false),
+                Ok(n) => {
+                    self.excerpt.push(&buffer[..n]);
+                    total += n;
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Removes the pid file of a server that was ended, unless it was started
+/// again meanwhile.
+pub fn remove_pid_file(row: &Row, server: &Server, place: &Place) -> anyhow::Result<()> {
+    let Some(run_dir) = RunDir::open(&place.run_dir)? else {
+        return Ok(());
+    };
+    let config = row.config.as_deref().unwrap_or(Path::new(""));
+    let _guard = run_dir.lock()?;
+    pidfile::remove_if_it_lies(&run_dir, &place.beneath, &server.command, config)?;
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Why a server was not started, or ended: the row, and what a person is told.
+
+use std::path::Path;
+
+use shared::pidfile::reason_of;
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::signals::Signal;
+use shared::state::State;
+use shared::sys::pidfd::Ended;
+
+/// The longest part of a server's output that a message repeats, in bytes. The
+/// row holds all of it, and the end says most.
+const REPEATED: usize = 400;
+
+/// A failure: a reason for the row, what follows it there, and what a message
+/// says.
+#[derive(Debug)]
+pub struct Failure {
+    reason: Reason,
+    text: Vec<u8>,
+    message: String,
+}
+
+impl Failure {
+    /// A failure whose row and message give the same text.
+    pub fn new(reason: Reason, why: &str) -> Failure {
+        Failure {
+            reason,
+            text: why.into(),
+            message: why.into(),
+        }
+    }
+
+    /// A file or folder that cannot be used: the row knows its path already.
+    pub fn of_path(reason: Reason, what: &str, path: &Path, error: &std::io::Error) -> Failure {
+        let why = reason_of(error);
+        let message = format!("{what} {}: {why}", path.display());
+        Failure {
+            reason,
+            text: why.into(),
+            message,
+        }
+    }
+
+    /// The same failure, of which the message says more.
+    pub fn saying(self, message: String) -> Failure {
+        Failure { message, ..self }
+    }
+
+    /// A server that did not get ready in time, and what it printed.
+    pub fn timeout(output: Vec<u8>) -> Failure {
+        Failure {
+            reason: Reason::Timeout,
+            message: said("it is not ready in time".into(), &output),
+            text: output,
+        }
+    }
+
+    /// The failure's row and its message.
+    pub fn of(self, row: Row) -> (Row, String) {
+        let message = format!("cannot start {}: {}", name(&row), self.message);
+        (row.with(State::Failed, self.reason, &self.text), message)
+    }
+}
+
+/// The row of a server that has ended, and what is said when that is a failure.
+pub fn ended(row: Row, ended: Ended, output: &[u8]) -> (Row, Option<String>) {
+    let (reason, how) = match ended {
+        Ended::Exit(0) if output.is_empty() => return (row.plain(State::Finished), None),
+        Ended::Exit(0) => return (row.with(State::Finished, Reason::Output, output), None),
+        Ended::Exit(status) => (Reason::Exit(status), format!("exit status {status}")),
+        Ended::Signal(number) => {
+            let signal = Signal::from_number(number.into());
+            let name = signal.map_or_else(|| number.to_string(), |s| s.to_string());
+            (Reason::Signal(number), format!("ended by {name}"))
+        }
+    };
+    let failed = if row.state == State::Ready {
+        "does not stay up"
+    } else {
+        "failed"
+    };
+    let message = format!("{} {failed}: {}", name(&row), said(how, output));
+    (row.with(State::Failed, reason, output), Some(message))
+}
+
+fn name(row: &Row) -> String {
+    match &row.config {
+        Some(config) => format!("{} ({})", row.server, config.display()),
+        None => row.server.clone(),
+    }
+}
+
+/// What happened, and the end of what the server printed.
+fn said(what: String, output: &[u8]) -> String {
+    let text = shared::text::backslash_replace(output);
+    let text = text.trim();
+    if text.is_empty() {
+        return what;
+    }
+    let from = (text.len().saturating_sub(REPEATED)..)
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
+    let dots = if from > 0 { "..." } else { "" };
+    format!("{what}: {dots}{}", &text[from..])
+}

@@ -1,0 +1,341 @@
+//! From the options to the exit status: start as rows come in, and await all
+//! that was started together.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::time::Instant;
+
+use shared::catalogue::Catalogue;
+use shared::cli::Exit;
+use shared::instance::{self, Place};
+use shared::pidfile::reason_of;
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::signals::Signal;
+use shared::state::State;
+use shared::stream::{self, ActOutput, BadLine, Input, Next};
+use shared::sys::limits;
+use shared::sys::signals::{Inbox, die_of};
+use shared::watch::{Watch, earlier};
+
+use crate::begun::{self, Begun, Patience, Step};
+use crate::environment;
+use crate::failure::Failure;
+use crate::options::{Options, Stdio, TOOL};
+use crate::start::{Outcome, Starter};
+
+/// The watch's tokens for standard input and for signals. Servers have those
+/// from 2 on, two each: an even one for the output, an odd one for the end.
+const STDIN: u64 = 0;
+const SIGNALS: u64 = 1;
+
+/// Descriptors that are kept free for all else: the caller's, files, the lock.
+const RESERVE: u64 = 64;
+
+/// Descriptors that an awaited server takes: its process and its output.
+const EACH: u64 = 2;
+
+struct Run {
+    options: Options,
+    catalogue: Catalogue,
+    starter: Starter,
+    watch: Watch,
+    inbox: Inbox,
+    begun: HashMap<u64, (Begun, Place)>,
+    next_token: u64,
+    at_once: usize,
+    limits_raised: bool,
+    output: ActOutput<File>,
+    /// Standard output takes nothing more.
+    mute: bool,
+    /// Nothing more is to be begun.
+    interrupted: bool,
+    /// Nothing more is to be awaited.
+    given_up: bool,
+    exit: Exit,
+}
+
+/// Does the tool's job.
+pub fn run(options: Options) -> anyhow::Result<Exit> {
+    let catalogue = Catalogue::load(&options.swift_dir)?;
+    let starter = Starter::new(&options)?;
+    let watch = Watch::new()?;
+    let inbox = Inbox::new(&[Signal::TERM, Signal::INT, Signal::HUP])?;
+    watch.add(&inbox, SIGNALS)?;
+    let mut run = Run {
+        limits_raised: options.keep_limits,
+        at_once: places()?,
+        options,
+        catalogue,
+        starter,
+        watch,
+        inbox,
+        begun: HashMap::new(),
+        next_token: SIGNALS + 1,
+        output: ActOutput::new(stream::stdout()?),
+        mute: false,
+        interrupted: false,
+        given_up: false,
+        exit: Exit::Ok,
+    };
+    run.all()?;
+    let stopped = if run.stopping() {
+        Exit::Failed
+    } else {
+        Exit::Ok
+    };
+    Ok(run.exit.and(stopped))
+}
+
+/// How many servers can be awaited at a time.
+fn places() -> io::Result<usize> {
+    let free = limits::descriptors()?.saturating_sub(RESERVE);
+    Ok(usize::try_from(free / EACH).unwrap_or(usize::MAX).max(1))
+}
+
+impl Run {
+    fn stopping(&self) -> bool {
+        self.interrupted || self.reader_gone()
+    }
+
+    fn reader_gone(&self) -> bool {
+        self.mute || self.output.reader_gone()
+    }
+
+    fn all(&mut self) -> anyhow::Result<()> {
+        let mut input = Input::stdin()?;
+        // Files cannot be watched, and are always ready.
+        let watchable = input.watch(&self.watch, STDIN)?;
+        let mut watched = watchable;
+        let (mut reading, mut more) = (true, false);
+        loop {
+            while reading && !self.reader_gone() && self.has_place() {
+                match input.next_row() {
+                    Next::Row(row) => more = self.take(*row, input.line()),
+                    Next::Bad(bad) => self.exit = self.exit.and(stream::bad_line(&TOOL, &bad)),
+                    Next::Wait if !watchable => self.fill(&mut input, &mut reading),
+                    Next::Wait => break,
+                    Next::End => reading = false,
+                }
+                // What runs is heard between two starts.
+                if more {
+                    break;
+                }
+            }
+            reading &= !self.reader_gone();
+            self.flush();
+            let idle = self.begun.is_empty();
+            if self.given_up || (!reading && idle) {
+                return Ok(());
+            }
+            if watchable && watched != (reading && self.has_place()) {
+                watched = !watched;
+                if watched {
+                    input.watch(&self.watch, STDIN)?;
+                } else {
+                    input.unwatch(&self.watch);
+                }
+            }
+            // Of an input that may have no end, only what is there is answered
+            // once nothing more is to be begun.
+            let last_look = self.stopping() && idle;
+            let now = (std::mem::take(&mut more) || last_look).then(Instant::now);
+            let tokens = self.watch.wait(earlier(now, self.until()))?;
+            if last_look && tokens.is_empty() {
+                return Ok(());
+            }
+            for token in tokens {
+                match token {
+                    STDIN => self.fill(&mut input, &mut reading),
+                    SIGNALS => self.obey()?,
+                    token => self.hear(token),
+                }
+            }
+            self.look_at_the_time();
+        }
+    }
+
+    /// Whether one more row can be taken. Without a start it needs no place.
+    fn has_place(&self) -> bool {
+        self.stopping() || self.begun.len() < self.at_once
+    }
+
+    fn until(&self) -> Option<Instant> {
+        self.begun.values().filter_map(|(b, _)| b.until()).min()
+    }
+
+    fn fill(&mut self, input: &mut Input, reading: &mut bool) {
+        self.starter.forget_locks();
+        if let Err(e) = input.fill() {
+            // What was begun is brought to its end all the same.
+            TOOL.say(&format!("cannot read standard input: {}", reason_of(&e)));
+            self.exit = self.exit.and(Exit::Failed);
+            *reading = false;
+        }
+    }
+
+    /// Takes in the signals that have come.
+    fn obey(&mut self) -> anyhow::Result<()> {
+        while let Some(signal) = self.inbox.take()? {
+            match signal {
+                // The caller stops the servers itself.
+                Signal::TERM if self.options.foreground() => self.given_up = true,
+                // Whoever presses Ctrl-C twice does not want to wait.
+                Signal::INT if self.interrupted && !self.options.foreground() => {
+                    return Err(die_of(Signal::INT).into());
+                }
+                _ => {}
+            }
+            self.interrupted = true;
+        }
+        Ok(())
+    }
+
+    /// Acts on a row if it is one to act on; `true` when that took a while.
+    fn take(&mut self, row: Row, line: u64) -> bool {
+        if row.state != State::Stopped || row.is_orphan() {
+            self.put(&row);
+            return false;
+        }
+        if self.stopping() {
+            let failure = Failure::new(Reason::Interrupted, "").saying("interrupted".into());
+            self.fail(failure.of(row));
+            return false;
+        }
+        let server = self.catalogue.server(&row.server);
+        let place = match instance::place(&server, &row) {
+            Ok(place) => place,
+            Err(what) => {
+                let bad = stream::bad_line(&TOOL, &BadLine { line, what });
+                self.exit = self.exit.and(bad);
+                return false;
+            }
+        };
+        if !std::mem::replace(&mut self.limits_raised, true) {
+            for warning in environment::raise_limits(&self.catalogue.limits) {
+                TOOL.say(&warning);
+            }
+            self.at_once = places().unwrap_or(self.at_once);
+        }
+        // The start may have to wait for the lock.
+        self.flush();
+        match self.starter.start(row, &server, &place) {
+            Outcome::Found(row) => self.put(&row),
+            Outcome::Failed(row, failure) => self.fail(failure.of(row)),
+            Outcome::Started(row, process, output) => {
+                self.put(&row);
+                if self.options.stdio == Stdio::Null {
+                    return true;
+                }
+                let patience = Patience {
+                    to_the_end: self.options.foreground() || (self.options.once && server.once),
+                    start_timeout: self.options.start_timeout,
+                    kill_wait: self.catalogue.kill_wait,
+                };
+                let token = self.next_token;
+                self.next_token += 2;
+                let begun = Begun::new(row, process, output, patience, (&self.watch, token));
+                match begun {
+                    Ok(begun) => drop(self.begun.insert(token, (begun, place))),
+                    Err(e) => self.trouble(&e),
+                }
+            }
+        }
+        true
+    }
+
+    /// Something has happened to a server.
+    fn hear(&mut self, token: u64) {
+        let id = token & !1;
+        let Some((begun, _)) = self.begun.get_mut(&id) else {
+            return;
+        };
+        let step = if token == id {
+            begun.hear()
+        } else {
+            begun.end()
+        };
+        self.go_on(id, step);
+    }
+
+    fn look_at_the_time(&mut self) {
+        let now = Instant::now();
+        let due = |(begun, _): &(Begun, Place)| begun.until().is_some_and(|until| until <= now);
+        let ids: Vec<u64> = self
+            .begun
+            .iter()
+            .filter(|(_, b)| due(b))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            if let Some((begun, _)) = self.begun.get_mut(&id) {
+                let step = begun.time_is_up();
+                self.go_on(id, step);
+            }
+        }
+    }
+
+    fn go_on(&mut self, id: u64, step: io::Result<Step>) {
+        match step {
+            Ok(Step::Wait) => {}
+            Ok(Step::Row(row)) => self.put(&row),
+            Ok(Step::Done) => drop(self.begun.remove(&id)),
+            Ok(Step::Last(row, failure)) => {
+                self.begun.remove(&id);
+                match failure {
+                    Some(message) => self.fail((row, message)),
+                    None => self.put(&row),
+                }
+            }
+            Ok(Step::Remove(row, failure)) => {
+                let server = self.catalogue.server(&row.server);
+                if let Some((_, place)) = self.begun.remove(&id)
+                    && let Err(e) = begun::remove_pid_file(&row, &server, &place)
+                {
+                    let path = row.pidfile.as_deref().unwrap_or(place.beneath.as_path());
+                    TOOL.say(&format!("cannot remove {}: {e:#}", path.display()));
+                }
+                self.fail(failure.of(row));
+            }
+            Err(e) => {
+                self.begun.remove(&id);
+                self.trouble(&e);
+            }
+        }
+    }
+
+    /// A failing system call that should not: the others are awaited further.
+    fn trouble(&mut self, error: &io::Error) {
+        TOOL.say(&format!("cannot wait for a server: {}", reason_of(error)));
+        self.exit = self.exit.and(Exit::Failed);
+    }
+
+    fn fail(&mut self, (row, message): (Row, String)) {
+        self.exit = self.exit.and(Exit::Failed);
+        if !self.options.quiet {
+            TOOL.say(&message);
+        }
+        self.put(&row);
+    }
+
+    fn put(&mut self, row: &Row) {
+        let result = self.output.put(row);
+        self.mind(result);
+    }
+
+    fn flush(&mut self) {
+        let result = self.output.flush();
+        self.mind(result);
+    }
+
+    /// A full disk beneath the rows is as a reader that is gone: servers that
+    /// are being started must not lose their output over it.
+    fn mind(&mut self, result: io::Result<()>) {
+        if let Err(e) = result
+            && !std::mem::replace(&mut self.mute, true)
+        {
+            TOOL.say(&format!("cannot write standard output: {}", reason_of(&e)));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The start of one server, under the run directory's lock from the look at
+//! its pid file up to the successful exec.
+
+use std::collections::HashMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use shared::catalogue::Server;
+use shared::instance::Place;
+use shared::pidfile::{self, Finding, reason_of};
+use shared::process::{self, Process};
+use shared::program::SearchPath;
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::rundir::RunDir;
+use shared::state::State;
+use shared::sys::spawn::{self, Dispositions, PidFile, Plan, spawn};
+use shared::sys::{beneath, fd};
+
+use crate::environment;
+use crate::failure::Failure;
+use crate::options::{Options, Stdio};
+
+/// A pid file's name while it is written. The lock is held meanwhile, so one
+/// name does for all; it begins with a dot, since the original removes
+/// everything that is named after a server.
+const TEMPORARY: &std::ffi::CStr = c".swift-spawn.new";
+
+/// What every start has in common.
+pub struct Starter {
+    path: SearchPath,
+    environment: Option<Vec<Vec<u8>>>,
+    once: bool,
+    foreground: bool,
+    null: OwnedFd,
+    /// Standard input, output and error, where they are not a pipe's.
+    stdio: Option<[OwnedFd; 3]>,
+    /// Locks that were waited for in vain while the rows at hand waited too.
+    locked: HashMap<PathBuf, String>,
+}
+
+/// What became of a row.
+pub enum Outcome {
+    /// It runs: its row, itself, and its output where that is a pipe.
+    Started(Row, Process, Option<OwnedFd>),
+    /// Somebody else has started it: its row.
+    Found(Row),
+    /// It does not run.
+    Failed(Row, Failure),
+}
+
+impl Starter {
+    /// Prepares for starting. The error names the option that makes no sense,
+    /// or the device that cannot be opened.
+    pub fn new(options: &Options) -> anyhow::Result<Starter> {
+        let null = fd::null()?;
+        let stdio = match options.stdio {
+            Stdio::Pipe => None,
+            Stdio::Null => {
+                let null = || fd::duplicate(&null);
+                Some([null()?, null()?, null()?])
+            }
+            Stdio::Inherited {
+                input,
+                output,
+                error,
+            } => Some([
+                input.map_or_else(|| Ok(fd::duplicate(&null)?), |n| inherited("--input-fd", n))?,
+                inherited("--output-fd", output)?,
+                inherited("--error-fd", error)?,
+            ]),
+        };
+        Ok(Starter {
+            path: SearchPath::from_env(),
+            environment: environment::environment(),
+            once: options.once,
+            foreground: options.foreground(),
+            null,
+            stdio,
+            locked: HashMap::new(),
+        })
+    }
+
+    /// Forgets which locks were not to be had: rows that come from now on have
+    /// not waited for them.
+    pub fn forget_locks(&mut self) {
+        self.locked.clear();
+    }
+
+    /// Starts a row's server, unless it runs by now.
+    pub fn start(&mut self, row: Row, server: &Server, place: &Place) -> Outcome {
+        match self.try_start(&row, server, place) {
+            Ok(outcome) => outcome,
+            Err(failure) => {
+                let row = Row {
+                    pid: None,
+                    start: None,
+                    ..row
+                };
+                Outcome::Failed(row, failure)
+            }
+        }
+    }
+
+    fn try_start(&mut self, row: &Row, server: &Server, place: &Place) -> Result<Outcome, Failure> {
+        let missing = || {
+            let message = format!("{} or its interpreter does not exist", server.command);
+            Failure::new(Reason::ExecMissing, "").saying(message)
+        };
+        let program = self.path.find(&server.command).ok_or_else(missing)?;
+        let (output, end) = match self.stdio {
+            Some(_) => (None, None),
+            None => pipe().map(|(output, end)| (Some(output), Some(end)))?,
+        };
+        let row_path = row.pidfile.as_deref().unwrap_or(Path::new(""));
+        let config = row.config.clone().unwrap_or_default();
+        let cannot_write =
+            |e: &io::Error| Failure::of_path(Reason::PidFile, "cannot write", row_path, e);
+
+        let run_dir = RunDir::create(&place.run_dir).map_err(|e| {
+            let path = place.run_dir.display();
+            Failure::new(
+                Reason::PidFile,
+                &format!("cannot make {path}: {}", reason_of(&e)),
+            )
+        })?;
+        let guard = self.lock(&run_dir)?;
+        if let Some(found) = look(row, server, &run_dir, &place.beneath)? {
+            return Ok(Outcome::Found(found));
+        }
+        let folder = place.beneath.parent().unwrap_or(Path::new(""));
+        let folder = beneath::create_dirs(&run_dir, folder).map_err(|e| cannot_write(&e))?;
+        let name = place.beneath.file_name().unwrap_or_default();
+        let name = CString::new(name.as_bytes()).map_err(|e| cannot_write(&e.into()))?;
+        let args = self.args(server, config.as_os_str());
+        let stdio = match (&self.stdio, &end) {
+            (Some(stdio), _) => [&stdio[0], &stdio[1], &stdio[2]].map(AsFd::as_fd),
+            (None, Some(end)) => [self.null.as_fd(), end.as_fd(), end.as_fd()],
+            (None, None) => unreachable!("without descriptors there is a pipe"),
+        };
+        let plan = Plan {
+            program: program.as_os_str(),
+            args: args.iter().map(OsString::as_os_str).collect(),
+            environment: self.environment.clone(),
+            stdio,
+            extra: Vec::new(),
+            folder: None,
+            own_session: !self.foreground,
+            signals: Dispositions::Default,
+            parent_death: None,
+            pid_file: Some(PidFile {
+                dir: folder.as_fd(),
+                temporary: TEMPORARY,
+                name: &name,
+            }),
+        };
+        let child = match spawn(&plan) {
+            Ok(child) => child,
+            Err(spawn::Failure::PidFile(e)) => return Err(cannot_write(&e)),
+            Err(spawn::Failure::Fork(e)) => {
+                return Err(Failure::new(Reason::ExecFailed, &reason_of(&e)));
+            }
+            Err(spawn::Failure::Exec(e)) => {
+                // The child wrote it and is gone. What cannot be removed is
+                // stale, and every command knows how to clean that.
+                let _ =
+                    pidfile::remove_if_it_lies(&run_dir, &place.beneath, &server.command, &config);
+                if e.kind() == io::ErrorKind::NotFound {
+                    return Err(missing());
+                }
+                let what = "cannot execute";
+                return Err(Failure::of_path(Reason::ExecFailed, what, &program, &e));
+            }
+        };
+        drop(guard);
+        let process = Process::from_child(child);
+        // A child that was not waited for keeps its number, so this is its own.
+        let stat = process::stat(process.pid).ok().flatten();
+        let row = Row {
+            pid: Some(process.pid),
+            start: stat.map(|stat| stat.start),
+            ..row.clone()
+        };
+        Ok(Outcome::Started(row.plain(State::Started), process, output))
+    }
+
+    fn lock(&mut self, run_dir: &RunDir) -> Result<shared::rundir::Guard, Failure> {
+        if let Some(why) = self.locked.get(run_dir.path()) {
+            return Err(Failure::new(Reason::Lock, why));
+        }
+        run_dir.lock().map_err(|e| {
+            let why = format!("{e:#}");
+            self.locked.insert(run_dir.path().into(), why.clone());
+            Failure::new(Reason::Lock, &why)
+        })
+    }
+
+    /// The server's arguments, as spawn in manager.py has them.
+    fn args(&self, server: &Server, config: &OsStr) -> Vec<OsString> {
+        let mut args = vec![server.command.clone().into(), config.to_owned()];
+        if self.once && server.once {
+            args.push("once".into());
+        }
+        if self.foreground {
+            args.push("verbose".into());
+        }
+        args
+    }
+}
+
+/// What a look at the pid file under the lock says against starting: the row
+/// of what runs. An error when that cannot be known.
+fn look(row: &Row, server: &Server, run_dir: &RunDir, path: &Path) -> Result<Option<Row>, Failure> {
+    let unreadable = |why: &str| {
+        let shown = row.pidfile.as_deref().unwrap_or(path).display();
+        Failure::new(Reason::Unreadable, why).saying(format!("cannot read {shown}: {why}"))
+    };
+    let config = row.config.as_deref().unwrap_or(Path::new(""));
+    let content = pidfile::read(run_dir, path).content;
+    let finding = pidfile::verify(&content, &server.command, config)
+        .map_err(|e| unreadable(&reason_of(&e)))?;
+    let found = |pid, start| Row {
+        pid: Some(pid),
+        start,
+        ..row.clone()
+    };
+    match finding {
+        Finding::Stopped(..) => Ok(None),
+        Finding::Unreadable(why) => Err(unreadable(&why)),
+        Finding::Starting(pid) => Ok(Some(found(pid, None).plain(State::Starting))),
+        Finding::Running {
+            process,
+            start,
+            permitted,
+        } => {
+            let row = found(process.pid, Some(start));
+            Ok(Some(if permitted {
+                row.plain(State::Running)
+            } else {
+                row.with(State::Denied, Reason::Permission, b"")
+            }))
+        }
+    }
+}
+
+/// A pipe whose end to read from never makes this process wait.
+fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
+    let (output, end) = fd::pipe()
+        .and_then(|ends| fd::set_nonblocking(&ends.0).map(|()| ends))
+        .map_err(|e| Failure::new(Reason::ExecFailed, &reason_of(&e)))?;
+    Ok((output, end))
+}
+
+fn inherited(option: &str, number: i32) -> anyhow::Result<OwnedFd> {
+    fd::inherited(number).map_err(|e| {
+        let why = reason_of(&e);
+        anyhow::anyhow!("option {option}: cannot use descriptor {number}: {why}")
+    })
+}
