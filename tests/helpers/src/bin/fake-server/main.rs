@@ -82,6 +82,9 @@ fn serve(call: &Call, mut settings: Settings) -> ! {
         // Fails only when it leads a session already.
         let _ = setsid();
     }
+    if let Some(user) = settings.user {
+        nix::unistd::setuid(user.into()).expect("root may become any user");
+    }
     settings
         .ignore
         .thread_block()
@@ -108,12 +111,13 @@ fn serve(call: &Call, mut settings: Settings) -> ! {
         handled.add(Signal::SIGUSR1);
     }
     handled.thread_block().expect("signals can be blocked");
-    let mut workers = Workers::start(call, settings.workers);
     notify::send("READY=1");
     let keeps_output = settings.never_close || call.has("verbose");
     if !keeps_output {
         close_outputs();
     }
+    // As with Swift's own, the workers come when the outputs are closed, so they never hold them.
+    let mut workers = Workers::start(call, settings.workers);
     end_as_told(&settings);
     tell(settings.tell.as_deref());
     loop {

@@ -52,6 +52,8 @@ pub struct Settings {
     pub hold_output: bool,
     /// `no_setsid = true`: stays in the session that it was started in.
     pub no_setsid: bool,
+    /// `user = UID`: becomes this user.
+    pub user: Option<u32>,
     /// `once_exit = STATUS`: how a pass of `once` ends (0).
     pub once_exit: i32,
     /// `check_exit = STATUS`: how `--test-config` ends (0).
@@ -89,7 +91,7 @@ impl Settings {
         };
         let flag = |key| last(key).is_some_and(|value| value == "true");
         let path = |key| last(key).map(PathBuf::from);
-        let number = |key| last(key).map(|value| value.parse().expect("a number"));
+        let number = |key: &str| last(key).map(|value| value.parse().expect("a number"));
         Settings {
             print: last("print").map_or_else(Vec::new, unescape),
             print_error: last("print_error").map_or_else(Vec::new, unescape),
@@ -107,6 +109,7 @@ impl Settings {
             never_close: flag("never_close"),
             hold_output: flag("hold_output"),
             no_setsid: flag("no_setsid"),
+            user: last("user").map(|value| value.parse().expect("a number")),
             once_exit: number("once_exit").unwrap_or(0),
             check_exit: number("check_exit").unwrap_or(0),
             check_print: last("check_print").map_or_else(Vec::new, unescape),

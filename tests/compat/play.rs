@@ -1,0 +1,101 @@
+//! Plays a scenario on one side.
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use test_helpers::{LIMIT, SERVERS, Sandbox, run_with, tools_dir};
+
+use crate::normal::Normal;
+use crate::scenario::Scenario;
+
+/// Functions for the lines of shell.
+const PRELUDE: &str = include_str!("prelude.sh");
+
+/// Whose swift-init it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Swift's own.
+    Original,
+    /// The one under test.
+    Ours,
+}
+
+impl Side {
+    /// Where its swift-init lies.
+    pub fn program(self) -> PathBuf {
+        let dir = match self {
+            Side::Ours => tools_dir().to_owned(),
+            Side::Original => {
+                let venv = std::env::var_os("SWIFT_VENV").expect(
+                    "SWIFT_VENV names a virtual environment with swift 2.38.3 (make test makes one)",
+                );
+                PathBuf::from(venv).join("bin")
+            }
+        };
+        let program = dir.join("swift-init");
+        assert!(program.exists(), "{} is not there", program.display());
+        program
+    }
+}
+
+/// What a compared step gave.
+#[derive(Debug)]
+pub struct Given {
+    /// Its output, exit status and the run directory, all made comparable.
+    pub seen: String,
+    /// Its standard error, which is not compared.
+    pub stderr: String,
+}
+
+/// Plays all steps and gives what the compared ones gave.
+/// An error when a step that both sides need failed.
+pub fn play(scenario: &Scenario, side: Side) -> Result<Vec<Given>, String> {
+    let sandbox = stage(scenario, side);
+    let mut normal = Normal::new(sandbox.run_dir(), scenario.title.starts_with("limits"));
+    let mut given = Vec::new();
+    for step in &scenario.steps {
+        let mut command = sandbox.command("sh");
+        // Without this the original keeps its own lines back until its servers have ended.
+        command.env("PYTHONUNBUFFERED", "1");
+        command.arg("-c").arg(format!("{PRELUDE}{}", step.line));
+        let outcome = run_with(&mut command, b"", LIMIT);
+        if step.compared {
+            given.push(Given {
+                seen: normal.result(&outcome),
+                stderr: outcome.err(),
+            });
+        } else {
+            if outcome.code() != 0 {
+                return Err(format!("{side:?}: ! {}\n{outcome}", step.line));
+            }
+            normal.look();
+        }
+    }
+    Ok(given)
+}
+
+/// A sandbox with everything in place.
+fn stage(scenario: &Scenario, side: Side) -> Sandbox {
+    let sandbox = Sandbox::in_namespace();
+    let named: Vec<&str> = scenario.install.iter().map(String::as_str).collect();
+    let installed = if named.is_empty() {
+        &SERVERS[..]
+    } else {
+        &named[..]
+    };
+    let is_script = |name: &str| scenario.scripts.iter().any(|script| script == name);
+    let links: Vec<&str> = installed
+        .iter()
+        .copied()
+        .filter(|name| !is_script(name))
+        .collect();
+    sandbox.install(&links);
+    for name in &scenario.scripts {
+        sandbox.install_script(name);
+    }
+    for (name, settings) in &scenario.confs {
+        sandbox.conf(name, settings);
+    }
+    symlink(side.program(), sandbox.path("bin/swift-init")).expect("a link can be made");
+    sandbox
+}

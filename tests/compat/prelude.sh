@@ -1,0 +1,42 @@
+# What the scenarios' lines of shell may use.
+
+# pid FILE TEXT: a pid file.
+pid() { mkdir -p "$(dirname "/run/swift/$1")" && printf %s "$2" >"/run/swift/$1"; }
+
+# stranger FILE [COMMAND...]: a pid file of a process that is no server.
+stranger() {
+    file=$1
+    shift
+    [ $# -gt 0 ] || set -- sleep 1000
+    setsid "$@" >/dev/null 2>&1 &
+    pid "$file" $!
+}
+
+# lives PID: says whether a process runs (a zombie does not).
+lives() { grep -qs '^State:[[:space:]][^ZX]' "/proc/$1/status" && echo yes || echo no; }
+
+# count PROGRAM: how many processes were called as this. The bracket keeps grep from finding itself.
+count() { grep -lszx "[${1%"${1#?}"}]${1#?}" /proc/[0-9]*/cmdline | wc -l; }
+
+# weak COMMAND...: without the right to exceed limits.
+weak() { setpriv --bounding-set=-sys_resource --inh-caps=-sys_resource "$@"; }
+
+# powerless COMMAND...: without the right to signal other users' processes.
+powerless() { setpriv --bounding-set=-kill --inh-caps=-kill "$@"; }
+
+# after EVENT GO: opens the fifo GO some time after EVENT was opened. The original is not ready for
+# signals when its servers are, and there is no event that says so.
+after() {
+    mkfifo "$1" "$2"
+    setsid sh -c 'read -r _ <"$0"; sleep 0.5; : >"$1"' "$1" "$2" >/dev/null 2>&1 &
+}
+
+# zombie FILE: a pid file of a process that has ended, for which its parent never waits.
+zombie() {
+    mkfifo /run/ended
+    setsid sh -c 'sh -c "echo \$\$" >/run/ended & exec sleep 1000' >/dev/null 2>&1 &
+    pid "$1" "$(cat /run/ended)"
+    # The end of the fifo is the end of its only writer's descriptors, moments before it is a zombie.
+    until grep -qs '^State:[[:space:]]Z' "/proc/$(cat "/run/swift/$1")/status"; do :; done
+}
+
