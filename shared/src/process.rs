@@ -17,9 +17,10 @@ use std::path::{Path, PathBuf};
 
 use crate::signals::Signal;
 use crate::sys::pidfd;
+use crate::sys::spawn::UNBORN;
 
-/// The name of the tool that starts servers: a process that is still it stands
-/// between clone and exec.
+/// The name of the tool that starts servers. A child of it that stands between
+/// clone and exec has its command line, and a name of its own: [`UNBORN`].
 pub const STARTER: &str = "swift-spawn";
 
 /// The process exits: `PF_EXITING` in include/linux/sched.h of Linux.
@@ -164,7 +165,16 @@ impl Process {
             Some(line) if line.runs(command, config, self.pid) => {
                 Sight::Server { start: stat.start }
             }
-            Some(line) if line.name() == Some(OsStr::new(STARTER)) => Sight::Starting,
+            Some(line) if line.name() == Some(OsStr::new(STARTER)) => {
+                if stat.unborn {
+                    Sight::Starting
+                } else if command_line(self.pid)? != Some(line) {
+                    // It has executed between the two looks.
+                    return self.look(command, config);
+                } else {
+                    Sight::Stranger
+                }
+            }
             Some(_) => Sight::Stranger,
         };
         Ok(sight)
@@ -219,6 +229,8 @@ pub enum Sight {
 /// What is used of /proc/PID/stat (proc_pid_stat(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
+    /// Field 2: whether its name is the one of a child before its exec.
+    pub unborn: bool,
     /// Field 3: the state's letter.
     pub state: u8,
     /// Field 4: the parent's number.
@@ -237,11 +249,13 @@ impl Stat {
     /// Reads the line. The second field is the program's name in parentheses,
     /// which may itself hold blanks and parentheses: the last one ends it.
     pub fn parse(line: &[u8]) -> Option<Stat> {
+        let begin = line.iter().position(|b| *b == b'(')? + 1;
         let end = line.iter().rposition(|b| *b == b')')?;
         let rest = std::str::from_utf8(line.get(end + 2..)?).ok()?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().take(20).collect();
         let number = |field: usize| fields.get(field - 3).and_then(|f| f.parse::<i64>().ok());
         Some(Stat {
+            unborn: line.get(begin..end)? == UNBORN.to_bytes(),
             state: *fields.first()?.as_bytes().first()?,
             parent: number(4)? as i32,
             group: number(5)? as i32,
@@ -603,10 +617,13 @@ mod tests {
             (b'S', 7, 42, 42, 987_654)
         );
         assert_eq!(stat.flags, 4_194_560);
-        assert!(!stat.is_ending());
+        assert!(!stat.is_ending() && !stat.unborn);
+        let text = String::from_utf8_lossy(text).replace("(a) b (c)", "(swift-starting)");
+        assert!(Stat::parse(text.as_bytes()).unwrap().unborn);
         for bad in [
             &b""[..],
             b")",
+            b")(",
             b"1 (a)",
             b"1 (a) ",
             b"1 (a) S 1 1",

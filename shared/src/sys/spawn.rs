@@ -110,6 +110,11 @@ struct Prepared<'a> {
     failure: Option<(Step, c_int)>,
 }
 
+/// The name (proc_pid_comm(5)) that a child bears from before its pid file is
+/// there until it executes: it tells it from the starter, whose command line it
+/// shares, and whose number an old pid file may hold.
+pub const UNBORN: &CStr = c"swift-starting";
+
 /// Size of the child's stack: a few frames and one small buffer.
 const STACK: usize = 64 * 1024;
 
@@ -264,6 +269,7 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
         }
         set_dispositions(plan.signals);
         if let Some(file) = &plan.pid_file {
+            check(libc::prctl(libc::PR_SET_NAME, UNBORN.as_ptr()), Step::Setup)?;
             write_pid_file(file).map_err(|()| Step::PidFile)?;
         }
         for (target, source) in prepared.fds.iter().enumerate() {
