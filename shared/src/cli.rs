@@ -314,6 +314,7 @@ impl Tool {
         action: Result<Action<T>, UsageError>,
         run: impl FnOnce(T) -> anyhow::Result<Exit>,
     ) -> ExitCode {
+        crate::sys::signals::keep_children();
         let outcome = match action {
             Ok(Action::Help) => show(&self.help()),
             Ok(Action::Version) => show(&self.version()),

@@ -54,6 +54,15 @@ pub fn is_ignored(signal: Signal) -> bool {
     }
 }
 
+/// Makes sure that the ends of this process's children can be awaited. When
+/// SIGCHLD is inherited as ignored, the kernel takes their statuses itself
+/// (wait(2)).
+pub fn keep_children() {
+    // SAFETY: the default action is no function of ours. Its only error is a
+    // bad number.
+    let _ = unsafe { nix::sys::signal::signal(NixSignal::SIGCHLD, SigHandler::SigDfl) };
+}
+
 /// Ends this process by a signal, so that its parent sees that cause of death.
 pub fn die_of(signal: Signal) -> io::Error {
     let attempt = || -> io::Result<()> {
