@@ -121,6 +121,16 @@ impl Begun {
         self.until
     }
 
+    /// No longer awaits an end that may be far away; what has just been started
+    /// is still awaited until it is ready, since closing its output would kill it.
+    pub fn hurry(&mut self) -> Step {
+        self.patience.to_the_end = false;
+        match self.phase {
+            Phase::End => Step::Last(self.ready(), None),
+            _ => Step::Wait,
+        }
+    }
+
     /// Takes in what it has printed, or that it prints no more.
     pub fn hear(&mut self) -> io::Result<Step> {
         if self.read(TURN)? {
@@ -139,13 +149,20 @@ impl Begun {
             return Ok(Step::Wait);
         }
         if self.excerpt.is_empty() {
-            return Ok(Step::Last(self.row.clone().plain(State::Ready), None));
+            return Ok(Step::Last(self.ready(), None));
         }
         (self.phase, self.until) = (Phase::Warning, after(WARNING_WAIT));
         self.row.state = State::Ready;
-        let text = self.excerpt.text();
+        Ok(Step::Row(self.ready()))
+    }
+
+    fn ready(&self) -> Row {
         let row = self.row.clone();
-        Ok(Step::Row(row.with(State::Ready, Reason::Output, &text)))
+        if self.excerpt.is_empty() {
+            row.plain(State::Ready)
+        } else {
+            row.with(State::Ready, Reason::Output, &self.excerpt.text())
+        }
     }
 
     /// Takes its exit status, and the rest of what it printed; a child of its
@@ -163,6 +180,13 @@ impl Begun {
 
     /// Does what is to be done when the time is up.
     pub fn time_is_up(&mut self) -> io::Result<Step> {
+        if self.phase == Phase::Ready {
+            // It may have made it in the last moment.
+            let step = self.hear()?;
+            if self.phase != Phase::Ready || !matches!(step, Step::Wait) {
+                return Ok(step);
+            }
+        }
         self.until = after(self.patience.kill_wait);
         match self.phase {
             Phase::Ready => {

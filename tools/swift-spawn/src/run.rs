@@ -189,6 +189,16 @@ impl Run {
             }
             self.interrupted = true;
         }
+        if !self.options.foreground() {
+            // A pass may take hours.
+            for id in self.begun.keys().copied().collect::<Vec<_>>() {
+                let step = self
+                    .begun
+                    .get_mut(&id)
+                    .map_or(Step::Wait, |(b, _)| b.hurry());
+                self.go_on(id, Ok(step));
+            }
+        }
         Ok(())
     }
 
