@@ -290,9 +290,29 @@ pub fn stat(pid: Pid) -> io::Result<Option<Stat>> {
     }
 }
 
+/// Reads a file of /proc/PID in few system calls: most fit into the first read,
+/// and one that fills less than it was given was the last.
 fn read_proc(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(format!("/proc/{pid}/{file}")) {
-        Ok(bytes) => Ok(Some(bytes)),
+    let mut bytes = vec![0; 4096];
+    let mut length = 0;
+    let read = fs::File::open(format!("/proc/{pid}/{file}")).and_then(|mut file| {
+        loop {
+            match file.read(&mut bytes[length..]) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Ok(n) if length + n == bytes.len() => {
+                    length += n;
+                    bytes.resize(length * 2, 0);
+                }
+                Ok(n) => return Ok(length + n),
+                Err(e) => return Err(e),
+            }
+        }
+    });
+    match read {
+        Ok(length) => {
+            bytes.truncate(length);
+            Ok(Some(bytes))
+        }
         // ESRCH is what a read says when the process went away after the open.
         Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {
             Ok(None)

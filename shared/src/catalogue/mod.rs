@@ -126,18 +126,6 @@ impl Catalogue {
             .collect();
         (!names.is_empty()).then_some(names)
     }
-
-    /// What is said of a config that comes from a source out of favour.
-    pub fn deprecation(&self, server: &str, config: &Path) -> Option<&str> {
-        let server = self.servers.iter().find(|s| s.name == server)?;
-        let source = server.sources.iter().find(|s| {
-            s.deprecated.is_some()
-                && config
-                    .components()
-                    .any(|c| starts_with(c.as_os_str(), &s.stem))
-        })?;
-        source.deprecated.as_deref()
-    }
 }
 
 fn starts_with(name: &std::ffi::OsStr, stem: &str) -> bool {
@@ -145,6 +133,14 @@ fn starts_with(name: &std::ffi::OsStr, stem: &str) -> bool {
 }
 
 impl Server {
+    /// What is said of a config that comes from a source out of favour.
+    pub fn deprecation(&self, config: &Path) -> Option<&str> {
+        let source = self.sources.iter().find(|source| {
+            source.deprecated.is_some() && config.iter().any(|part| starts_with(part, &source.stem))
+        })?;
+        source.deprecated.as_deref()
+    }
+
     /// What a name alone says of a server: `FOO-BAR` reads FOO-server's config.
     pub fn unlisted(name: &str) -> Server {
         let kind = name.rsplit_once('-').map_or(name, |(kind, _)| kind);
@@ -220,17 +216,15 @@ mod tests {
     #[test]
     fn only_the_deprecated_file_is_spoken_of() {
         let catalogue = builtin();
+        let expirer = catalogue.server("object-expirer");
         assert!(
-            catalogue
-                .deprecation(
-                    "object-expirer",
-                    Path::new("/etc/swift/object-expirer.conf")
-                )
+            expirer
+                .deprecation(Path::new("/etc/swift/object-expirer.conf"))
                 .is_some()
         );
         assert!(
-            catalogue
-                .deprecation("object-expirer", Path::new("/etc/swift/object-server.conf"))
+            expirer
+                .deprecation(Path::new("/etc/swift/object-server.conf"))
                 .is_none()
         );
     }

@@ -1,4 +1,28 @@
-//! Start, stop, look at and reload OpenStack Swift's servers.
+//! `swift-init`: start, stop, look at and reload OpenStack Swift's servers, by
+//! composing the tools beside it in pipelines.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod act;
+mod command;
+mod environment;
+mod explain;
+mod foreground;
+mod group;
+mod help;
+mod observe;
+mod options;
+mod progress;
+mod report;
+mod seamless;
+mod session;
+mod stage;
+mod start;
+mod status;
+mod stop;
+mod voice;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    options::TOOL.main(options::parse(std::env::args_os().skip(1)), command::run)
+}

@@ -1,0 +1,259 @@
+//! The act half: tools that run while this program stands between them, since
+//! people are told of each step when it is done.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::BorrowedFd;
+use std::sync::mpsc;
+use std::time::Instant;
+
+use shared::row::{Key, Row};
+use shared::signals::Signal;
+use shared::state::State;
+use shared::stream::{Input, Next};
+use shared::sys::fd;
+use shared::sys::signals::Inbox;
+use shared::watch::{Watch, earlier};
+
+use crate::options::TOOL;
+use crate::progress::Progress;
+use crate::report;
+use crate::stage::{self, Call, Stage};
+
+/// The part that a tool plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// swift-signal.
+    Signal = 1,
+    /// swift-reload.
+    Reload = 2,
+    /// swift-spawn.
+    Spawn = 3,
+}
+
+/// The watch's token for signals to this process; the others are roles.
+const INBOX: u64 = 0;
+
+/// What happened.
+pub enum Event {
+    /// A tool wrote a row.
+    Row(Role, Row),
+    /// A tool has ended, and all its rows were seen.
+    End(Role),
+    /// This process was asked to end.
+    Asked(Signal),
+}
+
+/// The tools that act.
+pub struct Act {
+    watch: Watch,
+    inbox: Inbox,
+    actors: HashMap<Role, Actor>,
+    ready: VecDeque<Event>,
+    progress: Progress,
+    /// Whether every tool has done its duty.
+    pub sound: bool,
+}
+
+struct Actor {
+    stage: Stage,
+    to: Option<mpsc::Sender<Vec<u8>>>,
+    input: Input,
+    waits: bool,
+    awaited: BTreeMap<u64, Row>,
+    order: HashMap<Key, u64>,
+}
+
+impl Act {
+    /// No tool yet. From here on, requests to end come as events.
+    pub fn new() -> anyhow::Result<Act> {
+        let inbox = Inbox::new(&[Signal::INT, Signal::TERM, Signal::HUP])?;
+        let watch = Watch::new()?;
+        watch.add(&inbox, INBOX)?;
+        let (actors, ready) = (HashMap::new(), VecDeque::new());
+        Ok(Act {
+            watch,
+            inbox,
+            actors,
+            ready,
+            progress: Progress::new(),
+            sound: true,
+        })
+    }
+
+    /// Starts a tool. `waits` says whether it brings each row to an end, or
+    /// only begins it.
+    pub fn start(
+        &mut self,
+        role: Role,
+        call: &Call,
+        waits: bool,
+        extra: &[BorrowedFd],
+    ) -> anyhow::Result<()> {
+        let (read, write) = fd::pipe()?;
+        let (stage, output) = stage::start(call, Some(read), extra)?;
+        let (to, rows) = mpsc::channel::<Vec<u8>>();
+        // A thread writes, so that a tool which is busy never keeps this one
+        // from reading what it has to say.
+        std::thread::Builder::new().spawn(move || {
+            let mut pipe = File::from(write);
+            // When the tool is gone, its end says so; nothing is to be done here.
+            while let Ok(bytes) = rows.recv() {
+                if pipe.write_all(&bytes).is_err() {
+                    break;
+                }
+            }
+        })?;
+        let input = Input::new(output);
+        input.watch(&self.watch, role as u64)?;
+        let actor = Actor {
+            stage,
+            to: Some(to),
+            input,
+            waits,
+            awaited: BTreeMap::new(),
+            order: HashMap::new(),
+        };
+        self.actors.insert(role, actor);
+        Ok(())
+    }
+
+    /// Hands a row to a tool.
+    pub fn give(&mut self, role: Role, row: &Row) {
+        let actor = self.actors.get_mut(&role).expect("the tool was started");
+        let number = actor.order.len() as u64;
+        actor.order.insert(row.key(), number);
+        actor.awaited.insert(number, row.clone());
+        let mut line = Vec::new();
+        row.write(&mut line);
+        if let Some(to) = &actor.to {
+            // It fails only when the writing thread has seen the tool's end.
+            let _ = to.send(line);
+        }
+    }
+
+    /// No more rows come for a tool.
+    pub fn close(&mut self, role: Role) {
+        if let Some(actor) = self.actors.get_mut(&role) {
+            actor.to = None;
+        }
+    }
+
+    /// Whether a tool still runs.
+    pub fn runs(&self, role: Role) -> bool {
+        self.actors.contains_key(&role)
+    }
+
+    /// Takes the line about what is awaited away, before anything is said.
+    pub fn clear(&mut self) {
+        self.progress.clear();
+    }
+
+    /// The same, when it is true that something is about to be said.
+    pub fn clear_if(&mut self, something: bool) {
+        if something {
+            self.progress.clear();
+        }
+    }
+
+    /// The next event; none when all tools have ended.
+    pub fn next(&mut self) -> anyhow::Result<Option<Event>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(Some(event));
+            }
+            if self.actors.is_empty() {
+                return Ok(None);
+            }
+            self.wait(None)?;
+        }
+    }
+
+    /// Whether the next event has come already.
+    pub fn has_more(&mut self) -> anyhow::Result<bool> {
+        if self.ready.is_empty() && !self.actors.is_empty() {
+            self.wait(Some(Instant::now()))?;
+        }
+        Ok(!self.ready.is_empty())
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> anyhow::Result<()> {
+        let until = earlier(until, self.progress.until());
+        for token in self.watch.wait(until)? {
+            match token {
+                INBOX => {
+                    while let Some(signal) = self.inbox.take()? {
+                        self.ready.push_back(Event::Asked(signal));
+                    }
+                }
+                token => self.hear(token)?,
+            }
+        }
+        let awaited = self.actors.values().flat_map(|a| a.awaited.values());
+        self.progress.draw(awaited.map(|row| match row.pid {
+            Some(pid) => format!("{} ({pid})", row.server),
+            None => row.server.clone(),
+        }));
+        Ok(())
+    }
+
+    /// Reads what a tool wrote.
+    fn hear(&mut self, token: u64) -> anyhow::Result<()> {
+        let roles = [Role::Signal, Role::Reload, Role::Spawn];
+        let role = roles
+            .into_iter()
+            .find(|r| *r as u64 == token)
+            .expect("a token is a role");
+        let Some(actor) = self.actors.get_mut(&role) else {
+            return Ok(());
+        };
+        actor.input.fill()?;
+        loop {
+            match actor.input.next_row() {
+                Next::Row(row) => {
+                    actor.answered(&row);
+                    self.ready.push_back(Event::Row(role, *row));
+                }
+                Next::Bad(bad) => {
+                    TOOL.say(&format!("{}: {bad}", actor.stage.name));
+                    self.sound = false;
+                }
+                Next::Wait => return Ok(()),
+                Next::End => break,
+            }
+        }
+        let actor = self.actors.remove(&role).expect("it was there just now");
+        actor.input.unwatch(&self.watch);
+        self.progress.clear();
+        let name = actor.stage.name;
+        self.sound &= actor.stage.finish();
+        for row in actor.awaited.values() {
+            TOOL.say(&format!(
+                "{}: {} gave no word of it",
+                report::name(row),
+                name
+            ));
+            self.sound = false;
+        }
+        self.ready.push_back(Event::End(role));
+        Ok(())
+    }
+}
+
+impl Actor {
+    /// Takes a row off the list of those that are awaited, when it is the last
+    /// word on it.
+    fn answered(&mut self, row: &Row) {
+        let begun = matches!(row.state, State::Signalled | State::Started);
+        if let Some(number) = self.order.get(&row.key()) {
+            if begun && self.waits {
+                if let Some(awaited) = self.awaited.get_mut(number) {
+                    awaited.pid = row.pid;
+                }
+            } else {
+                self.awaited.remove(number);
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! From the request to the exit status.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use shared::catalogue::Catalogue;
+use shared::cli::Exit;
+
+use crate::group;
+use crate::observe::{self, seconds};
+use crate::options::{Command, Options, Request};
+use crate::session::Session;
+use crate::stage::Call;
+use crate::voice::Voice;
+use crate::{environment, explain, foreground, help, status};
+
+/// Does what was asked for.
+pub fn run(request: Request) -> anyhow::Result<Exit> {
+    match request {
+        Request::Help => print(&help::text(), Exit::Ok),
+        Request::Complain(what) => print(&format!("{}ERROR: {what}\n", help::text()), Exit::Failed),
+        Request::Do(options) if options.explain => {
+            let catalogue = Catalogue::load(&options.swift_dir)?;
+            let lines = explain::lines(&options, &catalogue)?;
+            print(
+                &lines
+                    .into_iter()
+                    .map(|line| line + "\n")
+                    .collect::<String>(),
+                Exit::Ok,
+            )
+        }
+        Request::Do(options) => carry_out(*options),
+    }
+}
+
+fn print(text: &str, exit: Exit) -> anyhow::Result<Exit> {
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(exit)
+}
+
+fn carry_out(options: Options) -> anyhow::Result<Exit> {
+    let catalogue = Catalogue::load(&options.swift_dir)?;
+    let selection = catalogue.select(options.servers.iter().map(String::as_str));
+    let strict = options.strict.unwrap_or(selection.strict);
+    let rows = observe::run(&options)?;
+    let groups = group::gather(&catalogue, &selection, rows);
+    let mut voice = Voice::new();
+    let done = if groups.is_empty() {
+        // Nothing that was named is installed. The original tries its limits
+        // all the same, and says so when it cannot raise them.
+        if starts(options.command) {
+            let warnings = environment::raise_limits(&catalogue.limits);
+            warnings.iter().for_each(|warning| voice.line(warning));
+        }
+        false
+    } else if options.command == Command::Status {
+        status::say(&options, &groups, &mut voice)
+    } else {
+        let mut session = Session::new(&options, &catalogue, strict, groups, voice)?;
+        let done = act(&mut session);
+        voice = session.into_voice();
+        voice.flush();
+        done?
+    };
+    voice.finish().context("cannot write to standard output")?;
+    Ok(if done { Exit::Ok } else { Exit::Failed })
+}
+
+fn act(session: &mut Session) -> anyhow::Result<bool> {
+    let options = session.options;
+    match options.command {
+        Command::Status => unreachable!("nothing is done for it"),
+        Command::Stop | Command::Shutdown => session.stop(),
+        Command::Kill => session.kill(),
+        Command::ReloadSeamless => session.reload_seamless(),
+        Command::Restart | Command::Reload if options.daemon => session.restart(),
+        Command::Restart | Command::Reload => {
+            session.stop()?;
+            foreground::start(session)
+        }
+        _ if options.daemon => session.start(),
+        _ => foreground::start(session),
+    }
+}
+
+fn starts(command: Command) -> bool {
+    !matches!(
+        command,
+        Command::Status
+            | Command::Stop
+            | Command::Shutdown
+            | Command::Kill
+            | Command::ReloadSeamless
+    )
+}
+
+/// The calls of the act half for a command; for a seamless reload, of servers
+/// that can, or of those that have to be restarted instead.
+pub fn acts(options: &Options, catalogue: &Catalogue, seamless: bool) -> Vec<Call> {
+    match options.command {
+        Command::Status => vec![],
+        Command::Stop | Command::Shutdown | Command::Kill => vec![signal(options, catalogue)],
+        Command::ReloadSeamless if seamless => vec![reload(options)],
+        Command::ReloadSeamless | Command::Restart | Command::Reload => {
+            vec![signal(options, catalogue), spawn(options)]
+        }
+        _ => vec![spawn(options)],
+    }
+}
+
+/// The call that ends servers.
+pub fn signal(options: &Options, catalogue: &Catalogue) -> Call {
+    let mut call = Call::new("swift-signal", options);
+    let wait = match options.kill_wait {
+        Some(seconds) => seconds.max(0).to_string(),
+        None => catalogue.kill_wait.as_secs().to_string(),
+    };
+    call.value("--wait", wait);
+    if options.kill_after_timeout {
+        call.arg("--kill");
+    }
+    call.arg(if options.graceful { "graceful" } else { "stop" });
+    call
+}
+
+/// The call that starts servers.
+pub fn spawn(options: &Options) -> Call {
+    let mut call = Call::new("swift-spawn", options);
+    if options.once {
+        call.arg("--once");
+    }
+    if !options.daemon {
+        call.arg("--foreground");
+    } else if !options.wait {
+        call.arg("--no-wait");
+    }
+    if let Some(timeout) = options.start_timeout {
+        call.value("--start-timeout", seconds(timeout));
+    }
+    call
+}
+
+/// The call that reloads servers under their PIDs.
+pub fn reload(options: &Options) -> Call {
+    let mut call = Call::new("swift-reload", options);
+    if !options.check {
+        call.arg("--no-check");
+    }
+    if let Some(timeout) = options.check_timeout {
+        call.value("--check-timeout", seconds(timeout));
+    }
+    if !options.wait {
+        call.arg("--no-wait");
+    } else if let Some(timeout) = options.reload_timeout {
+        call.value("--timeout", seconds(timeout));
+    }
+    call
+}

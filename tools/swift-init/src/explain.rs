@@ -1,0 +1,99 @@
+//! The pipeline as a line of shell.
+
+use std::ffi::{OsStr, OsString};
+
+use shared::catalogue::Catalogue;
+use shared::program::SearchPath;
+
+use crate::command;
+use crate::observe;
+use crate::options::{Command, Options};
+use crate::stage::{self, Call};
+
+/// The pipelines that would carry out a command, a line each. There are two
+/// when some servers are reloaded seamlessly and others are restarted.
+pub fn lines(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<String>> {
+    if options.command != Command::ReloadSeamless {
+        return Ok(vec![line(
+            options,
+            &options.servers,
+            command::acts(options, catalogue, false),
+        )?]);
+    }
+    let names = catalogue
+        .select(options.servers.iter().map(String::as_str))
+        .names;
+    let (seamless, rest): (Vec<_>, Vec<_>) = names
+        .iter()
+        .partition(|name| catalogue.server(&name.server).seamless.is_some());
+    let mut lines = Vec::new();
+    for (names, reload) in [(seamless, true), (rest, false)] {
+        let words: Vec<String> = names
+            .iter()
+            .map(|name| match &name.config {
+                Some(config) => format!("{}.{config}", name.server),
+                None => name.server.clone(),
+            })
+            .collect();
+        if !words.is_empty() {
+            lines.push(line(
+                options,
+                &words,
+                command::acts(options, catalogue, reload),
+            )?);
+        }
+    }
+    Ok(lines)
+}
+
+fn line(options: &Options, servers: &[String], acts: Vec<Call>) -> anyhow::Result<String> {
+    let mut calls = observe::calls(options, servers);
+    if matches!(options.command, Command::ReloadSeamless) {
+        calls[1].arg("--running");
+    }
+    calls.extend(acts);
+    let calls: Vec<String> = calls.iter().map(shell).collect::<anyhow::Result<_>>()?;
+    Ok(calls.join(" | "))
+}
+
+/// One call as a shell reads it. The tool's folder is named only when PATH
+/// would not lead to it.
+fn shell(call: &Call) -> anyhow::Result<String> {
+    let program = stage::find(call.name)?;
+    let on_path = SearchPath::from_env()
+        .find(call.name)
+        .is_some_and(|found| found == program);
+    let program = if on_path {
+        OsString::from(call.name)
+    } else {
+        program.into_os_string()
+    };
+    let words = [program].into_iter().chain(call.args.iter().cloned());
+    Ok(words.map(|word| quote(&word)).collect::<Vec<_>>().join(" "))
+}
+
+fn quote(word: &OsStr) -> String {
+    let text = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(quote("object-*".as_ref()), "'object-*'");
+        assert_eq!(
+            quote("--swift-dir=/etc/my swift".as_ref()),
+            "'--swift-dir=/etc/my swift'"
+        );
+        assert_eq!(quote("it's".as_ref()), "'it'\\''s'");
+        assert_eq!(quote("object.1".as_ref()), "object.1");
+    }
+}

@@ -1,0 +1,77 @@
+//! Starting servers that keep the terminal, and stopping them when it is over.
+
+use std::os::fd::AsFd as _;
+
+use shared::signals::Signal;
+
+use crate::act::{Event, Role};
+use crate::command;
+use crate::group;
+use crate::observe;
+use crate::session::Session;
+
+/// The descriptors that swift-spawn hands on: it needs its own three for rows
+/// and messages.
+const HANDED_OVER: [(&str, &str); 3] = [
+    ("--input-fd", "3"),
+    ("--output-fd", "4"),
+    ("--error-fd", "5"),
+];
+
+/// Starts what does not run and stays until all of it has ended, or until this
+/// process is asked to end: then all is stopped.
+pub fn start(session: &mut Session) -> anyhow::Result<bool> {
+    let starting = session.announce_starts(true)?;
+    session.voice.flush();
+    if !starting.is_empty() {
+        let mut call = command::spawn(session.options);
+        call.arg("--quiet");
+        call.arg("--keep-limits");
+        HANDED_OVER
+            .iter()
+            .for_each(|(option, number)| call.value(option, number));
+        let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+        let own = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+        session.act.start(Role::Spawn, &call, true, &own)?;
+        starting
+            .iter()
+            .for_each(|row| session.act.give(Role::Spawn, row));
+        session.act.close(Role::Spawn);
+    }
+    loop {
+        session.voice.flush();
+        match session.act.next()? {
+            Some(Event::Row(_, row)) => session.spawned(row),
+            Some(Event::Asked(signal)) => return stop(session, signal),
+            Some(Event::End(_)) => {}
+            None => return Ok(!session.has_failed()),
+        }
+    }
+}
+
+/// Stops all servers of the command, as a command of its own would.
+fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
+    if signal == Signal::INT {
+        session.voice.line("\nuser quit");
+        session.voice.flush();
+    }
+    let rows = observe::run(session.options)?;
+    let words = session.options.servers.iter().map(String::as_str);
+    let groups = group::gather(session.catalogue, &session.catalogue.select(words), rows);
+    let voice = crate::voice::Voice::new();
+    let mut stopping = Session::new(
+        session.options,
+        session.catalogue,
+        session.strict,
+        groups,
+        voice,
+    )?;
+    stopping.stop()?;
+    stopping.voice.flush();
+    let left = stopping.has_failed();
+    if !left {
+        // The servers are gone, so swift-spawn comes to its end as well.
+        while session.act.next()?.is_some() {}
+    }
+    Ok(!left)
+}

@@ -1,0 +1,178 @@
+//! What people are told goes by server, so rows are gathered by the server and
+//! the config that was asked for.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use shared::catalogue::{Catalogue, Name, Selection, Server};
+use shared::row::{Key, Row};
+use shared::state::State;
+
+/// All rows of one server as it was asked for.
+pub struct Group {
+    /// The server.
+    pub server: Server,
+    /// Its rows, in the order of their pid files.
+    pub rows: Vec<Row>,
+}
+
+impl Group {
+    /// The row that says that there is no such config, if there is none.
+    pub fn unconfigured(&self) -> Option<&Row> {
+        self.rows
+            .iter()
+            .find(|row| row.state == State::Unconfigured)
+    }
+
+    /// The rows of configs that exist.
+    pub fn configured(&self) -> impl Iterator<Item = &Row> {
+        self.rows
+            .iter()
+            .filter(|row| row.state != State::Unconfigured && !row.is_orphan())
+    }
+
+    /// The rows of what runs, also of what may not be touched since its config
+    /// is bad.
+    pub fn running(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| runs(row))
+    }
+}
+
+/// Whether a row's server runs.
+pub fn runs(row: &Row) -> bool {
+    match row.state {
+        State::Running | State::Starting | State::Survived => true,
+        // Only a process that was seen has a start.
+        State::Misconfigured => row.start.is_some(),
+        _ => false,
+    }
+}
+
+/// Rows by what was asked for, in the order in which it was.
+pub fn gather(catalogue: &Catalogue, selection: &Selection, rows: Vec<Row>) -> Vec<Group> {
+    let mut latest: HashMap<Key, usize> = HashMap::new();
+    let mut unique: Vec<Row> = Vec::new();
+    for row in rows {
+        // Two configs of one server that do not exist have the same key.
+        match latest
+            .get(&row.key())
+            .filter(|_| row.state != State::Unconfigured)
+        {
+            Some(place) => unique[*place] = row,
+            None => {
+                latest.insert(row.key(), unique.len());
+                unique.push(row);
+            }
+        }
+    }
+    let mut groups: Vec<(&Name, Group)> = selection
+        .names
+        .iter()
+        .map(|name| {
+            (
+                name,
+                Group {
+                    server: catalogue.server(&name.server),
+                    rows: Vec::new(),
+                },
+            )
+        })
+        .collect();
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    for (place, (name, _)) in groups.iter().enumerate() {
+        first.entry(name.server.as_str()).or_insert(place);
+    }
+    for row in unique {
+        let Some(&from) = first.get(row.server.as_str()) else {
+            continue;
+        };
+        let place =
+            (from..groups.len()).find(|&place| takes(groups[place].0, &groups[place].1, &row));
+        if let Some(place) = place {
+            groups[place].1.rows.push(row);
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(_, group)| group)
+        .filter(|group| !group.rows.is_empty())
+        .collect()
+}
+
+/// Whether a row answers what was asked for.
+fn takes(name: &Name, group: &Group, row: &Row) -> bool {
+    name.server == row.server
+        && match (&name.config, &row.config) {
+            (None, _) => true,
+            (Some(_), None) => group.rows.is_empty(),
+            (Some(wanted), Some(config)) => is_named(config, wanted),
+        }
+}
+
+fn is_named(config: &Path, wanted: &str) -> bool {
+    let name = config.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| {
+        name.strip_suffix(".conf").or(name.strip_suffix(".conf.d")) == Some(wanted)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(server: &str, config: Option<&str>, state: State) -> Row {
+        Row {
+            config: config.map(Into::into),
+            ..Row::new(server, state)
+        }
+    }
+
+    fn gathered(words: &[&str], rows: Vec<Row>) -> Vec<(String, usize)> {
+        let catalogue = Catalogue::load(Path::new("/nonexistent")).unwrap();
+        let selection = catalogue.select(words.iter().copied());
+        let groups = gather(&catalogue, &selection, rows);
+        groups
+            .into_iter()
+            .map(|g| (g.server.name, g.rows.len()))
+            .collect()
+    }
+
+    #[test]
+    fn two_configs_of_one_server_are_kept_apart() {
+        let one = row(
+            "object-server",
+            Some("/x/object-server/1.conf"),
+            State::Running,
+        );
+        let two = row(
+            "object-server",
+            Some("/x/object-server/2.conf.d"),
+            State::Running,
+        );
+        let none = row("object-server", None, State::Unconfigured);
+        let both = ["object.1", "object.2"];
+        let name = || "object-server".to_owned();
+        assert_eq!(
+            gathered(&both, vec![one.clone(), two.clone()]),
+            [(name(), 1), (name(), 1)]
+        );
+        assert_eq!(gathered(&["object"], vec![one, two.clone()]), [(name(), 2)]);
+        assert_eq!(
+            gathered(&both, vec![none.clone(), two]),
+            [(name(), 1), (name(), 1)]
+        );
+        assert_eq!(
+            gathered(&both, vec![none.clone(), none]),
+            [(name(), 1), (name(), 1)]
+        );
+    }
+
+    #[test]
+    fn what_is_not_installed_is_left_out() {
+        let one = row("proxy-server", None, State::Unconfigured);
+        assert_eq!(
+            gathered(&["main"], vec![one]),
+            [("proxy-server".to_owned(), 1)]
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! The observe half: what could run, what does, and whether it may be restarted.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use shared::row::Row;
+use shared::stream::Decoder;
+
+use crate::options::{Command, Options, TOOL};
+use crate::stage::{self, Call, Stage};
+
+/// The calls of the observe half for a command.
+pub fn calls(options: &Options, servers: &[String]) -> Vec<Call> {
+    let mut resolve = Call::new("swift-resolve-servers", options);
+    if let Some(run_dir) = &options.run_dir {
+        resolve.value("--run-dir", run_dir.as_os_str());
+    }
+    if let Some(number) = options.number {
+        resolve.value("--config-num", number.to_string());
+    }
+    // A name that begins with a dash is not to be taken for an option.
+    if servers.iter().any(|s| s.starts_with('-')) {
+        resolve.arg("--");
+    }
+    servers.iter().for_each(|server| resolve.arg(server));
+    let mut pidfile = Call::new("swift-pidfile", options);
+    pidfile.arg("--clean");
+    let mut calls = vec![resolve, pidfile];
+    if options.check && matches!(options.command, Command::Restart | Command::Reload) {
+        let mut check = Call::new("swift-check-config", options);
+        if let Some(timeout) = options.check_timeout {
+            check.value("--timeout", seconds(timeout));
+        }
+        calls.push(check);
+    }
+    calls
+}
+
+/// A span as an option's value.
+pub fn seconds(span: Duration) -> String {
+    span.as_secs_f64().to_string()
+}
+
+/// Runs the observe half to its end and returns its rows.
+pub fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut input = None;
+    for mut call in calls(options, &options.servers) {
+        call.arg("--quiet");
+        let (stage, output) = stage::start(&call, input.take(), &[])?;
+        stages.push(stage);
+        input = Some(output);
+    }
+    let mut output = std::fs::File::from(input.expect("there are calls"));
+    let mut decoder = Decoder::default();
+    let mut rows = Vec::new();
+    let mut chunk = vec![0; 1 << 15];
+    loop {
+        let length = output.read(&mut chunk)?;
+        if length == 0 {
+            break;
+        }
+        decoder.push(&chunk[..length]);
+        while let Some(row) = decoder.next_row() {
+            rows.push(
+                row.map_err(|bad| anyhow::anyhow!("{}: {bad}", stages.last().expect("one").name))?,
+            );
+        }
+    }
+    let mut sound = true;
+    for stage in stages {
+        sound &= stage.finish();
+    }
+    if sound {
+        Ok(rows)
+    } else {
+        anyhow::bail!("cannot tell what runs, so nothing is done")
+    }
+}
+
+/// Whether a path leads to the running program's neighbours at all: said once,
+/// before anything else, instead of by each stage.
+pub fn complain_of_missing(name: &str) -> anyhow::Error {
+    let here = std::env::current_exe().unwrap_or_default();
+    let folder = here.parent().unwrap_or(Path::new("")).display().to_string();
+    anyhow::anyhow!(
+        "{name} is neither in {folder} nor on PATH ({} needs it)",
+        TOOL.name
+    )
+}

@@ -1,0 +1,414 @@
+//! The command line, which is the original's with a few options more.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use shared::catalogue::SWIFT_DIR;
+use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
+
+/// What this tool takes. The help texts of the original's options are its own.
+pub static TOOL: Tool = Tool {
+    name: "swift-init",
+    usage: "<server>[.<config>] [<server>[.<config>] ...] <command> [options]",
+    about: "",
+    options: &[
+        Opt::flag(Some('h'), "help", "show this help message and exit"),
+        Opt::flag(Some('v'), "verbose", "display verbose output"),
+        Opt::flag(
+            Some('w'),
+            "no-wait",
+            "won't wait for server to start before returning",
+        ),
+        Opt::flag(Some('o'), "once", "only run one pass of daemon"),
+        Opt::flag(Some('n'), "no-daemon", "start server interactively"),
+        Opt::flag(Some('g'), "graceful", "send SIGHUP to supporting servers"),
+        Opt::value(
+            Some('c'),
+            "config-num",
+            "N",
+            "send command to the Nth server only",
+        ),
+        Opt::value(
+            Some('k'),
+            "kill-wait",
+            "N",
+            "wait N seconds for processes to die (default 15)",
+        ),
+        Opt::value(
+            Some('r'),
+            "run-dir",
+            "RUN_DIR",
+            "alternative directory to store running pid files default: /var/run/swift",
+        ),
+        Opt::flag(
+            None,
+            "strict",
+            "Return non-zero status code if some config is missing. Default mode if all \
+             servers are explicitly named.",
+        ),
+        Opt::flag(
+            None,
+            "non-strict",
+            "Return zero status code even if some config is missing. Default mode if any \
+             server is a glob or one of aliases `all`, `main` or `rest`.",
+        ),
+        Opt::flag(
+            None,
+            "kill-after-timeout",
+            "Kill daemon and all children after kill-wait period.",
+        ),
+        Opt::value(
+            None,
+            "swift-dir",
+            "DIR",
+            "where configs and swift-init.toml lie (default /etc/swift)",
+        ),
+        Opt::flag(
+            None,
+            "no-check",
+            "do not let servers check their configs first",
+        ),
+        Opt::value(
+            None,
+            "check-timeout",
+            "S",
+            "give a config check S seconds (default 60)",
+        ),
+        Opt::value(
+            None,
+            "reload-timeout",
+            "S",
+            "give a seamless reload S seconds (default 300)",
+        ),
+        Opt::value(
+            None,
+            "start-timeout",
+            "S",
+            "stop a server that is not ready within S seconds (default: wait for ever)",
+        ),
+        Opt::flag(
+            None,
+            "explain",
+            "print the pipeline that would do it, and do nothing",
+        ),
+        Opt::flag(Some('V'), "version", "show the version and exit"),
+    ],
+};
+
+/// The commands, with the original's words for them, in its order.
+pub const COMMANDS: &[(&str, Command, &str)] = &[
+    ("force-reload", Command::Reload, "alias for reload"),
+    (
+        "kill",
+        Command::Kill,
+        "stop a server (no error if not running)",
+    ),
+    (
+        "no-daemon",
+        Command::NoDaemon,
+        "start a server interactively",
+    ),
+    (
+        "no-wait",
+        Command::NoWait,
+        "spawn server and return immediately",
+    ),
+    (
+        "once",
+        Command::Once,
+        "start server and run one pass on supporting daemons",
+    ),
+    (
+        "reload",
+        Command::Reload,
+        "graceful shutdown then restart on supporting servers",
+    ),
+    (
+        "reload-seamless",
+        Command::ReloadSeamless,
+        "seamlessly re-exec, then shutdown of old listen sockets on\n           supporting servers",
+    ),
+    ("restart", Command::Restart, "stops then restarts server"),
+    (
+        "shutdown",
+        Command::Shutdown,
+        "allow current requests to finish on supporting servers",
+    ),
+    ("start", Command::Start, "starts a server"),
+    (
+        "status",
+        Command::Status,
+        "display status of tracked pids for server",
+    ),
+    ("stop", Command::Stop, "stops a server"),
+];
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Stop, without an error when nothing runs.
+    Kill,
+    /// Start and keep the terminal.
+    NoDaemon,
+    /// Start and do not wait.
+    NoWait,
+    /// Start for one pass.
+    Once,
+    /// Stop gracefully, then start.
+    Reload,
+    /// Execute anew under the same PID.
+    ReloadSeamless,
+    /// Stop, then start.
+    Restart,
+    /// Stop gracefully.
+    Shutdown,
+    /// Start.
+    Start,
+    /// Look.
+    Status,
+    /// Stop.
+    Stop,
+}
+
+impl Command {
+    fn named(word: &str) -> Option<Command> {
+        COMMANDS
+            .iter()
+            .find(|(name, ..)| *name == word)
+            .map(|(_, command, _)| *command)
+    }
+}
+
+/// What a command line asks for.
+#[derive(Debug, PartialEq)]
+pub enum Request {
+    /// Show the original's help on standard output.
+    Help,
+    /// Show the help and say what is the matter, also on standard output.
+    Complain(String),
+    /// Carry out a command.
+    Do(Box<Options>),
+}
+
+/// A command and how it is to be carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// The command.
+    pub command: Command,
+    /// Servers, groups and globs.
+    pub servers: Vec<String>,
+    /// Say more.
+    pub verbose: bool,
+    /// Wait until servers are ready.
+    pub wait: bool,
+    /// Run daemons for one pass.
+    pub once: bool,
+    /// Start servers in the background.
+    pub daemon: bool,
+    /// Let requests finish.
+    pub graceful: bool,
+    /// The Nth config only.
+    pub number: Option<u64>,
+    /// How long servers get to die, as it was written: it appears in messages.
+    pub kill_wait: Option<i64>,
+    /// Where pid files lie.
+    pub run_dir: Option<PathBuf>,
+    /// Whether a missing config is an error, when it was said.
+    pub strict: Option<bool>,
+    /// Kill what does not die in time.
+    pub kill_after_timeout: bool,
+    /// Where configs lie.
+    pub swift_dir: PathBuf,
+    /// Let servers check their configs first.
+    pub check: bool,
+    /// How long such a check may take.
+    pub check_timeout: Option<Duration>,
+    /// How long a seamless reload may take.
+    pub reload_timeout: Option<Duration>,
+    /// How long a server may take to be ready.
+    pub start_timeout: Option<Duration>,
+    /// Only print the pipeline.
+    pub explain: bool,
+}
+
+impl Options {
+    fn new() -> Options {
+        Options {
+            command: Command::Status,
+            servers: Vec::new(),
+            verbose: false,
+            wait: true,
+            once: false,
+            daemon: true,
+            graceful: false,
+            number: None,
+            kill_wait: None,
+            run_dir: None,
+            strict: None,
+            kill_after_timeout: false,
+            swift_dir: SWIFT_DIR.into(),
+            check: true,
+            check_timeout: None,
+            reload_timeout: None,
+            start_timeout: None,
+            explain: false,
+        }
+    }
+
+    /// A command's own meaning, as if it had been said with options.
+    fn imply(&mut self) {
+        match self.command {
+            Command::NoDaemon => self.daemon = false,
+            Command::NoWait => self.wait = false,
+            Command::Once => self.once = true,
+            Command::Reload | Command::Shutdown => self.graceful = true,
+            Command::ReloadSeamless => self.graceful = false,
+            _ => {}
+        }
+    }
+}
+
+/// Reads the arguments that follow the program's name.
+pub fn parse(
+    args: impl IntoIterator<Item = OsString> + 'static,
+) -> Result<Action<Request>, UsageError> {
+    let mut args = Args::new(&TOOL, args.into_iter().collect::<Vec<_>>());
+    let mut options = Options::new();
+    let mut words = Vec::new();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Flag("help") => return Ok(Action::Run(Request::Help)),
+            Arg::Flag("version") => return Ok(Action::Version),
+            Arg::Flag("verbose") => options.verbose = true,
+            Arg::Flag("no-wait") => options.wait = false,
+            Arg::Flag("once") => options.once = true,
+            Arg::Flag("no-daemon") => options.daemon = false,
+            Arg::Flag("graceful") => options.graceful = true,
+            Arg::Flag("strict") => options.strict = Some(true),
+            Arg::Flag("non-strict") => options.strict = Some(false),
+            Arg::Flag("kill-after-timeout") => options.kill_after_timeout = true,
+            Arg::Flag("no-check") => options.check = false,
+            Arg::Flag("explain") => options.explain = true,
+            Arg::Value("config-num", value) => options.number = config_number(value)?,
+            Arg::Value("kill-wait", value) => options.kill_wait = Some(value.integer()?),
+            Arg::Value("run-dir", value) => options.run_dir = Some(value.path()?),
+            Arg::Value("swift-dir", value) => options.swift_dir = value.path()?,
+            Arg::Value("check-timeout", value) => options.check_timeout = Some(value.seconds()?),
+            Arg::Value("reload-timeout", value) => options.reload_timeout = Some(value.seconds()?),
+            Arg::Value("start-timeout", value) => options.start_timeout = Some(value.seconds()?),
+            Arg::Operand(word) => words.push(word.to_string_lossy().into_owned()),
+            other => unreachable!("{other:?} is in the table"),
+        }
+    }
+    Ok(Action::Run(request(options, words)))
+}
+
+/// 0 stands for all configs, as in the original; counting from the end does not.
+fn config_number(value: cli::Value) -> Result<Option<u64>, UsageError> {
+    let bad = value.bad("config number");
+    match value.integer()? {
+        0 => Ok(None),
+        number => u64::try_from(number).map(Some).map_err(|_| bad),
+    }
+}
+
+/// Parts the words into servers and command. The command stands last; when what
+/// stands there is none and the first word is, they are swapped.
+fn request(mut options: Options, mut words: Vec<String>) -> Request {
+    let Some(mut command) = words.pop().filter(|_| !words.is_empty()) else {
+        return Request::Complain("specify server(s) and command".into());
+    };
+    if Command::named(&command).is_none() && Command::named(&words[0]).is_some() {
+        words.push(command);
+        command = words.remove(0);
+    }
+    let Some(known) = Command::named(&command.to_lowercase().replace('_', "-")) else {
+        return Request::Complain(format!("unknown command, {command}"));
+    };
+    options.command = known;
+    options.servers = words;
+    options.imply();
+    Request::Do(Box::new(options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Request, String> {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        match parse(words) {
+            Ok(Action::Run(request)) => Ok(request),
+            Ok(other) => panic!("{other:?}"),
+            Err(UsageError(what)) => Err(what),
+        }
+    }
+
+    fn options(line: &str) -> Options {
+        match read(line) {
+            Ok(Request::Do(options)) => *options,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_stands_last_or_first() {
+        assert_eq!(options("main status").command, Command::Status);
+        assert_eq!(options("start main").command, Command::Start);
+        assert_eq!(options("start main").servers, ["main"]);
+        assert_eq!(options("start object proxy").servers, ["object", "proxy"]);
+        assert_eq!(
+            options("main RELOAD_Seamless").command,
+            Command::ReloadSeamless
+        );
+        assert_eq!(options("stop start").command, Command::Start);
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_complained_of() {
+        for (line, what) in [
+            ("", "specify server(s) and command"),
+            ("main", "specify server(s) and command"),
+            ("main nonsense", "unknown command, nonsense"),
+            ("STATUS main", "unknown command, main"),
+        ] {
+            assert_eq!(read(line), Ok(Request::Complain(what.into())));
+        }
+    }
+
+    #[test]
+    fn commands_imply_options() {
+        assert!(!options("main no-daemon").daemon);
+        assert!(!options("main no-wait").wait);
+        assert!(options("main once").once);
+        assert!(options("main shutdown").graceful);
+        assert!(!options("-g main reload-seamless").graceful);
+        assert!(options("-g main stop").graceful);
+    }
+
+    #[test]
+    fn the_last_of_two_wins() {
+        assert_eq!(
+            options("-c1 -c 2 main status --strict --non-strict").number,
+            Some(2)
+        );
+        assert_eq!(
+            options("--strict --non-strict main start").strict,
+            Some(false)
+        );
+        assert_eq!(options("-c 0 main start").number, None);
+    }
+
+    #[test]
+    fn bad_numbers_are_usage_errors() {
+        assert_eq!(
+            read("-c -1 a b").unwrap_err(),
+            "option -c: invalid config number: '-1'"
+        );
+        assert_eq!(
+            read("-k x a b").unwrap_err(),
+            "option -k: invalid integer value: 'x'"
+        );
+    }
+}

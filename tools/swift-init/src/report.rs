@@ -1,0 +1,96 @@
+//! What is said on standard error: diagnostics that the original does not have.
+
+use std::path::Path;
+
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::state::State;
+use shared::text;
+
+use crate::options::TOOL;
+
+/// Says what went wrong with an instance, if something did. `shown` says
+/// whether the server's output was already printed.
+pub fn failure(row: &Row, shown: bool) {
+    let Some(what) = describe(row) else { return };
+    TOOL.say(&format!("{}: {what}", name(row)));
+    if !shown && row.state == State::Misconfigured {
+        output(row.text());
+    }
+}
+
+/// How an instance is called in messages.
+pub fn name(row: &Row) -> String {
+    let config = row
+        .config
+        .as_deref()
+        .unwrap_or(Path::new("no config"))
+        .display();
+    format!("{} ({config})", row.server)
+}
+
+/// Passes a server's own words on, line by line.
+fn output(bytes: &[u8]) {
+    for line in text::backslash_replace(bytes).lines() {
+        TOOL.say(&format!("| {line}"));
+    }
+}
+
+fn describe(row: &Row) -> Option<String> {
+    let detail = text::one_line(&row.detail);
+    let text = text::one_line(row.text());
+    let file = row.pidfile.as_deref().unwrap_or(Path::new("")).display();
+    let cannot_remove = row.text().starts_with(b"cannot remove");
+    Some(match (row.state, row.reason()) {
+        (State::Misconfigured, reason) => {
+            let left = if row.start.is_some() {
+                "it was left alone"
+            } else {
+                "it was not started"
+            };
+            format!(
+                "its config is refused, so {left}: {}",
+                ending(reason, &text, false)
+            )
+        }
+        (_, Some(Reason::Stale | Reason::Invalid | Reason::WrongProcess)) if cannot_remove => {
+            format!("pid file {file}: {text}")
+        }
+        (_, Some(Reason::Unreadable)) => format!("cannot read pid file {file}: {text}"),
+        (State::Failed, Some(Reason::PidFile)) => {
+            format!("not started, since its pid file {file} cannot be written: {text}")
+        }
+        (State::Failed, Some(Reason::ExecMissing)) => return None,
+        (State::Failed, reason) => format!("failed to start: {}", ending(reason, &text, true)),
+        (State::Unreloaded, reason) => {
+            format!("not reloaded: {}", ending(reason, &text, false))
+        }
+        (State::Survived, _) => "has not ended in time".into(),
+        (State::Denied, Some(Reason::Unsupported)) => text,
+        (State::Denied, _) => return None,
+        (State::Starting, _) => "is being started by somebody else".into(),
+        _ => format!("unexpected: {} {detail}", row.state),
+    })
+}
+
+/// A reason in words. The output that follows an exit status is told apart.
+fn ending(reason: Option<Reason>, text: &str, printed: bool) -> String {
+    let words = match reason {
+        Some(Reason::Exit(status)) => return format!("exit status {status}"),
+        Some(Reason::Signal(number)) => return format!("ended by signal {number}"),
+        Some(Reason::Timeout) => "took too long".to_owned(),
+        Some(Reason::ExecMissing) => "its program does not exist".to_owned(),
+        Some(Reason::ExecFailed) => "cannot be executed".to_owned(),
+        Some(Reason::Busy) => "somebody else is at work on it".to_owned(),
+        Some(Reason::Vanished) => "it went away".to_owned(),
+        Some(Reason::Lock) => "cannot lock the run directory".to_owned(),
+        Some(Reason::Interrupted) => "interrupted".to_owned(),
+        Some(reason) => reason.to_string(),
+        None => "no reason given".to_owned(),
+    };
+    if text.is_empty() || (printed && reason == Some(Reason::Timeout)) {
+        words
+    } else {
+        format!("{words}: {text}")
+    }
+}

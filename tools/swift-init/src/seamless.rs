@@ -1,0 +1,96 @@
+//! The seamless reload of servers that can, and the restart of those that
+//! cannot: never is anything stopped for good.
+
+use shared::row::Row;
+use shared::state::State;
+
+use crate::act::{Event, Role};
+use crate::session::Session;
+use crate::status;
+
+impl Session<'_> {
+    /// Reloads what runs; what is down stays down. Whether all of it runs anew.
+    pub fn reload_seamless(&mut self) -> anyhow::Result<bool> {
+        for place in 0..self.groups.len() {
+            if self.options.number.is_some() {
+                status::configs(self.options, &self.groups[place], &mut self.voice);
+            }
+            let seamless = self.groups[place].server.seamless.is_some();
+            for row in self.groups[place].rows.clone() {
+                if seamless && row.state == State::Running {
+                    self.need_reload()?;
+                    self.act.give(Role::Reload, &row);
+                } else {
+                    self.end_one(place, &row)?;
+                }
+            }
+            if self.groups[place].running().next().is_none() {
+                self.say_none(place);
+                self.tallies[place].failed = true;
+            }
+        }
+        self.act.close(Role::Signal);
+        self.act.close(Role::Reload);
+        // A daemon is started as soon as it has ended, and told of when all
+        // have: then the lines stand in the order of a restart.
+        while self.act.runs(Role::Signal) || self.act.runs(Role::Reload) {
+            match self.next()? {
+                Some(Event::Row(Role::Signal, row)) => self.signalled(row, true)?,
+                Some(Event::Row(Role::Reload, row)) => self.reloaded(row),
+                Some(Event::Row(Role::Spawn, row)) => self.held.push(row),
+                Some(Event::End(Role::Signal)) => self.announce_restarts(),
+                _ => {}
+            }
+        }
+        self.act.close(Role::Spawn);
+        for row in std::mem::take(&mut self.held) {
+            self.spawned(row);
+        }
+        while let Some(event) = self.next()? {
+            if let Event::Row(Role::Spawn, row) = event {
+                self.spawned(row);
+            }
+        }
+        Ok(!self.has_failed())
+    }
+
+    fn announce_restarts(&mut self) {
+        self.act.close(Role::Spawn);
+        if self.given.is_empty() {
+            return;
+        }
+        self.say_limits();
+        for place in 0..self.groups.len() {
+            let group = &self.groups[place];
+            let ended = group
+                .rows
+                .iter()
+                .filter(|row| self.given.contains(&row.key()));
+            for row in ended.cloned().collect::<Vec<Row>>() {
+                self.say_starting(place, &row);
+            }
+        }
+    }
+
+    /// Tells what became of an instance that was to be reloaded.
+    fn reloaded(&mut self, row: Row) {
+        let Some(place) = self.replace(&row) else {
+            return;
+        };
+        match row.state {
+            State::Signalled => {
+                if let Some(signal) = self.groups[place].server.seamless {
+                    self.voice.signal(&row, signal);
+                }
+            }
+            State::Reloaded => {}
+            state => {
+                if state == State::Denied {
+                    self.voice.no_permission(&row);
+                }
+                self.report(&row);
+                self.tallies[place].failed = true;
+            }
+        }
+    }
+}

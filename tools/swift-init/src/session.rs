@@ -1,0 +1,190 @@
+//! One command at work: its servers, what was said, and the tools that act.
+
+use std::collections::{HashMap, HashSet};
+
+use shared::catalogue::Catalogue;
+use shared::row::{Key, Row};
+use shared::signals::Signal;
+use shared::sys;
+
+use crate::act::{Act, Event, Role};
+use crate::command;
+use crate::group::Group;
+use crate::options::Options;
+use crate::stage::Call;
+use crate::voice::Voice;
+use crate::{environment, report};
+
+/// A command at work.
+pub struct Session<'a> {
+    /// What was asked for.
+    pub options: &'a Options,
+    /// What is known of servers.
+    pub catalogue: &'a Catalogue,
+    /// Whether a missing config is an error.
+    pub strict: bool,
+    /// The servers and their instances; rows are replaced as they change.
+    pub groups: Vec<Group>,
+    /// What has happened to each group.
+    pub tallies: Vec<Tally>,
+    /// Standard output.
+    pub voice: Voice,
+    /// The tools that act.
+    pub act: Act,
+    /// Whether something failed that no group's tally holds.
+    pub failed: bool,
+    /// Rows from swift-spawn that came before it was their turn to be told of.
+    pub held: Vec<Row>,
+    /// Instances that swift-spawn was given.
+    pub given: HashSet<Key>,
+    /// Instances whose output was printed.
+    pub printed: HashSet<Key>,
+    limit_warnings: Option<Vec<String>>,
+    places: HashMap<Key, (usize, usize)>,
+}
+
+/// What has happened to the instances of one group.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Signalled and gone.
+    pub ended: usize,
+    /// Signalled and still there.
+    pub survivors: usize,
+    /// Not to be signalled by us.
+    pub denied: usize,
+    /// Given to swift-signal.
+    pub signalled: usize,
+    /// Whether it was said that nothing runs.
+    pub said_none: bool,
+    /// Whether it was said that the wait is over.
+    pub said_waited: bool,
+    /// Whether it was said that the program does not exist.
+    pub said_missing: bool,
+    /// Whether something of it failed.
+    pub failed: bool,
+}
+
+impl<'a> Session<'a> {
+    /// A command that is about to begin.
+    pub fn new(
+        options: &'a Options,
+        catalogue: &'a Catalogue,
+        strict: bool,
+        groups: Vec<Group>,
+        voice: Voice,
+    ) -> anyhow::Result<Session<'a>> {
+        let mut places = HashMap::new();
+        for (place, group) in groups.iter().enumerate() {
+            for (row, number) in group.rows.iter().zip(0..) {
+                places.insert(row.key(), (place, number));
+            }
+        }
+        Ok(Session {
+            options,
+            catalogue,
+            strict,
+            tallies: vec![Tally::default(); groups.len()],
+            groups,
+            voice,
+            act: Act::new()?,
+            failed: false,
+            held: Vec::new(),
+            given: HashSet::new(),
+            printed: HashSet::new(),
+            limit_warnings: None,
+            places,
+        })
+    }
+
+    /// The end of it.
+    pub fn into_voice(self) -> Voice {
+        self.voice
+    }
+
+    /// The group of a row that a tool wrote, after the row has replaced the one
+    /// that the tool was given.
+    pub fn replace(&mut self, row: &Row) -> Option<usize> {
+        let (group, number) = *self.places.get(&row.key())?;
+        self.groups[group].rows[number] = row.clone();
+        Some(group)
+    }
+
+    /// The next event of the act half. What was said is written first, if
+    /// there is nothing else to do. Being asked to end ends the session.
+    pub fn next(&mut self) -> anyhow::Result<Option<Event>> {
+        if !self.act.has_more()? {
+            self.act.clear_if(!self.voice.is_empty());
+            self.voice.flush();
+        }
+        match self.act.next()? {
+            Some(Event::Asked(signal)) => Err(self.die(signal)),
+            event => Ok(event),
+        }
+    }
+
+    /// Ends this process as the signal would have done. The tools begin nothing
+    /// more then, and what has been started is tracked.
+    pub fn die(&mut self, signal: Signal) -> anyhow::Error {
+        self.act.clear();
+        self.voice.flush();
+        sys::signals::die_of(signal).into()
+    }
+
+    /// Starts swift-signal when it does not run yet.
+    pub fn need_signal(&mut self) -> anyhow::Result<()> {
+        let call = command::signal(self.options, self.catalogue);
+        self.need(Role::Signal, call, true)
+    }
+
+    /// Starts swift-reload when it does not run yet.
+    pub fn need_reload(&mut self) -> anyhow::Result<()> {
+        self.need(
+            Role::Reload,
+            command::reload(self.options),
+            self.options.wait,
+        )
+    }
+
+    /// Hands an instance to swift-spawn, once.
+    pub fn spawn(&mut self, row: &Row) -> anyhow::Result<()> {
+        if !self.given.insert(row.key()) {
+            return Ok(());
+        }
+        self.raise_limits();
+        let mut call = command::spawn(self.options);
+        call.arg("--keep-limits");
+        self.need(Role::Spawn, call, self.options.wait)?;
+        self.act.give(Role::Spawn, row);
+        Ok(())
+    }
+
+    fn need(&mut self, role: Role, mut call: Call, waits: bool) -> anyhow::Result<()> {
+        if self.act.runs(role) {
+            return Ok(());
+        }
+        call.arg("--quiet");
+        self.act.start(role, &call, waits, &[])
+    }
+
+    /// Raises the limits that servers inherit, once.
+    pub fn raise_limits(&mut self) {
+        if self.limit_warnings.is_none() {
+            self.limit_warnings = Some(environment::raise_limits(&self.catalogue.limits));
+        }
+    }
+
+    /// Says which limits could not be raised, before anything is said of starts.
+    pub fn say_limits(&mut self) {
+        self.raise_limits();
+        let warnings = self.limit_warnings.replace(Vec::new()).unwrap_or_default();
+        warnings.iter().for_each(|warning| self.voice.line(warning));
+    }
+
+    /// Says on standard error what went wrong with a row, after what stands on
+    /// standard output was written.
+    pub fn report(&mut self, row: &Row) {
+        self.act.clear();
+        self.voice.flush();
+        report::failure(row, self.printed.contains(&row.key()));
+    }
+}

@@ -1,0 +1,121 @@
+//! One tool as a process: how it is called, started, and how it ended.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use shared::catalogue::SWIFT_DIR;
+use shared::process::Process;
+use shared::program;
+use shared::signals::Signal;
+use shared::sys::fd;
+use shared::sys::pidfd::{self, Ended};
+use shared::sys::spawn::{Dispositions, Plan, spawn};
+
+use crate::observe::complain_of_missing;
+use crate::options::{Options, TOOL};
+
+/// A tool and its arguments.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The tool.
+    pub name: &'static str,
+    /// Its arguments without its own name.
+    pub args: Vec<OsString>,
+}
+
+impl Call {
+    /// A tool that looks where this command looks.
+    pub fn new(name: &'static str, options: &Options) -> Call {
+        let mut call = Call {
+            name,
+            args: Vec::new(),
+        };
+        if options.swift_dir != Path::new(SWIFT_DIR) {
+            call.value("--swift-dir", options.swift_dir.as_os_str());
+        }
+        call
+    }
+
+    /// Adds an argument.
+    pub fn arg(&mut self, arg: impl Into<OsString>) {
+        self.args.push(arg.into());
+    }
+
+    /// Adds an option with its value.
+    pub fn value(&mut self, option: &str, value: impl AsRef<OsStr>) {
+        let mut word = OsString::from(option);
+        word.push("=");
+        word.push(value);
+        self.args.push(word);
+    }
+}
+
+/// A tool that runs.
+pub struct Stage {
+    /// The tool.
+    pub name: &'static str,
+    process: Process,
+}
+
+/// The folder's file for a tool.
+pub fn find(name: &str) -> anyhow::Result<PathBuf> {
+    program::neighbour(name).ok_or_else(|| complain_of_missing(name))
+}
+
+/// Starts a tool that reads from `input`, or from nothing, and returns the end
+/// to read its rows from. Ctrl-C at the terminal reaches every process there:
+/// what it means is this program's to decide, so the tool ignores it, and goes
+/// when this program is gone.
+pub fn start(
+    call: &Call,
+    input: Option<OwnedFd>,
+    extra: &[BorrowedFd],
+) -> anyhow::Result<(Stage, OwnedFd)> {
+    let program = find(call.name)?;
+    let starting = || format!("cannot start {}", call.name);
+    let (output, end) = fd::pipe().with_context(starting)?;
+    let input = input.map_or_else(fd::null, Ok).with_context(starting)?;
+    let stderr = io::stderr();
+    let mut args = vec![OsStr::new(call.name)];
+    args.extend(call.args.iter().map(OsString::as_os_str));
+    let plan = Plan {
+        program: program.as_os_str(),
+        args,
+        environment: None,
+        stdio: [input.as_fd(), end.as_fd(), stderr.as_fd()],
+        extra: extra.to_vec(),
+        folder: None,
+        own_session: false,
+        signals: Dispositions::Inherited {
+            ignore: &[Signal::INT, Signal::QUIT],
+        },
+        parent_death: Some(Signal::TERM),
+        pid_file: None,
+    };
+    let child = spawn(&plan).map_err(|e| anyhow::anyhow!("{}: {e}", starting()))?;
+    Ok((
+        Stage {
+            name: call.name,
+            process: Process::from_child(child),
+        },
+        output,
+    ))
+}
+
+impl Stage {
+    /// Waits for the tool's end. Whether it came to a proper one: it exits 1
+    /// when a row says what failed, and everything else is told here.
+    pub fn finish(self) -> bool {
+        let what = match pidfd::wait(&self.process) {
+            Ok(Ended::Exit(0 | 1)) => return true,
+            Ok(Ended::Exit(status)) => format!("exited with {status}"),
+            Ok(Ended::Signal(number)) => format!("was ended by signal {number}"),
+            Err(e) => format!("cannot be waited for: {e}"),
+        };
+        TOOL.say(&format!("{} {what}", self.name));
+        false
+    }
+}

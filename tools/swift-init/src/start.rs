@@ -1,0 +1,182 @@
+//! Starting, and the second half of restarting.
+
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::state::State;
+
+use crate::act::{Event, Role};
+use crate::group::{self, Group};
+use crate::session::Session;
+use crate::status;
+
+impl Session<'_> {
+    /// Starts what does not run. Whether there was something to start of each
+    /// server, where that matters, and all that was started came up.
+    pub fn start(&mut self) -> anyhow::Result<bool> {
+        self.start_all(true)
+    }
+
+    /// Announces what will be started, has it done, and tells what became of
+    /// it. `look` says whether this is the first that is told of these rows.
+    pub fn start_all(&mut self, look: bool) -> anyhow::Result<bool> {
+        let starting = self.announce_starts(look)?;
+        for row in starting {
+            self.spawn(&row)?;
+        }
+        self.act.close(Role::Spawn);
+        for row in std::mem::take(&mut self.held) {
+            self.spawned(row);
+        }
+        while let Some(event) = self.next()? {
+            if let Event::Row(Role::Spawn, row) = event {
+                self.spawned(row);
+            }
+        }
+        Ok(!self.has_failed())
+    }
+
+    /// Says what will be started, what runs already and what cannot be found,
+    /// server by server, and returns what is to be started.
+    pub fn announce_starts(&mut self, look: bool) -> anyhow::Result<Vec<Row>> {
+        self.say_limits();
+        let mut starting = Vec::new();
+        for place in 0..self.groups.len() {
+            let rows = self.announce_one(place, look);
+            if rows.is_empty() && self.strict && !left_alone(&self.groups[place]) {
+                self.tallies[place].failed = true;
+            }
+            starting.extend(rows);
+        }
+        Ok(starting)
+    }
+
+    fn announce_one(&mut self, place: usize, look: bool) -> Vec<Row> {
+        status::configs(self.options, &self.groups[place], &mut self.voice);
+        if self.groups[place].configured().next().is_none() {
+            return Vec::new();
+        }
+        let rows = self.groups[place].rows.clone();
+        for row in &rows {
+            if look {
+                self.voice.removed(row, self.options.verbose);
+                self.untidy(place, row);
+                if row.state == State::Denied {
+                    self.voice.no_permission(row);
+                    self.tallies[place].denied += 1;
+                }
+            }
+        }
+        let mut running = false;
+        for row in rows
+            .iter()
+            .filter(|row| group::runs(row) && row.state != State::Misconfigured)
+        {
+            running = true;
+            self.say_running(row);
+        }
+        let rows: Vec<Row> = rows
+            .into_iter()
+            .filter(|row| matches!(row.state, State::Stopped | State::Killed))
+            .filter(|row| row.reason() != Some(Reason::Unreadable))
+            .map(|row| {
+                if row.state == State::Killed {
+                    row.plain(State::Stopped)
+                } else {
+                    row
+                }
+            })
+            .collect();
+        if running && rows.is_empty() {
+            self.voice.line(&format!(
+                "{} already started...",
+                self.groups[place].server.name
+            ));
+        }
+        for row in &rows {
+            self.say_starting(place, row);
+        }
+        rows
+    }
+
+    /// Says that an instance is started.
+    pub fn say_starting(&mut self, place: usize, row: &Row) {
+        let server = &self.groups[place].server;
+        let config = row.config.as_deref().unwrap_or("".as_ref()).display();
+        self.voice.line(&if self.options.once && server.once {
+            format!("Running {} once...({config})", server.name)
+        } else {
+            format!("Starting {}...({config})", server.name)
+        });
+    }
+
+    /// Says that an instance runs; of one whose config is gone, its pid file is
+    /// named instead.
+    fn say_running(&mut self, row: &Row) {
+        if !row.is_orphan() {
+            self.voice.running(row);
+        } else if self.options.number.is_none() {
+            let named = Row {
+                config: row.pidfile.clone(),
+                ..row.clone()
+            };
+            self.voice.running(&named);
+        }
+    }
+
+    /// Tells what became of an instance that was to be started.
+    pub fn spawned(&mut self, row: Row) {
+        let Some(place) = self.replace(&row) else {
+            return;
+        };
+        match (row.state, row.reason()) {
+            (State::Started, _) => {}
+            (State::Ready | State::Finished, reason) => {
+                if reason == Some(Reason::Output) {
+                    self.print(&row);
+                }
+            }
+            (State::Failed, Some(Reason::ExecMissing)) => {
+                if !std::mem::replace(&mut self.tallies[place].said_missing, true) {
+                    let command = &self.groups[place].server.command;
+                    self.voice.line(&format!("{command} does not exist"));
+                }
+                self.tallies[place].failed |= self.strict;
+            }
+            (State::Failed, reason) => {
+                if matches!(
+                    reason,
+                    Some(Reason::Exit(_) | Reason::Signal(_) | Reason::Timeout)
+                ) {
+                    self.print(&row);
+                }
+                self.report(&row);
+                self.tallies[place].failed = true;
+            }
+            (State::Running | State::Starting, _) => {
+                self.voice.running(&row);
+                self.voice
+                    .line(&format!("{} already started...", row.server));
+                self.tallies[place].failed |= self.strict;
+            }
+            _ => {
+                self.report(&row);
+                self.tallies[place].failed = true;
+            }
+        }
+    }
+
+    /// Prints what a server printed, once.
+    fn print(&mut self, row: &Row) {
+        if !row.text().is_empty() && self.printed.insert(row.key()) {
+            self.voice.output(row.text());
+        }
+    }
+}
+
+/// Whether something of a server was left alone on purpose, and told of already.
+fn left_alone(group: &Group) -> bool {
+    group
+        .rows
+        .iter()
+        .any(|row| matches!(row.state, State::Misconfigured | State::Denied))
+}

@@ -1,0 +1,204 @@
+//! Stopping, and the first half of restarting.
+
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::signals::Signal;
+use shared::state::State;
+
+use crate::act::{Event, Role};
+use crate::group::Group;
+use crate::session::Session;
+use crate::status;
+
+impl Session<'_> {
+    /// Stops what runs. Whether something ran and nothing is left of it.
+    pub fn stop(&mut self) -> anyhow::Result<bool> {
+        self.end_all(false)?;
+        let ended: usize = self.tallies.iter().map(|t| t.ended).sum();
+        Ok(ended > 0 && !self.has_failed())
+    }
+
+    /// Stops what runs; that nothing did is fine.
+    pub fn kill(&mut self) -> anyhow::Result<bool> {
+        if !self.stop()? {
+            for place in 0..self.groups.len() {
+                let group = &self.groups[place];
+                let said = self.tallies[place].said_none && self.options.number.is_none();
+                if !said || group.running().next().is_some() {
+                    status::say_one(self.options, group, &mut self.voice);
+                }
+            }
+        }
+        Ok(!self.has_failed())
+    }
+
+    /// Stops what runs and starts it again, each as soon as it has ended;
+    /// starts what did not run as well. Whether all runs afterwards.
+    pub fn restart(&mut self) -> anyhow::Result<bool> {
+        for place in 0..self.groups.len() {
+            for row in self.groups[place].rows.clone() {
+                if row.state == State::Stopped {
+                    self.spawn(&row)?;
+                }
+            }
+        }
+        self.end_all(true)?;
+        self.start_all(false)
+    }
+
+    /// Whether something is left that should not be, or could not be looked at.
+    pub fn has_failed(&self) -> bool {
+        let bad = |t: &crate::session::Tally| t.failed || t.survivors > 0 || t.denied > 0;
+        self.failed || !self.act.sound || self.tallies.iter().any(bad)
+    }
+
+    /// Announces what will be signalled, has it done, and tells what became of it.
+    fn end_all(&mut self, restart: bool) -> anyhow::Result<()> {
+        for place in 0..self.groups.len() {
+            if self.options.number.is_some() {
+                status::configs(self.options, &self.groups[place], &mut self.voice);
+            }
+            for row in self.groups[place].rows.clone() {
+                self.end_one(place, &row)?;
+            }
+            let tally = &self.tallies[place];
+            if tally.signalled == 0 && !runs_untouched(&self.groups[place]) {
+                self.say_none(place);
+            }
+        }
+        self.act.close(Role::Signal);
+        while self.act.runs(Role::Signal) {
+            match self.next()? {
+                Some(Event::Row(Role::Signal, row)) => self.signalled(row, restart)?,
+                Some(Event::Row(_, row)) => self.held.push(row),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Announces the signal for one instance and has it sent, or says why not.
+    pub fn end_one(&mut self, place: usize, row: &Row) -> anyhow::Result<()> {
+        let server = &self.groups[place].server;
+        let signal = if self.options.graceful {
+            server.graceful
+        } else {
+            server.stop
+        };
+        match row.state {
+            State::Running => {
+                self.voice.signal(row, signal);
+                self.tallies[place].signalled += 1;
+                self.need_signal()?;
+                self.act.give(Role::Signal, row);
+            }
+            State::Denied => {
+                self.voice.signal(row, signal);
+                self.voice.no_permission(row);
+                self.tallies[place].denied += 1;
+            }
+            State::Starting | State::Misconfigured => {
+                self.report(row);
+                self.tallies[place].failed = true;
+            }
+            _ => {
+                self.voice.removed(row, self.options.verbose);
+                self.untidy(place, row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports a pid file that could not be read or removed.
+    pub fn untidy(&mut self, place: usize, row: &Row) {
+        let failed =
+            row.reason() == Some(Reason::Unreadable) || row.text().starts_with(b"cannot remove");
+        if failed {
+            self.report(row);
+            self.tallies[place].failed = true;
+        }
+    }
+
+    /// Tells what became of an instance that was to end, and has it started
+    /// again if that is wanted.
+    pub fn signalled(&mut self, row: Row, restart: bool) -> anyhow::Result<()> {
+        let Some(place) = self.replace(&row) else {
+            return Ok(());
+        };
+        let tidy = !row.text().starts_with(b"cannot remove");
+        match (row.state, row.reason()) {
+            (State::Killed, _) => {
+                self.say_waited(place, "killing");
+                self.voice.signal(&row, Signal::KILL);
+                self.tallies[place].ended += 1;
+            }
+            (State::Survived, _) => {
+                self.say_waited(place, "giving up");
+                self.tallies[place].survivors += 1;
+            }
+            (State::Denied, _) => {
+                self.voice.no_permission(&row);
+                self.tallies[place].denied += 1;
+            }
+            (State::Stopped | State::Orphan, None) => {
+                self.voice.stopped(&row, self.options.verbose);
+                self.tallies[place].ended += 1;
+            }
+            (State::Stopped | State::Orphan, Some(_)) if !tidy => {
+                self.voice.stopped(&row, false);
+                self.tallies[place].ended += 1;
+            }
+            (State::Stopped | State::Orphan, Some(_)) => {
+                self.voice.removed(&row, self.options.verbose);
+            }
+            _ => {
+                self.report(&row);
+                self.tallies[place].failed = true;
+            }
+        }
+        self.untidy(place, &row);
+        let tally = &self.tallies[place];
+        if tally.ended + tally.survivors == 0 && tally.signalled == self.answered(place) {
+            self.say_none(place);
+        }
+        let ended = matches!(row.state, State::Stopped | State::Killed);
+        if restart && ended {
+            self.spawn(&row.plain(State::Stopped))?;
+        }
+        Ok(())
+    }
+
+    /// How many of those that were to end were heard of.
+    fn answered(&self, place: usize) -> usize {
+        let waiting = self.groups[place]
+            .rows
+            .iter()
+            .filter(|row| row.state == State::Running);
+        self.tallies[place].signalled - waiting.count()
+    }
+
+    /// Says that nothing of a server runs, once.
+    pub fn say_none(&mut self, place: usize) {
+        if !std::mem::replace(&mut self.tallies[place].said_none, true) {
+            self.voice
+                .line(&format!("No {} running", self.groups[place].server.name));
+        }
+    }
+
+    fn say_waited(&mut self, place: usize, then: &str) {
+        if std::mem::replace(&mut self.tallies[place].said_waited, true) {
+            return;
+        }
+        let default = self.catalogue.kill_wait.as_secs() as i64;
+        let seconds = self.options.kill_wait.unwrap_or(default);
+        let name = &self.groups[place].server.name;
+        self.voice.line(&format!(
+            "Waited {seconds} seconds for {name} to die; {then}"
+        ));
+    }
+}
+
+/// Whether something of a server runs that is left alone on purpose.
+fn runs_untouched(group: &Group) -> bool {
+    group.running().any(|row| row.state != State::Running)
+}

@@ -1,0 +1,128 @@
+//! What is said on standard output: the original's words, to the byte.
+
+use std::io::{self, Write as _};
+
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::signals::Signal;
+use shared::text;
+
+/// Standard output. When nobody reads it any more the command goes on; when it
+/// cannot be written, that is told in the end.
+pub struct Voice {
+    buffer: String,
+    terminal: bool,
+    error: Option<io::Error>,
+}
+
+impl Voice {
+    /// The standard output of this process.
+    pub fn new() -> Voice {
+        let terminal = shared::sys::session::stdout_is_terminal();
+        Voice {
+            buffer: String::new(),
+            terminal,
+            error: None,
+        }
+    }
+
+    /// Whether nothing waits to be written.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Says a line.
+    pub fn line(&mut self, line: &str) {
+        self.buffer.push_str(line);
+        self.buffer.push('\n');
+        if self.buffer.len() > 1 << 15 {
+            self.flush();
+        }
+    }
+
+    /// Says what a server printed, followed by a newline.
+    pub fn output(&mut self, bytes: &[u8]) {
+        let text = text::backslash_replace(bytes);
+        if self.terminal {
+            self.line(&text::for_terminal(&text));
+        } else {
+            self.line(&text);
+        }
+    }
+
+    /// Writes what was said. To be called before anything that may take time.
+    pub fn flush(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let mut out = io::stdout();
+        let result = out
+            .write_all(self.buffer.as_bytes())
+            .and_then(|()| out.flush());
+        self.buffer.clear();
+        if let Err(e) = result
+            && e.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.error.get_or_insert(e);
+        }
+    }
+
+    /// Writes the rest, and tells whether all could be written. That nobody
+    /// wants to read it is no failure.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.flush();
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    /// What became of a pid file that lied. Of some it is always told, of
+    /// others when `verbose`.
+    pub fn removed(&mut self, row: &Row, verbose: bool) {
+        let file = row.pidfile.as_deref().unwrap_or("".as_ref()).display();
+        match (row.reason(), row.pid) {
+            (Some(Reason::Invalid), _) => {
+                self.line(&format!("Removing pid file {file} with invalid pid"));
+            }
+            (Some(Reason::Stale), _) if verbose => {
+                self.line(&format!("Removing stale pid file {file}"));
+            }
+            (Some(Reason::WrongProcess), Some(pid)) if verbose => {
+                self.line(&format!("Removing pid file {file} with wrong pid {pid}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// That a server runs, with its config.
+    pub fn running(&mut self, row: &Row) {
+        let config = row.config.as_deref().unwrap_or("".as_ref()).display();
+        self.line(&format!("{} running ({} - {config})", row.server, pid(row)));
+    }
+
+    /// That a server is about to be signalled.
+    pub fn signal(&mut self, row: &Row, signal: Signal) {
+        let (server, pid, number) = (&row.server, pid(row), signal.number());
+        self.line(&format!("Signal {server}  pid: {pid}  signal: {number}"));
+    }
+
+    /// That a server may not be signalled.
+    pub fn no_permission(&mut self, row: &Row) {
+        self.line(&format!("No permission to signal PID {}", pid(row)));
+    }
+
+    /// That a server has ended.
+    pub fn stopped(&mut self, row: &Row, verbose: bool) {
+        if verbose {
+            let file = row.pidfile.as_deref().unwrap_or("".as_ref()).display();
+            self.line(&format!("Removing stale pid file {file}"));
+        }
+        self.line(&format!(
+            "{} ({}) appears to have stopped",
+            row.server,
+            pid(row)
+        ));
+    }
+}
+
+fn pid(row: &Row) -> String {
+    row.pid.map(|pid| pid.to_string()).unwrap_or_default()
+}
