@@ -153,12 +153,14 @@ impl Process {
         Some(Process { pid, pidfd })
     }
 
-    /// Its children that run now: a manager's workers.
+    /// Its children that run now: a manager's workers. One that has ended is not among them, though the
+    /// kernel lists it until its parent has waited for it.
     pub fn children(&self) -> Vec<Process> {
         let path = format!("/proc/{0}/task/{0}/children", self.pid);
         let pids = fs::read_to_string(path).unwrap_or_default();
         let pids = pids.split_whitespace().filter_map(|pid| pid.parse().ok());
-        pids.filter_map(Process::open).collect()
+        let children = pids.filter_map(Process::open);
+        children.filter(Process::runs).collect()
     }
 
     /// Whether it still runs. A process that ended and was not yet waited for does not.
