@@ -37,7 +37,6 @@ fn output(bytes: &[u8]) {
 }
 
 fn describe(row: &Row) -> Option<String> {
-    let detail = text::one_line(&row.detail);
     let text = text::one_line(row.text());
     let file = row.pidfile.as_deref().unwrap_or(Path::new("")).display();
     let cannot_remove = row.text().starts_with(b"cannot remove");
@@ -69,7 +68,7 @@ fn describe(row: &Row) -> Option<String> {
         (State::Denied, Some(Reason::Unsupported)) => text,
         (State::Denied, _) => return None,
         (State::Starting, _) => "is being started by somebody else".into(),
-        _ => format!("unexpected: {} {detail}", row.state),
+        _ => return None,
     })
 }
 

@@ -61,8 +61,8 @@ impl Jobs {
     }
 
     /// The process that a token of the watch stands for, which is awaited no longer.
-    pub fn take(&mut self, token: u64) -> Option<(Job, Process)> {
-        self.open.remove(&token)
+    pub fn take(&mut self, token: u64) -> Option<Job> {
+        self.open.remove(&token).map(|(job, _)| job)
     }
 
     /// A process that was let go of, when there is room for it again.
@@ -82,16 +82,18 @@ impl Jobs {
     }
 
     /// The processes whose wait is over, which are awaited no longer.
-    pub fn take_due(&mut self) -> Vec<(Job, Process)> {
+    pub fn take_due(&mut self, watch: &Watch) -> io::Result<Vec<(Job, Process)>> {
         let now = Instant::now();
         let mut due = Vec::new();
         while let Some(first) = self.open.first_entry() {
             if first.get().0.until.is_none_or(|until| until > now) {
                 break;
             }
-            due.push(first.remove());
+            let (job, process) = first.remove();
+            watch.remove(&process)?;
+            due.push((job, process));
         }
-        due
+        Ok(due)
     }
 }
 

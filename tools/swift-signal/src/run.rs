@@ -95,13 +95,13 @@ impl Run {
                 match token {
                     STDIN => input.fill()?,
                     token => {
-                        if let Some((job, _)) = self.jobs.take(token) {
+                        if let Some(job) = self.jobs.take(token) {
                             self.end(job)?;
                         }
                     }
                 }
             }
-            for (job, process) in self.jobs.take_due() {
+            for (job, process) in self.jobs.take_due(&self.watch)? {
                 self.overdue(job, process)?;
             }
         }
