@@ -1,6 +1,6 @@
 //! From names to rows.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -26,22 +26,25 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         list::write(&catalogue, &path, &mut std::io::stdout().lock())?;
         return Ok(Exit::Ok);
     }
-    let selection = if options.names.is_empty() {
-        if std::io::stdin().is_terminal() {
-            TOOL.say("no names (see swift-resolve-servers --help)");
-            return Ok(Exit::Usage);
-        }
-        let mut words = String::new();
-        std::io::stdin()
-            .read_to_string(&mut words)
-            .context("cannot read names from standard input")?;
-        catalogue.select(words.split_whitespace())
+    let read;
+    let words: Vec<&str> = if !options.names.is_empty() {
+        options.names.iter().map(String::as_str).collect()
+    } else if std::io::stdin().is_terminal() {
+        TOOL.say("no names (see swift-resolve-servers --help)");
+        return Ok(Exit::Usage);
     } else {
-        catalogue.select(options.names.iter().map(String::as_str))
+        read = std::io::read_to_string(std::io::stdin())
+            .context("cannot read names from standard input")?;
+        read.split_whitespace().collect()
     };
+    let selection = catalogue.select(words.iter().copied());
+    // Of those that were spelled out it is said one by one.
+    let silent = options.quiet || selection.names.iter().any(|name| name.spelled_out);
     let wanted = installed(&catalogue, selection, &path, options.quiet);
     if wanted.is_empty() {
-        if !options.quiet {
+        if words.is_empty() {
+            TOOL.say("no names on standard input");
+        } else if !silent {
             TOOL.say("no server is left: none of those named is installed");
         }
         return Ok(Exit::Failed);
