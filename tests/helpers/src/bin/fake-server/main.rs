@@ -19,6 +19,7 @@ use std::io::Write;
 use std::path::Path;
 
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgrp, getpid, setsid};
 
@@ -111,6 +112,9 @@ fn serve(call: &Call, mut settings: Settings) -> ! {
         handled.add(Signal::SIGUSR1);
     }
     handled.thread_block().expect("signals can be blocked");
+    // A process that waits for a signal by sigwait shows it as not blocked meanwhile, so that it would
+    // look as if the signal killed it.
+    let inbox = SignalFd::with_flags(&handled, SfdFlags::SFD_CLOEXEC).expect("a signalfd");
     notify::send("READY=1");
     let keeps_output = settings.never_close || call.has("verbose");
     if !keeps_output {
@@ -121,7 +125,10 @@ fn serve(call: &Call, mut settings: Settings) -> ! {
     end_as_told(&settings);
     tell(settings.tell.as_deref());
     loop {
-        let signal = handled.wait().expect("the set is valid");
+        let info = inbox.read_signal().expect("signals can be read");
+        let Some(signal) = info.and_then(|info| Signal::try_from(info.ssi_signo as i32).ok()) else {
+            continue;
+        };
         if settings.ignore.contains(signal) {
             continue;
         }
