@@ -76,9 +76,10 @@ impl Many {
         self.news.push((id, News::Ended(End::Failed(failure))));
     }
 
-    /// How many go on.
-    pub fn count(&self) -> usize {
-        self.reloads.len()
+    /// Whether none goes on and all is told. A check whose process has ended
+    /// meanwhile is waited for by nobody.
+    pub fn is_idle(&self) -> bool {
+        self.reloads.is_empty() && self.news.is_empty()
     }
 
     /// Lets go of those that were not yet signalled. Nothing is told of them.

@@ -61,12 +61,8 @@ fn push(out: &mut String, c: char, quote: char) {
 /// Rust escapes what is not printable by the same Unicode categories as
 /// Python. It also escapes a combining character, but not after another one.
 fn is_printable(c: char) -> bool {
-    !['x', c]
-        .iter()
-        .collect::<String>()
-        .escape_debug()
-        .to_string()
-        .starts_with("x\\u")
+    let shown = format!("x{c}").escape_debug().to_string();
+    !c.is_control() && !shown.starts_with("x\\u")
 }
 
 #[cfg(test)]

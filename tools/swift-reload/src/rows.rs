@@ -108,11 +108,10 @@ impl Run {
             if !reading {
                 input.unwatch(&self.watch);
             }
-            let until = self.many.until();
-            if !reading && self.queue.is_empty() && self.many.count() == 0 && until.is_none() {
+            if !reading && self.queue.is_empty() && self.many.is_idle() {
                 return Ok(());
             }
-            if self.watch.wait(until)?.contains(&STDIN) {
+            if self.watch.wait(self.many.until())?.contains(&STDIN) {
                 input.fill()?;
             }
         }

@@ -1,0 +1,194 @@
+//! One PID: the command line, the messages and the exit statuses of Swift's own.
+
+use test_helpers::{Outcome, Sandbox};
+
+use crate::play::{Going, fifo, happen, reload, sandbox, start, start_slow};
+
+fn told(outcome: &Outcome) -> (String, String, i32) {
+    (outcome.out(), outcome.err(), outcome.code())
+}
+
+fn says(out: &str, err: &str, code: i32) -> (String, String, i32) {
+    (out.into(), err.into(), code)
+}
+
+fn by_pid(sandbox: &Sandbox, args: &[&str], pid: impl ToString) -> (String, String, i32) {
+    let pid = pid.to_string();
+    let args: Vec<&str> = args.iter().copied().chain([pid.as_str()]).collect();
+    told(&reload(sandbox, &args, ""))
+}
+
+#[test]
+fn a_server_is_reloaded() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "");
+    let done = "Reloaded swift-object-server\n";
+    assert_eq!(by_pid(&sandbox, &[], server.pid), says(done, "", 0));
+    let steps = "Checking config for swift-object-server\n\
+                 Sending USR1 signal\n\
+                 Process is RELOADING\n\
+                 Process is READY\n";
+    let all = format!("{steps}{done}");
+    assert_eq!(by_pid(&sandbox, &["-v"], server.pid), says(&all, "", 0));
+}
+
+#[test]
+fn without_waiting_the_signal_is_all() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = silent");
+    let all = "Sending USR1 signal\nReloaded swift-object-server\n";
+    let args = ["-wv", "--no-check"];
+    assert_eq!(by_pid(&sandbox, &args, server.pid), says(all, "", 0));
+}
+
+#[test]
+fn what_is_no_server_is_told_in_the_originals_words() {
+    let sandbox = sandbox();
+    for pid in ["99999999", "0", "2147483648"] {
+        let failed = format!("Failed to get process information for {pid}\n");
+        assert_eq!(by_pid(&sandbox, &[], pid), says("", &failed, 2));
+    }
+    let mut cat = std::process::Command::new("cat")
+        .args(["-", "it's"])
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let stranger = "Non-swift process: \"cat - it's\"\n";
+    assert_eq!(by_pid(&sandbox, &[], cat.id()), says("", stranger, 2));
+    drop(cat.stdin.take());
+    cat.wait().unwrap();
+}
+
+#[test]
+fn what_cannot_be_reloaded_is_told_in_the_originals_words() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "workers = 1");
+    let worker = format!(
+        "Process appears to be a swift-object-server worker, not a manager. Did you mean {}?\n",
+        server.pid
+    );
+    assert_eq!(by_pid(&sandbox, &[], server.child()), says("", &worker, 2));
+    let up = fifo(&sandbox, "up");
+    sandbox.conf("object-server.conf", &format!("tell = {}", up.display()));
+    let line = "swift-object-updater etc/object-server.conf >/dev/null & <up; echo $!";
+    let updater = test_helpers::run(sandbox.command("sh").args(["-c", line]));
+    let unable = "Process does not support config checks: swift-object-updater\n";
+    assert_eq!(
+        by_pid(&sandbox, &[], updater.out().trim()),
+        says("", unable, 2)
+    );
+}
+
+#[test]
+fn a_bad_config_is_not_signalled() {
+    let sandbox = sandbox();
+    // The server's own output is what it is, on the stream that it chose.
+    let server = start(
+        &sandbox,
+        1,
+        r"reload = die
+        check_exit = 1
+        check_print = no such thing\n",
+    );
+    let said = says("no such thing\n", "Failed to validate config\n", 1);
+    assert_eq!(by_pid(&sandbox, &[], server.pid), said);
+    assert!(server.lives());
+}
+
+#[test]
+fn the_config_is_checked_where_the_process_is() {
+    let sandbox = sandbox();
+    let up = fifo(&sandbox, "up");
+    // Seen from anywhere else, the config is not there and says nothing.
+    let lines = format!("tell = {}\nreload = die\ncheck_exit = 1", up.display());
+    sandbox.conf("object-server.conf", &lines);
+    let line = "cd etc; swift-object-server object-server.conf >/dev/null & <up; echo $!";
+    let server = test_helpers::run(sandbox.command("sh").args(["-c", line]));
+    let failed = says("", "Failed to validate config\n", 1);
+    assert_eq!(by_pid(&sandbox, &[], server.out().trim()), failed);
+}
+
+#[test]
+fn a_check_that_takes_too_long_is_a_bad_config() {
+    let sandbox = sandbox();
+    let never = fifo(&sandbox, "never");
+    let lines = format!("reload = die\ncheck_after = {}", never.display());
+    let server = start(&sandbox, 1, &lines);
+    let failed = format!(
+        "swift-reload: cannot reload {} (object-server): the check of its config took too long\n\
+         Failed to validate config\n",
+        server.pid
+    );
+    let args = ["--check-timeout=0.1"];
+    assert_eq!(by_pid(&sandbox, &args, server.pid), says("", &failed, 1));
+}
+
+#[test]
+fn silence_has_an_exit_status_of_its_own() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = silent");
+    let timed_out = says("", "Timed out reloading swift-object-server\n", 238);
+    assert_eq!(by_pid(&sandbox, &["-t", "0.2"], server.pid), timed_out);
+}
+
+#[test]
+fn death_is_noticed_at_once() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = die");
+    let (out, err, code) = by_pid(&sandbox, &[], server.pid);
+    assert_eq!((out.as_str(), code), ("", 1));
+    let who = format!(
+        "swift-reload: cannot reload {} (object-server): it ",
+        server.pid
+    );
+    assert!(err.starts_with(&who), "{err}");
+}
+
+#[test]
+fn a_server_that_the_signal_would_kill_is_left_alone() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = default");
+    let refused = format!(
+        "swift-reload: cannot reload {} (object-server): SIGUSR1 would kill it\n",
+        server.pid
+    );
+    assert_eq!(
+        by_pid(&sandbox, &["-t0.2"], server.pid),
+        says("", &refused, 1)
+    );
+    assert!(server.lives());
+}
+
+#[test]
+fn a_server_that_has_just_been_started_is_waited_for() {
+    let sandbox = sandbox();
+    let event = fifo(&sandbox, "event");
+    let server = start_slow(&sandbox, 1, &event);
+    let mut going = Going::start(&sandbox, &["-v", &server.pid.to_string()], "");
+    going.until("Waiting until");
+    happen(&event);
+    going.until("Process is RELOADING");
+    let rest = "Process is READY\nReloaded swift-object-server\n";
+    assert_eq!(going.finish(), (rest.into(), Some(0)));
+}
+
+#[test]
+fn a_sites_own_server_is_known() {
+    let sandbox = sandbox();
+    sandbox.install(&["hello-server"]);
+    let up = fifo(&sandbox, "up");
+    sandbox.conf("hello-server.conf", &format!("tell = {}", up.display()));
+    let line = "swift-hello-server etc/hello-server.conf >/dev/null & <up; echo $!";
+    let server = test_helpers::run(sandbox.command("sh").args(["-c", line]));
+    let unable = says(
+        "",
+        "Process does not support config checks: swift-hello-server\n",
+        2,
+    );
+    assert_eq!(by_pid(&sandbox, &[], server.out().trim()), unable);
+    let site = "[server.hello-server]\nseamless = \"USR1\"\ncheck = true\nnotify = true\n";
+    std::fs::write(sandbox.etc().join("swift-init.toml"), site).unwrap();
+    let done = says("Reloaded swift-hello-server\n", "", 0);
+    assert_eq!(by_pid(&sandbox, &[], server.out().trim()), done);
+}

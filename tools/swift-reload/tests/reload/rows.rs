@@ -1,0 +1,282 @@
+//! Rows in, rows out: what becomes of one.
+
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use crate::play::{Going, fifo, happen, reload, said, sandbox, start, start_slow};
+
+#[test]
+fn a_server_is_signalled_then_reloaded() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "");
+    let outcome = reload(&sandbox, &[], &server.running());
+    let rows = server.row("signalled\t-") + &server.row("reloaded\t-");
+    assert_eq!((outcome.out(), outcome.code()), (rows, 0), "{outcome}");
+    assert_eq!(outcome.err(), "");
+}
+
+#[test]
+fn without_waiting_the_signal_is_all() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = silent");
+    let outcome = reload(&sandbox, &["--no-wait"], &server.running());
+    assert_eq!(
+        (said(&outcome), outcome.code()),
+        (vec!["signalled -".into()], 0)
+    );
+}
+
+#[test]
+fn other_rows_pass_unchanged() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = die");
+    let rows = [
+        "object-server\t-\t-\t-\t-\tunconfigured\tabsent\n",
+        &server.row("starting\t-"),
+        &server.row("stopped\tstale"),
+        &server.row("misconfigured\texit-1 a\\nb"),
+        // A daemon knows no seamless reload.
+        "object-updater\t/etc/swift/object-server.conf\t/run/swift/object-updater.pid\t7\t8\trunning\t-\n",
+    ]
+    .concat();
+    let outcome = reload(&sandbox, &[], &rows);
+    assert_eq!((outcome.out(), outcome.code()), (rows, 0), "{outcome}");
+    assert!(server.lives());
+}
+
+#[test]
+fn a_bad_config_is_not_signalled() {
+    let sandbox = sandbox();
+    let lines = r"reload = die
+        check_exit = 1
+        check_print = Traceback:\nno such thing\n";
+    let server = start(&sandbox, 1, lines);
+    let outcome = reload(&sandbox, &[], &server.running());
+    assert_eq!(
+        (said(&outcome), outcome.code()),
+        (
+            vec![r"misconfigured exit-1 Traceback:\nno such thing\n".into()],
+            1
+        )
+    );
+    let who = format!("swift-reload: cannot reload {} (object-server)", server.pid);
+    assert_eq!(
+        outcome.err(),
+        format!("{who}: its config is bad (exit status 1): no such thing\n")
+    );
+    assert!(server.lives());
+    let quiet = reload(&sandbox, &["-q"], &server.running());
+    assert_eq!((quiet.err(), quiet.code()), (String::new(), 1));
+}
+
+#[test]
+fn a_check_that_takes_too_long_is_a_bad_config() {
+    let sandbox = sandbox();
+    let never = fifo(&sandbox, "never");
+    let lines = format!("reload = die\ncheck_after = {}", never.display());
+    let server = start(&sandbox, 1, &lines);
+    let outcome = reload(&sandbox, &["--check-timeout=0.1"], &server.running());
+    assert_eq!(said(&outcome), ["misconfigured timeout"]);
+    assert!(server.lives());
+}
+
+#[test]
+fn a_server_too_old_to_check_is_reloaded_with_a_warning() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "check_exit = 2");
+    let outcome = reload(&sandbox, &["-q"], &server.running());
+    assert_eq!(said(&outcome), ["signalled -", "reloaded -"]);
+    let config = server.config.display();
+    assert_eq!(
+        outcome.err(),
+        format!(
+            "swift-reload: object-server ({config}): too old to check its config, going on without\n"
+        )
+    );
+}
+
+#[test]
+fn a_check_can_be_left_out() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "check_exit = 1");
+    let outcome = reload(&sandbox, &["--no-check"], &server.running());
+    assert_eq!(said(&outcome), ["signalled -", "reloaded -"]);
+}
+
+#[test]
+fn death_is_noticed_at_once() {
+    let sandbox = sandbox();
+    for (number, way) in [(1, "die"), (2, "fail")] {
+        let server = start(&sandbox, number, &format!("reload = {way}"));
+        let outcome = reload(&sandbox, &[], &server.running());
+        let said = said(&outcome);
+        assert_eq!(
+            (said[0].as_str(), said.len(), outcome.code()),
+            ("signalled -", 2, 1)
+        );
+        let how = [
+            "unreloaded vanished",
+            "unreloaded exit-1",
+            "unreloaded signal-9",
+        ];
+        assert!(how.contains(&said[1].as_str()), "{outcome}");
+    }
+}
+
+#[test]
+fn death_during_the_check_is_noticed_at_once() {
+    let sandbox = sandbox();
+    let never = fifo(&sandbox, "never");
+    let server = start(&sandbox, 1, &format!("check_after = {}", never.display()));
+    let mut going = Going::start(&sandbox, &["-v"], &server.running());
+    going.until("checking the config");
+    let kill = format!("kill {}", server.pid);
+    test_helpers::run(sandbox.command("sh").args(["-c", &kill]));
+    let (rest, status) = going.finish();
+    assert!(rest.contains("\tunreloaded\t"), "{rest}");
+    assert_eq!(status, Some(1));
+}
+
+#[test]
+fn silence_ends_in_time() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = silent");
+    let outcome = reload(&sandbox, &["-t0.2"], &server.running());
+    assert_eq!(said(&outcome), ["signalled -", "unreloaded timeout"]);
+    assert_eq!(outcome.code(), 1);
+}
+
+#[test]
+fn only_the_server_itself_is_believed() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = silent");
+    let mut going = Going::start(&sandbox, &["-t1"], &server.running());
+    going.until("\tsignalled\t");
+    let name = format!("swift-notifications\0{}", server.pid);
+    let address = SocketAddr::from_abstract_name(name).unwrap();
+    let forger = UnixDatagram::unbound().unwrap();
+    for lie in ["RELOADING=1", "READY=1", "STOPPING=1"] {
+        forger.send_to_addr(lie.as_bytes(), &address).unwrap();
+    }
+    let (rest, _) = going.finish();
+    assert!(rest.contains("\tunreloaded\ttimeout\n"), "{rest}");
+}
+
+#[test]
+fn a_server_that_the_signal_would_kill_is_left_alone() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = default");
+    let outcome = reload(&sandbox, &["-t0.2"], &server.running());
+    assert_eq!(
+        said(&outcome),
+        ["unreloaded unsupported SIGUSR1 would kill it"]
+    );
+    assert!(server.lives());
+}
+
+#[test]
+fn a_server_that_has_just_been_started_is_waited_for() {
+    let sandbox = sandbox();
+    let event = fifo(&sandbox, "event");
+    let server = start_slow(&sandbox, 1, &event);
+    let mut going = Going::start(&sandbox, &["-v"], &server.running());
+    going.until("waiting until");
+    happen(&event);
+    going.until("\tsignalled\t");
+    going.until("\treloaded\t");
+    assert_eq!(going.finish().1, Some(0));
+}
+
+#[test]
+fn what_is_not_the_rows_server_is_left_alone() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = die");
+    let row = server.running();
+    let other_start = row.replace("\t-\trunning", "\t1\trunning");
+    let me = std::process::id().to_string();
+    let pid = format!("\t{}\t", server.pid);
+    for (row, end) in [
+        (other_start, "vanished"),
+        (row.replace(&pid, &format!("\t{me}\t")), "vanished"),
+        (row.replace(&pid, "\t4194305\t"), "vanished"),
+        (row.replace(&pid, "\t-\t"), "vanished"),
+        (
+            row.replace("running\t-", "running\torphan"),
+            "unsupported SIGUSR1 would kill it: its config is gone",
+        ),
+    ] {
+        let outcome = reload(&sandbox, &[], &row);
+        assert_eq!(
+            (said(&outcome), outcome.code()),
+            (vec![format!("unreloaded {end}")], 1)
+        );
+    }
+    assert!(server.lives());
+}
+
+#[test]
+fn a_worker_is_not_the_server() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "workers = 1");
+    let row = server.running();
+    let row = row.replace(
+        &format!("\t{}\t", server.pid),
+        &format!("\t{}\t", server.child()),
+    );
+    let outcome = reload(&sandbox, &[], &row);
+    let why = format!("unreloaded unsupported it is a worker of {}", server.pid);
+    assert_eq!(said(&outcome), [why]);
+}
+
+#[test]
+fn who_may_not_signal_is_told_so() {
+    let sandbox = sandbox();
+    if !nix_is_root() {
+        panic!("this test takes a right away from root, and has to be run as root");
+    }
+    let server = start(&sandbox, 1, "reload = die\nuser = 65534");
+    let mut command = sandbox.command("setpriv");
+    command.args(["--bounding-set=-kill", "swift-reload"]);
+    let outcome = test_helpers::run_with(
+        &mut command,
+        server.running().as_bytes(),
+        test_helpers::LIMIT,
+    );
+    assert_eq!(said(&outcome), ["denied permission"], "{outcome}");
+    assert_eq!(
+        outcome.err(),
+        format!(
+            "swift-reload: cannot signal {} (object-server): Operation not permitted\n",
+            server.pid
+        )
+    );
+}
+
+#[test]
+fn bad_lines_are_never_obeyed() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = die");
+    let cut = server.running();
+    let rows = format!(
+        "nonsense\n{}{}",
+        server.running().replace("1.pid", "2.pid"),
+        cut.trim_end()
+    );
+    let outcome = reload(&sandbox, &[], &rows);
+    assert_eq!((outcome.out().as_str(), outcome.code()), ("", 2));
+    let told = outcome.err();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[0], "swift-reload: line 1: 1 field instead of 7");
+    assert!(
+        lines[1].starts_with("swift-reload: line 2: field 3: "),
+        "{told}"
+    );
+    assert_eq!(lines[2], "swift-reload: line 3: ends without a newline");
+    assert!(server.lives());
+}
+
+/// Whether this is root, by the owner of its own files in /proc.
+fn nix_is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
