@@ -1,4 +1,6 @@
-//! Private pids and mounts, in which a test's configuration stands at /etc/swift.
+//! Private pids and mounts, in which a test's configuration stands at /etc/swift. The network is
+//! private too: the notification sockets of Swift are named by pid in it, so two tests must not share
+//! one. Nothing is up in it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -8,7 +10,7 @@ use crate::sandbox::tools_dir;
 
 const STAGE: &str = include_str!("namespace.sh");
 
-/// Fresh pid and mount namespaces. All that runs in them is killed when this is dropped.
+/// Fresh namespaces. All that runs in them is killed when this is dropped.
 #[derive(Debug)]
 pub struct Namespace {
     /// `unshare`, whose only child is the namespaces' init; init ends when its input does.
@@ -27,7 +29,7 @@ impl Namespace {
             command.args(["--user", "--map-current-user", "--keep-caps"]);
         }
         command
-            .args(["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"])
+            .args(["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"])
             .args(["sh", "-c", STAGE, "namespace"])
             .arg(tools_dir().join("namespace-init"))
             .args([etc, run])
@@ -68,7 +70,7 @@ impl Namespace {
         }
         command
             .arg(format!("--target={}", self.init))
-            .args(["--mount", "--pid", "--", program]);
+            .args(["--mount", "--net", "--pid", "--", program]);
         command
     }
 }
