@@ -115,6 +115,9 @@ struct Prepared<'a> {
 /// shares, and whose number an old pid file may hold.
 pub const UNBORN: &CStr = c"swift-starting";
 
+/// Size of the kernel's set of signals, in bytes.
+const SIGNAL_SET: usize = 8;
+
 /// Size of the child's stack: a few frames and one small buffer.
 const STACK: usize = 64 * 1024;
 
@@ -301,11 +304,19 @@ unsafe fn set_dispositions(dispositions: Dispositions) {
         let mut action: libc::sigaction = std::mem::zeroed();
         match dispositions {
             Dispositions::Default => {
-                action.sa_sigaction = libc::SIG_DFL;
-                // KILL, STOP and the two that the C library keeps for itself
-                // refuse, and have their default action anyway.
+                // The C library's own function refuses the two signals that it
+                // keeps for itself, which may be inherited as ignored as well.
+                // A zeroed action is the default one, and KILL and STOP, which
+                // have no other, refuse it.
+                let default = [0u64; 8];
                 for number in 1..=64 {
-                    libc::sigaction(number, &raw const action, std::ptr::null_mut());
+                    libc::syscall(
+                        libc::SYS_rt_sigaction,
+                        number,
+                        &raw const default,
+                        std::ptr::null_mut::<c_void>(),
+                        SIGNAL_SET,
+                    );
                 }
             }
             Dispositions::Inherited { ignore } => {
