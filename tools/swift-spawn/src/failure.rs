@@ -64,6 +64,15 @@ impl Failure {
     }
 }
 
+/// An error and its causes, without the numbers that the standard library adds.
+pub fn in_words(error: &anyhow::Error) -> String {
+    let word = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
+        Some(error) => reason_of(error),
+        None => cause.to_string(),
+    };
+    error.chain().map(word).collect::<Vec<_>>().join(": ")
+}
+
 /// The row of a server that has ended, and what is said when that is a failure.
 pub fn ended(row: Row, ended: Ended, output: &[u8]) -> (Row, Option<String>) {
     let (reason, how) = match ended {

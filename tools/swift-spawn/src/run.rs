@@ -21,7 +21,7 @@ use shared::watch::{Watch, earlier};
 
 use crate::begun::{self, Begun, Patience, Step};
 use crate::environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, in_words};
 use crate::options::{Options, Stdio, TOOL};
 use crate::start::{Outcome, Starter};
 
@@ -304,7 +304,11 @@ impl Run {
                     && let Err(e) = begun::remove_pid_file(&row, &server, &place)
                 {
                     let path = row.pidfile.as_deref().unwrap_or(place.beneath.as_path());
-                    TOOL.say(&format!("cannot remove {}: {e:#}", path.display()));
+                    TOOL.say(&format!(
+                        "cannot remove {}: {}",
+                        path.display(),
+                        in_words(&e)
+                    ));
                 }
                 self.fail(failure.of(row));
             }
