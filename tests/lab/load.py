@@ -25,7 +25,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import urllib.parse
 
 
@@ -121,7 +120,6 @@ def main():
         client.start()
     # Whoever waits for the load to begin reads this line.
     print(f"{len(clients)} clients at work", flush=True)
-    start = time.monotonic()
     stop.wait(options.seconds)
     stop.set()
     for client in clients:
@@ -134,7 +132,6 @@ def main():
         print(f"  {count} x {kind}")
     if reopened:
         print(f"  {reopened} x idle connection closed by the server, opened anew")
-    print(f"  in {time.monotonic() - start:.1f} seconds", file=sys.stderr)
     sys.exit(1 if failures else 0)
 
 
