@@ -10,13 +10,9 @@ use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
 /// What this tool takes.
 pub static TOOL: Tool = Tool {
     name: "swift-spawn",
-    usage: "[options]",
-    about: "Reads rows, starts the servers that are stopped, and waits until they are ready.",
+    usage: "[OPTION]... < ROWS",
+    about: "Start the Swift servers that are stopped, and wait until they are ready.",
     options: &[
-        cli::HELP,
-        cli::VERSION,
-        cli::QUIET,
-        cli::SWIFT_DIR,
         Opt::flag(
             None,
             "once",
@@ -57,6 +53,10 @@ pub static TOOL: Tool = Tool {
             "stop a server that is not ready by then (default: wait for ever)",
         ),
         Opt::flag(None, "keep-limits", "raise no resource limits"),
+        cli::SWIFT_DIR,
+        cli::QUIET,
+        cli::HELP,
+        cli::VERSION,
     ],
 };
 
@@ -128,7 +128,8 @@ pub fn parse(
             Arg::Value("swift-dir", value) => swift_dir = value.path()?,
             Arg::Operand(word) => {
                 let word = shared::text::quote(word.as_encoded_bytes());
-                return Err(UsageError(format!("unexpected argument: {word}")));
+                let what = format!("rows come from standard input: {word}");
+                return Err(UsageError(what));
             }
             other => unreachable!("{other:?} is in the table"),
         }
@@ -208,7 +209,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for (words, what) in [
-            (&["object"][..], "unexpected argument: 'object'"),
+            (&["object"][..], "rows come from standard input: 'object'"),
             (
                 &["--foreground", "--no-wait"],
                 "--foreground and --no-wait exclude each other",
