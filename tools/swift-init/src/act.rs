@@ -145,6 +145,11 @@ impl Act {
         self.actors.contains_key(&role)
     }
 
+    /// No line about what is awaited: the terminal belongs to the servers.
+    pub fn leave_terminal(&mut self) {
+        self.progress.disable();
+    }
+
     /// Takes the line about what is awaited away, before anything is said.
     pub fn clear(&mut self) {
         self.progress.clear();

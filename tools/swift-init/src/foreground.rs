@@ -23,6 +23,7 @@ const HANDED_OVER: [(&str, &str); 3] = [
 pub fn start(session: &mut Session) -> anyhow::Result<bool> {
     let starting = session.announce_starts(true)?;
     session.voice.flush();
+    session.act.leave_terminal();
     if !starting.is_empty() {
         let mut call = command::spawn(session.options);
         call.arg("--quiet");

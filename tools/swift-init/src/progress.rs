@@ -30,6 +30,13 @@ impl Progress {
         }
     }
 
+    /// No line from now on.
+    pub fn disable(&mut self) {
+        self.clear();
+        self.enabled = false;
+        self.next = None;
+    }
+
     /// When the line is to be drawn.
     pub fn until(&self) -> Option<Instant> {
         self.next
