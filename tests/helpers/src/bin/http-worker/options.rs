@@ -1,0 +1,61 @@
+//! The command line.
+
+/// How the process tells that it is ready.
+#[derive(Clone, Copy, Debug)]
+pub enum Ready {
+    /// READY=1 to NOTIFY_SOCKET.
+    Notify,
+    /// A newline to the descriptor that READY_FD names.
+    Newline,
+    /// Not at all.
+    Silent,
+}
+
+/// Whether it does what it is there for.
+#[derive(Clone, Copy, Debug)]
+pub enum Behaviour {
+    /// It does.
+    Serve,
+    /// It exits at once.
+    Fail,
+    /// It never gets ready, and leaves when it is told to.
+    Hang,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Options {
+    /// How it tells that it is ready.
+    pub ready: Ready,
+    /// Whether it works.
+    pub behaviour: Behaviour,
+    /// What it tells its clients.
+    pub text: String,
+}
+
+impl Options {
+    /// Reads `[notify|newline|silent] [serve|fail|hang] [text=TEXT]`, in any order, so that a config's
+    /// values can stand for any of them.
+    pub fn parse(words: impl Iterator<Item = String>) -> Result<Options, String> {
+        let mut options = Options {
+            ready: Ready::Notify,
+            behaviour: Behaviour::Serve,
+            text: String::new(),
+        };
+        for word in words {
+            match word.as_str() {
+                "notify" => options.ready = Ready::Notify,
+                "newline" => options.ready = Ready::Newline,
+                "silent" => options.ready = Ready::Silent,
+                "serve" => options.behaviour = Behaviour::Serve,
+                "fail" => options.behaviour = Behaviour::Fail,
+                "hang" => options.behaviour = Behaviour::Hang,
+                other => match other.strip_prefix("text=") {
+                    Some(text) => options.text = text.to_owned(),
+                    None => return Err(format!("unknown word: {other}")),
+                },
+            }
+        }
+        Ok(options)
+    }
+}
