@@ -179,6 +179,8 @@ impl Checks {
                 .map(OsString::as_os_str)
                 .collect::<Vec<&OsStr>>(),
             environment: None,
+            own_number: None,
+            identity: None,
             stdio: [null.as_fd(), outputs[0], outputs[1]],
             extra: Vec::new(),
             folder: folder.as_ref().map(AsFd::as_fd),

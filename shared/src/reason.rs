@@ -75,6 +75,8 @@ reasons! {
     Untested = "untested",
     /// Somebody else is at work on the same process.
     Busy = "busy",
+    /// It took the signal, and its old generation serves on; why follows.
+    Refused = "refused",
     /// The process went away meanwhile.
     Vanished = "vanished",
     /// What the server printed follows.

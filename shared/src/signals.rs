@@ -22,6 +22,8 @@ impl Signal {
     pub const KILL: Signal = Signal(libc::SIGKILL);
     /// SIGUSR1.
     pub const USR1: Signal = Signal(libc::SIGUSR1);
+    /// SIGCHLD.
+    pub const CHLD: Signal = Signal(libc::SIGCHLD);
     /// SIGTERM.
     pub const TERM: Signal = Signal(libc::SIGTERM);
 

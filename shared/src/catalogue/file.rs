@@ -54,6 +54,7 @@ struct ServerTable {
     once: Option<bool>,
     check: Option<bool>,
     notify: Option<bool>,
+    serve: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -194,6 +195,16 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
 type Misfit = (std::ops::Range<usize>, String);
 
 fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
+    if let Some(serve) = table.serve {
+        server.serve = serve;
+        if serve {
+            // What swift-serve does for every server that it runs.
+            server.graceful = Signal::HUP;
+            server.seamless = Some(Signal::USR1);
+            server.check = true;
+            server.notify = true;
+        }
+    }
     if let Some(command) = table.command {
         if command.get_ref().is_empty() || command.get_ref().contains('/') {
             return Err((
@@ -303,6 +314,15 @@ mod tests {
         assert_eq!(catalogue.members("both").unwrap().len(), 16);
         assert!(!catalogue.server("object-server").notify);
         assert!(catalogue.server("object-server").check);
+    }
+
+    #[test]
+    fn a_server_of_swift_serve_can_what_swift_serve_can() {
+        let text = "[server.a-server]\nserve = true\nnotify = false\n";
+        let server = with_site(text).unwrap().server("a-server");
+        assert_eq!(server.graceful, Signal::HUP);
+        assert_eq!(server.seamless, Some(Signal::USR1));
+        assert!(server.serve && server.check && !server.notify);
     }
 
     #[test]

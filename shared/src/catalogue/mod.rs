@@ -41,6 +41,8 @@ pub struct Server {
     pub check: bool,
     /// Whether it announces READY=1.
     pub notify: bool,
+    /// Whether swift-serve runs it, which wants to know its pid file.
+    pub serve: bool,
 }
 
 /// One place where configs of a server lie.
@@ -159,6 +161,7 @@ impl Server {
             once: false,
             check: false,
             notify: false,
+            serve: false,
         }
     }
 }

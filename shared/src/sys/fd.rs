@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 
 /// A copy of a descriptor, above standard error and closed on exec.
 pub fn duplicate(fd: &impl AsFd) -> io::Result<OwnedFd> {
@@ -25,6 +25,34 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     // the number is not open, the call says so.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
     duplicate(&fd)
+}
+
+/// Takes a descriptor that was handed over across exec: a copy of it that is
+/// closed on exec, while the number itself is closed. An error when there is none.
+pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    let copy = inherited(number)?;
+    nix::unistd::close(number)?;
+    Ok(copy)
+}
+
+/// Says whether a descriptor stays open across exec.
+pub fn set_inheritable(fd: &impl AsFd, inheritable: bool) -> io::Result<()> {
+    let flags = match inheritable {
+        true => FdFlag::empty(),
+        false => FdFlag::FD_CLOEXEC,
+    };
+    fcntl(fd, FcntlArg::F_SETFD(flags))?;
+    Ok(())
+}
+
+/// Writes what goes at once and returns how much that was.
+pub fn write(fd: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        match nix::unistd::write(fd, bytes) {
+            Err(nix::Error::EINTR) => {}
+            result => return Ok(result?),
+        }
+    }
 }
 
 /// A pipe: first the end to read from, then the end to write to.

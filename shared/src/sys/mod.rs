@@ -3,8 +3,11 @@
 
 pub mod beneath;
 pub mod fd;
+pub mod handover;
 pub mod limits;
 pub mod pidfd;
 pub mod session;
 pub mod signals;
+pub mod socket;
 pub mod spawn;
+pub mod syslog;

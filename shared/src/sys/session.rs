@@ -1,6 +1,25 @@
 //! This process among others: its terminal, its parent, its reaper.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
+
+use crate::signals::Signal;
+
+/// Begins a session of this process's own; `false` when it leads a group already,
+/// as a shell's foreground job does.
+pub fn lead() -> bool {
+    nix::unistd::setsid().is_ok()
+}
+
+/// Whether this process leads its process group.
+pub fn leads_group() -> bool {
+    nix::unistd::getpgrp() == nix::unistd::getpid()
+}
+
+/// Sends a signal to this process's own group, this process included.
+pub fn signal_group(signal: Signal) -> io::Result<()> {
+    let signal = nix::sys::signal::Signal::try_from(signal.number())?;
+    Ok(nix::sys::signal::killpg(nix::unistd::getpgrp(), signal)?)
+}
 
 /// Whether standard error is a terminal.
 pub fn stderr_is_terminal() -> bool {

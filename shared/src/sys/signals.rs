@@ -27,6 +27,25 @@ impl Inbox {
         )?))
     }
 
+    /// Blocks all of the signals, and takes care that those which were inherited
+    /// as ignored are not lost: blocked first, so that at no instant a default
+    /// action could meet this process.
+    pub fn taking(signals: &[Signal]) -> io::Result<Inbox> {
+        let mut set = SigSet::empty();
+        for signal in signals {
+            set.add(named(*signal)?);
+        }
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
+        for signal in signals {
+            // SAFETY: the default action is no function of ours.
+            unsafe { nix::sys::signal::signal(named(*signal)?, SigHandler::SigDfl) }?;
+        }
+        Ok(Inbox(SignalFd::with_flags(
+            &set,
+            SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+        )?))
+    }
+
     /// The next signal that has come in, if any has.
     pub fn take(&self) -> io::Result<Option<Signal>> {
         let info = self.0.read_signal()?;

@@ -23,6 +23,11 @@ pub struct Plan<'a> {
     pub args: Vec<&'a OsStr>,
     /// Its environment, as NAME=VALUE; none for that of this process.
     pub environment: Option<Vec<Vec<u8>>>,
+    /// A variable of which the value is to be its own number, such as LISTEN_PID
+    /// (sd_listen_fds(3)). It is only set beside an environment that is given.
+    pub own_number: Option<&'a str>,
+    /// Who it is, when not the user that this process is.
+    pub identity: Option<&'a Identity>,
     /// Standard input, output and error.
     pub stdio: [BorrowedFd<'a>; 3],
     /// Further descriptors that it gets, numbered from 3. It gets no others.
@@ -37,6 +42,17 @@ pub struct Plan<'a> {
     pub parent_death: Option<Signal>,
     /// The pid file that it writes for itself before it executes.
     pub pid_file: Option<PidFile<'a>>,
+}
+
+/// A user with its groups.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Identity {
+    /// The user's number.
+    pub user: u32,
+    /// The number of the user's own group.
+    pub group: u32,
+    /// The numbers of all groups.
+    pub groups: Vec<u32>,
 }
 
 /// What a new process does with signals. Its mask is empty either way.
@@ -106,6 +122,9 @@ struct Prepared<'a> {
     argv: Vec<*const c_char>,
     envp: *const *const c_char,
     fds: Vec<RawFd>,
+    /// Where the digits of the child's own number go: room for the longest
+    /// number and a zero byte at the end.
+    number: Option<*mut u8>,
     parent: libc::pid_t,
     failure: Option<(Step, c_int)>,
 }
@@ -114,6 +133,9 @@ struct Prepared<'a> {
 /// there until it executes: it tells it from the starter, whose command line it
 /// shares, and whose number an old pid file may hold.
 pub const UNBORN: &CStr = c"swift-starting";
+
+/// How many digits a process's number has at most.
+const DIGITS: usize = 10;
 
 /// Size of the kernel's set of signals, in bytes.
 const SIGNAL_SET: usize = 8;
@@ -140,7 +162,17 @@ pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
             .chain([std::ptr::null()])
             .collect()
     };
-    let envp = environment.as_deref().map(pointers);
+    let mut own_number = plan
+        .own_number
+        .map(|name| [name.as_bytes(), b"=", &[0; DIGITS + 1]].concat());
+    let mut envp = environment.as_deref().map(pointers);
+    let mut number = None;
+    if let (Some(envp), Some(variable)) = (&mut envp, &mut own_number) {
+        let digits = variable.len() - (DIGITS + 1);
+        let start = variable.as_mut_ptr();
+        envp.insert(0, start.cast_const().cast());
+        number = Some(start.wrapping_add(digits));
+    }
     // Copies above all targets, so that putting one in its place covers none of the others.
     let fds: Vec<BorrowedFd> = plan.stdio.iter().chain(&plan.extra).copied().collect();
     let copy = |fd| super::fd::duplicate_above(fd, fds.len() as RawFd);
@@ -157,6 +189,7 @@ pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
             .as_ref()
             .map_or_else(current_environment, |e| e.as_ptr()),
         fds: copies.iter().map(|fd| fd.as_raw_fd()).collect(),
+        number,
         parent: std::process::id() as libc::pid_t,
         failure: None,
     };
@@ -287,6 +320,14 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
             ) as c_int,
             Step::Setup,
         )?;
+        if let Some(identity) = plan.identity {
+            become_user(identity)?;
+        }
+        if let Some(number) = prepared.number {
+            let mut digits = [0u8; 16];
+            let text = own_number(&mut digits);
+            std::ptr::copy_nonoverlapping(text.as_ptr(), number, text.len());
+        }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         check(
@@ -294,6 +335,47 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
             Step::Setup,
         )
     }
+}
+
+/// Becomes another user for good. The C library's own functions would change
+/// the threads of the parent, whose memory this child shares: so the system
+/// calls themselves.
+///
+/// # Safety
+/// Only to be called in the child of [`clone`].
+unsafe fn become_user(identity: &Identity) -> Result<(), Step> {
+    let check = |result: libc::c_long| if result < 0 { Err(Step::Setup) } else { Ok(()) };
+    let Identity {
+        user,
+        group,
+        groups,
+    } = identity;
+    // SAFETY: the list is as long as is said, and the rest are numbers.
+    unsafe {
+        check(libc::syscall(
+            libc::SYS_setgroups,
+            groups.len(),
+            groups.as_ptr(),
+        ))?;
+        check(libc::syscall(libc::SYS_setresgid, *group, *group, *group))?;
+        check(libc::syscall(libc::SYS_setresuid, *user, *user, *user))
+    }
+}
+
+/// The digits of this process's number.
+///
+/// # Safety
+/// Only to be called in the child of [`clone`].
+unsafe fn own_number(digits: &mut [u8; 16]) -> &[u8] {
+    // SAFETY: getpid cannot fail.
+    let mut rest = unsafe { libc::getpid() };
+    let mut at = digits.len();
+    while rest > 0 {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    &digits[at..]
 }
 
 /// # Safety
@@ -336,15 +418,8 @@ unsafe fn set_dispositions(dispositions: Dispositions) {
 /// Only to be called in the child of [`clone`].
 unsafe fn write_pid_file(file: &PidFile) -> Result<(), ()> {
     let mut digits = [0u8; 16];
-    // SAFETY: getpid cannot fail.
-    let mut rest = unsafe { libc::getpid() };
-    let mut at = digits.len();
-    while rest > 0 {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    let text = &digits[at..];
+    // SAFETY: this is the child.
+    let text = unsafe { own_number(&mut digits) };
     let dir = file.dir.as_raw_fd();
     // SAFETY: the names are terminated, the buffer is as long as is said, and
     // the descriptor is the one that openat returned.

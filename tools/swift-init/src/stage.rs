@@ -85,6 +85,8 @@ pub fn start(
         program: program.as_os_str(),
         args,
         environment: None,
+        own_number: None,
+        identity: None,
         stdio: [input.as_fd(), end.as_fd(), stderr.as_fd()],
         extra: extra.to_vec(),
         folder: None,

@@ -33,11 +33,16 @@ pub fn environment() -> Option<Vec<Vec<u8>>> {
         return None;
     }
     let folder = temporary_folder(|name| std::env::var_os(name))?;
-    let pair =
-        |name: &OsString, value: &OsString| [name.as_bytes(), b"=", value.as_bytes()].concat();
-    let mut all: Vec<_> = std::env::vars_os().map(|(n, v)| pair(&n, &v)).collect();
-    all.push(pair(&EGG_CACHE.into(), &folder.into()));
+    let mut all = own();
+    all.push([EGG_CACHE.as_bytes(), b"=", folder.as_os_str().as_bytes()].concat());
     Some(all)
+}
+
+/// The environment of this process, as NAME=VALUE.
+pub fn own() -> Vec<Vec<u8>> {
+    let pair =
+        |(name, value): (OsString, OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
+    std::env::vars_os().map(pair).collect()
 }
 
 /// The first folder for temporary files that can be written, in the order of

@@ -144,7 +144,9 @@ impl Starter {
         let plan = Plan {
             program: program.as_os_str(),
             args: args.iter().map(OsString::as_os_str).collect(),
-            environment: self.environment.clone(),
+            environment: self.environment_of(server, place),
+            own_number: None,
+            identity: None,
             stdio,
             extra: Vec::new(),
             folder: None,
@@ -185,6 +187,24 @@ impl Starter {
             ..row.clone()
         };
         Ok(Outcome::Started(row.plain(State::Started), process, output))
+    }
+
+    /// The environment of a server: one that swift-serve runs is told its pid
+    /// file, since it writes a new number into it when its manager was killed
+    /// in the middle of a reload.
+    fn environment_of(&self, server: &Server, place: &Place) -> Option<Vec<Vec<u8>>> {
+        let environment = self.environment.clone();
+        if !server.serve {
+            return environment;
+        }
+        let mut all = environment.unwrap_or_else(environment::own);
+        let run_dir = std::path::absolute(&place.run_dir).unwrap_or(place.run_dir.clone());
+        let pid_file = run_dir.join(&place.beneath);
+        for (name, path) in [("SWIFT_RUN_DIR", run_dir), ("SWIFT_PIDFILE", pid_file)] {
+            all.retain(|pair| !pair.starts_with(format!("{name}=").as_bytes()));
+            all.push([name.as_bytes(), b"=", path.as_os_str().as_bytes()].concat());
+        }
+        Some(all)
     }
 
     fn lock(&mut self, run_dir: &RunDir) -> Result<shared::rundir::Guard, Failure> {

@@ -1,0 +1,102 @@
+//! Becoming another image, or two processes, with what is open handed on.
+
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::ForkResult;
+
+use crate::process::Pid;
+
+/// Which of the two processes this is after [`fork`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forked {
+    /// The one that was there, and the number of the new one.
+    Parent(Pid),
+    /// The new one.
+    Child,
+}
+
+/// Makes a second process of this one, which goes on with a copy of everything.
+/// An error when this process has more than one thread: the copy would have
+/// just one, and whatever the others had locked would stay locked in it.
+pub fn fork() -> io::Result<Forked> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("a process with threads is not forked"));
+    }
+    // SAFETY: there is one thread, so the child may do whatever this could.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Child => Ok(Forked::Child),
+        ForkResult::Parent { child } => Ok(Forked::Parent(
+            Pid::new(child.as_raw()).expect("fork returns a positive number"),
+        )),
+    }
+}
+
+/// Executes a program in the place of this one. It returns only when that
+/// failed, and says why. The environment is that of this process, with the
+/// variables of these names left out, and these added.
+pub fn replace(
+    program: &OsStr,
+    args: &[impl AsRef<OsStr>],
+    without: &[&str],
+    with: &[(&str, String)],
+) -> io::Error {
+    let text = |bytes: &[u8]| CString::new(bytes);
+    let attempt = || -> io::Result<()> {
+        let program = text(program.as_bytes())?;
+        let args = args.iter().map(|arg| text(arg.as_ref().as_bytes()));
+        let args: Vec<CString> = args.collect::<Result<_, _>>()?;
+        let kept = std::env::vars_os().filter(|(name, _)| {
+            let listed = |other: &&str| OsStr::new(other) == name;
+            !without.iter().any(listed) && !with.iter().any(|(other, _)| listed(&other))
+        });
+        let mut environment = Vec::new();
+        for (name, value) in kept {
+            environment.push(text(&[name.as_bytes(), b"=", value.as_bytes()].concat())?);
+        }
+        for (name, value) in with {
+            environment.push(text(format!("{name}={value}").as_bytes())?);
+        }
+        nix::unistd::execve(&program, &args, &environment)?;
+        Ok(())
+    };
+    attempt().expect_err("exec returns only when it failed")
+}
+
+/// A file in memory that holds this text, to be read from its beginning.
+pub fn note(text: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create("handover", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(text)?;
+    Ok(file.into())
+}
+
+/// The text of such a file.
+pub fn read_note(note: &impl AsFd) -> io::Result<String> {
+    let mut file = File::from(super::fd::duplicate(note)?);
+    let mut text = String::new();
+    file.rewind()?;
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_read_as_often_as_one_likes() {
+        let note = note(b"one\ntwo").unwrap();
+        assert_eq!(read_note(&note).unwrap(), "one\ntwo");
+        assert_eq!(read_note(&note).unwrap(), "one\ntwo");
+    }
+
+    #[test]
+    fn what_cannot_be_executed_is_said() {
+        let error = replace(OsStr::new("/proc/none"), &["x"], &[], &[]);
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,253 @@
+//! Listen sockets, and datagrams to and from other processes.
+
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::cmsg_space;
+use nix::sys::socket::{
+    AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage,
+    UnixAddr, UnixCredentials, accept4, bind, connect, getsockname, getsockopt, listen, recvmsg,
+    sendto, setsockopt, socket, socketpair, sockopt,
+};
+
+/// How many connections may wait to be accepted; net.core.somaxconn is the
+/// limit that counts when it is lower.
+const BACKLOG: i32 = 4096;
+
+fn new(family: AddressFamily, kind: SockType, nonblocking: bool) -> io::Result<OwnedFd> {
+    let mut flags = SockFlag::SOCK_CLOEXEC;
+    flags.set(SockFlag::SOCK_NONBLOCK, nonblocking);
+    Ok(socket(family, kind, flags, None)?)
+}
+
+fn backlog() -> Backlog {
+    Backlog::new(BACKLOG).unwrap_or(Backlog::MAXCONN)
+}
+
+/// A socket that listens on a TCP address. An IPv6 one takes no IPv4
+/// connections, so that both can be listened on side by side.
+pub fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let socket = new(family, SockType::Stream, false)?;
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    if address.is_ipv6() {
+        setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+    }
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
+    listen(&socket, backlog())?;
+    Ok(socket)
+}
+
+/// A socket that listens on a path. What lies there already is an error
+/// (EADDRINUSE), whatever it is.
+pub fn listen_unix(path: &Path) -> io::Result<OwnedFd> {
+    let socket = new(AddressFamily::Unix, SockType::Stream, false)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    listen(&socket, backlog())?;
+    Ok(socket)
+}
+
+/// Whether nobody listens on the socket that lies at a path.
+pub fn is_deserted(path: &Path) -> io::Result<bool> {
+    let socket = new(AddressFamily::Unix, SockType::Stream, true)?;
+    match connect(socket.as_raw_fd(), &UnixAddr::new(path)?) {
+        Err(nix::Error::ECONNREFUSED) => Ok(true),
+        Ok(()) | Err(nix::Error::EAGAIN) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// A socket that listens on an abstract name. Accepting never waits.
+pub fn listen_abstract(name: &[u8]) -> io::Result<OwnedFd> {
+    let socket = new(AddressFamily::Unix, SockType::Stream, true)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
+    listen(&socket, backlog())?;
+    Ok(socket)
+}
+
+/// The next connection, if there is one; writing to it never waits.
+pub fn accept(listener: &impl AsFd) -> io::Result<Option<OwnedFd>> {
+    use std::os::fd::FromRawFd as _;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    match accept4(listener.as_fd().as_raw_fd(), flags) {
+        // SAFETY: accept4 returned this descriptor just now, and nobody else has it.
+        Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
+        Err(nix::Error::EAGAIN | nix::Error::ECONNABORTED | nix::Error::EINTR) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// A connection to an abstract name, and the number of the process that
+/// listens there.
+pub fn connect_abstract(name: &[u8]) -> io::Result<(OwnedFd, i32)> {
+    let socket = new(AddressFamily::Unix, SockType::Stream, false)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
+    let peer = getsockopt(&socket, sockopt::PeerCredentials)?;
+    Ok((socket, peer.pid()))
+}
+
+/// Two connected sockets.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socketpair(
+        AddressFamily::Unix,
+        SockType::Stream,
+        None,
+        flags,
+    )?)
+}
+
+/// A datagram socket with an abstract name that the kernel chose, and that name
+/// as NOTIFY_SOCKET has it: with `@` in the place of the zero byte.
+pub fn mailbox() -> io::Result<(OwnedFd, String)> {
+    let socket = new(AddressFamily::Unix, SockType::Datagram, true)?;
+    setsockopt(&socket, sockopt::PassCred, &true)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
+    let address: UnixAddr = getsockname(socket.as_raw_fd())?;
+    let name = address
+        .as_abstract()
+        .ok_or_else(|| io::Error::other("the kernel chose no name"))?;
+    Ok((socket, format!("@{}", String::from_utf8_lossy(name))))
+}
+
+/// The next datagram and the user who sent it; none when no more have come.
+pub fn receive(mailbox: &impl AsFd) -> io::Result<Option<(Vec<u8>, u32)>> {
+    let mut buffer = vec![0; 4096];
+    loop {
+        let mut space = cmsg_space!(UnixCredentials);
+        let mut parts = [IoSliceMut::new(&mut buffer)];
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let fd = mailbox.as_fd().as_raw_fd();
+        let (length, user) = match recvmsg::<()>(fd, &mut parts, Some(&mut space), flags) {
+            Ok(message) => {
+                let user = message.cmsgs().ok().and_then(|mut all| {
+                    all.find_map(|one| match one {
+                        ControlMessageOwned::ScmCredentials(who) => Some(who.uid()),
+                        _ => None,
+                    })
+                });
+                (message.bytes, user)
+            }
+            Err(nix::Error::EAGAIN) => return Ok(None),
+            Err(nix::Error::EINTR) => continue,
+            Err(e) => return Err(e.into()),
+        };
+        if let Some(user) = user {
+            buffer.truncate(length);
+            return Ok(Some((buffer, user)));
+        }
+    }
+}
+
+/// Sends a datagram to a socket of that path, or of that abstract name when it
+/// begins with a zero byte. Never waits.
+pub fn send(to: &[u8], what: &[u8]) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let address = match to.strip_prefix(b"\0") {
+        Some(name) => UnixAddr::new_abstract(name)?,
+        None => UnixAddr::new(Path::new(std::ffi::OsStr::from_bytes(to)))?,
+    };
+    let socket = new(AddressFamily::Unix, SockType::Datagram, true)?;
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    sendto(socket.as_raw_fd(), what, &address, flags)?;
+    Ok(())
+}
+
+/// Lets a TCP listen socket take no new connections, while those that have
+/// begun are completed and wait to be accepted: drops every segment that has
+/// SYN and not ACK. Whoever tries to connect meanwhile tries again a second
+/// later, and is refused then.
+pub fn refuse_newcomers(listener: &impl AsFd) -> io::Result<()> {
+    // The filter sees the segment from its TCP header on; the flags are byte 13.
+    let code = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let load_byte = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
+    let and = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+    let equal = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    let done = (libc::BPF_RET | libc::BPF_K) as u16;
+    let mut program = [
+        code(load_byte, 0, 0, 13),
+        code(and, 0, 0, 0x12),
+        code(equal, 0, 1, 0x02),
+        code(done, 0, 0, 0),
+        code(done, 0, 0, u32::MAX),
+    ];
+    let filter = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: the kernel copies the program, which is as long as is said.
+    let result = unsafe {
+        libc::setsockopt(
+            listener.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const filter).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The address that a TCP socket has.
+pub fn local_address(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+    let address: SockaddrStorage = getsockname(socket.as_raw_fd()).ok()?;
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddr::V4((*v4).into()));
+    }
+    address
+        .as_sockaddr_in6()
+        .map(|v6| SocketAddr::V6((*v6).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    #[test]
+    fn a_closed_door_lets_those_inside_finish() {
+        let listener = listen_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = local_address(listener.as_fd()).unwrap();
+        let inside = TcpStream::connect(address).unwrap();
+        refuse_newcomers(&listener).unwrap();
+        let error = TcpStream::connect_timeout(&address, Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let accepted = accept(&listener).unwrap().unwrap();
+        super::super::fd::write(&accepted, b"x").unwrap();
+        let mut byte = [0];
+        assert_eq!(super::super::fd::read(&inside, &mut byte).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_mailbox_is_sent_to_by_its_name() {
+        let (mailbox, name) = mailbox().unwrap();
+        assert_eq!(receive(&mailbox).unwrap(), None);
+        send(name.replace('@', "\0").as_bytes(), b"READY=1").unwrap();
+        let (what, user) = receive(&mailbox).unwrap().unwrap();
+        assert_eq!(what, b"READY=1");
+        assert_eq!(user, nix::unistd::getuid().as_raw());
+    }
+
+    #[test]
+    fn a_path_that_nobody_listens_on_is_deserted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = listen_unix(&path).unwrap();
+        assert!(!is_deserted(&path).unwrap());
+        drop(listener);
+        assert!(is_deserted(&path).unwrap());
+        assert_eq!(
+            listen_unix(&path).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
+    }
+}
