@@ -1,6 +1,6 @@
 //! Private pids and mounts, in which a test's configuration stands at /etc/swift. The network is
 //! private too: the notification sockets of Swift are named by pid in it, so two tests must not share
-//! one. Nothing is up in it.
+//! one. Only its loopback interface is up.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -29,7 +29,14 @@ impl Namespace {
             command.args(["--user", "--map-current-user", "--keep-caps"]);
         }
         command
-            .args(["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"])
+            .args([
+                "--mount",
+                "--net",
+                "--pid",
+                "--fork",
+                "--mount-proc",
+                "--kill-child",
+            ])
             .args(["sh", "-c", STAGE, "namespace"])
             .arg(tools_dir().join("namespace-init"))
             .args([etc, run])
