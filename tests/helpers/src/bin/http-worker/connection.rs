@@ -35,7 +35,8 @@ impl Page {
         }
         let (generation, text) = (&self.generation, &self.text);
         let pid = std::process::id();
-        format!("generation={generation} pid={pid} text={text}\n")
+        let uid = nix::unistd::geteuid();
+        format!("generation={generation} pid={pid} uid={uid} text={text}\n")
     }
 }
 

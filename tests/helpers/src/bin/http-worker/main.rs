@@ -3,7 +3,7 @@
 //! queues of its sockets, finishes what it has, answers once more with `Connection: close` on every
 //! connection that is kept alive, and ends when the last one is gone.
 //!
-//! - `GET /` tells the generation (SWIFT_SERVE_GENERATION), the pid and the text.
+//! - `GET /` tells the generation (SWIFT_SERVE_GENERATION), the pid, the user and the text.
 //! - `GET /slow?FIFO` opens that fifo, which waits for its writer, and answers when the writer is gone.
 //! - `GET /die` ends the process without an answer.
 #![forbid(unsafe_code)]
@@ -80,6 +80,9 @@ fn serve(options: Options, leave: &SigSet) -> std::io::Result<()> {
         Ok(true)
     };
 
+    if let Some(fifo) = options.gate {
+        std::fs::read(fifo)?;
+    }
     ready::tell(options.ready)?;
     loop {
         let mut waiting: Vec<PollFd> = sockets

@@ -29,17 +29,20 @@ pub struct Options {
     pub ready: Ready,
     /// Whether it works.
     pub behaviour: Behaviour,
+    /// A fifo at which it waits, before it gets ready, until somebody has opened and closed it.
+    pub gate: Option<String>,
     /// What it tells its clients.
     pub text: String,
 }
 
 impl Options {
-    /// Reads `[notify|newline|silent] [serve|fail|hang] [text=TEXT]`, in any order, so that a config's
+    /// Reads `[notify|newline|silent] [serve|fail|hang] [wait=FIFO|wait=-] [text=TEXT]`, in any order, so that a config's
     /// values can stand for any of them.
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Options, String> {
         let mut options = Options {
             ready: Ready::Notify,
             behaviour: Behaviour::Serve,
+            gate: None,
             text: String::new(),
         };
         for word in words {
@@ -50,9 +53,11 @@ impl Options {
                 "serve" => options.behaviour = Behaviour::Serve,
                 "fail" => options.behaviour = Behaviour::Fail,
                 "hang" => options.behaviour = Behaviour::Hang,
-                other => match other.strip_prefix("text=") {
-                    Some(text) => options.text = text.to_owned(),
-                    None => return Err(format!("unknown word: {other}")),
+                "wait=-" => options.gate = None,
+                other => match other.split_once('=') {
+                    Some(("text", text)) => options.text = text.to_owned(),
+                    Some(("wait", fifo)) => options.gate = Some(fifo.to_owned()),
+                    _ => return Err(format!("unknown word: {other}")),
                 },
             }
         }

@@ -1,0 +1,47 @@
+//! A stranger: gunicorn from PyPI, as it is.
+
+use std::fs;
+
+use crate::site::{ADDRESS, Site};
+
+const RELOADS: usize = 5;
+
+const APP: &str = r#"
+def app(environ, start_response):
+    body = b"text=stranger\n"
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+"#;
+
+/// gunicorn closes connections that are idle when it is told to leave, which may cross a request: such
+/// are counted apart.
+#[test]
+fn gunicorn_is_reloaded_as_it_is() {
+    let venv = std::env::var("SWIFT_VENV").expect("SWIFT_VENV: run `make test`, or set it");
+    let gunicorn = format!("{venv}/bin/gunicorn");
+    assert!(
+        fs::exists(&gunicorn).is_ok_and(|there| there),
+        "{gunicorn}: run `make venv`"
+    );
+    let site = Site::with(
+        "hello-server",
+        "listen = [\"{bind_ip}:{bind_port}\"]\n\
+         command = [\"{program}\", \"--chdir\", \"{dir}\", \"--worker-class\", \"gthread\", \
+         \"--threads\", \"32\", \"--worker-tmp-dir\", \"/dev/shm\", \"stranger:app\"]\n",
+    );
+    let dir = site.sandbox.path("");
+    fs::write(dir.join("stranger.py"), APP).expect("the sandbox is ours");
+    let dir = dir.to_str().expect("a path in UTF-8");
+    site.conf(&[("program", &gunicorn), ("dir", dir)]);
+    let pid = site.start();
+    let load = site.load(ADDRESS, 16, 16);
+    for number in 1..=RELOADS {
+        let outcome = site.sh(&format!("swift-reload {pid}"));
+        assert_eq!(outcome.code(), 0, "reload {number}: {outcome}");
+    }
+    let counts = load.end();
+    println!("gunicorn, {RELOADS} reloads: {}", counts.line.trim());
+    assert_eq!(counts.lost(), 0, "{}", counts.line);
+    assert!(counts.answered > 0, "{}", counts.line);
+    assert_eq!(site.pid(), pid);
+}

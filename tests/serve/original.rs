@@ -1,0 +1,31 @@
+//! Swift's own swift-reload, from PyPI, on a server that has the name of one of Swift's.
+
+use crate::site::{ADDRESS, HELLO, Site};
+
+#[test]
+fn swifts_own_swift_reload_works_on_it() {
+    let venv = std::env::var("SWIFT_VENV").expect("SWIFT_VENV: run `make test`, or set it");
+    let site = Site::with("proxy-server", HELLO);
+    site.conf(&[]);
+    let pid = site.start();
+    let load = site.load(ADDRESS, 4, 4);
+    let outcome = site.sh(&format!("{venv}/bin/swift-reload -v {pid}"));
+    assert_eq!(outcome.code(), 0, "{outcome}");
+    assert!(outcome.out().contains("Process is RELOADING"), "{outcome}");
+    assert!(
+        outcome.out().contains("Reloaded swift-proxy-server"),
+        "{outcome}"
+    );
+    load.end().all_answered();
+    assert_eq!(site.told("generation"), "2");
+    assert_eq!(site.pid(), pid);
+
+    site.conf(&[("bind_port", "nonsense")]);
+    let outcome = site.sh(&format!("{venv}/bin/swift-reload {pid}"));
+    assert_eq!(outcome.code(), 1, "{outcome}");
+    assert!(
+        outcome.err().contains("Failed to validate config"),
+        "{outcome}"
+    );
+    assert_eq!(site.told("generation"), "2");
+}

@@ -1,0 +1,94 @@
+//! Reloads that must fail: the old generation answers through them, and swift-reload says why.
+
+use crate::site::{ADDRESS, Site};
+
+/// Changes the site so that a reload must fail, and swift-reload has to name `why`.
+fn fails(break_it: impl FnOnce(&Site), why: &str) {
+    let site = Site::new();
+    let pid = site.start();
+    let load = site.load(ADDRESS, 4, 4);
+    break_it(&site);
+    // Without the check the server itself has to notice.
+    for check in ["", "--no-check"] {
+        let outcome = site.sh(&format!("swift-reload {check} {pid}"));
+        assert_eq!(outcome.code(), 1, "swift-reload {check}: {outcome}");
+        assert!(
+            outcome.err().contains(why),
+            "swift-reload {check}: {outcome}"
+        );
+        assert_eq!(site.told("text"), "hello");
+        assert_eq!(site.told("generation"), "1");
+    }
+    let counts = load.end();
+    println!("{}", counts.line.trim());
+    counts.all_answered();
+    site.until("it is at rest again", || site.is_at_rest());
+    assert_eq!(site.pid(), pid, "the manager is still the same");
+    // What is mended is reloaded.
+    site.file(crate::site::HELLO);
+    site.conf(&[("text", "mended")]);
+    site.must(&format!("swift-reload {pid}"));
+    site.until("the new ones answer", || site.told("text") == "mended");
+}
+
+#[test]
+fn a_bad_config() {
+    fails(|site| site.conf(&[("bind_port", "nonsense")]), "nonsense");
+}
+
+#[test]
+fn a_file_with_an_unknown_key() {
+    fails(
+        |site| site.file(&format!("{}nonsense = 1\n", crate::site::HELLO)),
+        "nonsense",
+    );
+}
+
+#[test]
+fn a_worker_that_exits() {
+    fails(
+        |site| site.conf(&[("behaviour", "fail"), ("text", "bad")]),
+        "exit",
+    );
+}
+
+#[test]
+fn a_worker_that_never_gets_ready() {
+    let file = crate::site::HELLO.replace("reload_timeout = 60", "reload_timeout = 1");
+    fails(
+        |site| {
+            site.file(&file);
+            site.conf(&[("behaviour", "hang"), ("text", "bad")]);
+        },
+        "ready",
+    );
+}
+
+#[test]
+fn a_program_that_is_gone() {
+    fails(
+        |site| site.conf(&[("program", "/gone/worker"), ("text", "bad")]),
+        "/gone/worker",
+    );
+}
+
+#[test]
+fn an_address_that_somebody_else_has() {
+    let file = crate::site::HELLO.replace("bind_timeout = 10", "bind_timeout = 1");
+    fails(
+        |site| {
+            // Another server like this one.
+            site.must(&format!(
+                "sed 's/{{bind_port}}/8089/' {0} > bin/other && chmod +x bin/other && \
+                 bin/other /etc/swift/hello-server.conf > other.out 2>&1 &",
+                site.program().display()
+            ));
+            site.until("the other one answers", || {
+                site.sh("http-client get 127.0.0.1:8089 /").code() == 0
+            });
+            site.file(&file);
+            site.conf(&[("bind_port", "8089"), ("text", "bad")]);
+        },
+        "8089",
+    );
+}
