@@ -178,6 +178,21 @@ pub fn remove_if(run_dir: &RunDir, path: &Path, content: &Content) -> io::Result
     }
 }
 
+/// Puts a number into a pid file that is there, all at once. To be called under
+/// the run directory's lock.
+pub fn replace(run_dir: &RunDir, path: &Path, pid: Pid) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let folder = beneath::open_dir(run_dir, parent.unwrap_or(Path::new(".")))?;
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let old = beneath::status(&beneath::open_file(run_dir, path)?)?;
+    beneath::replace_file(
+        &folder,
+        Path::new(name),
+        pid.to_string().as_bytes(),
+        old.st_mode,
+    )
+}
+
 /// Looks again at a pid file and removes it if it lies. To be called under the
 /// run directory's lock. `false` when it tells the truth, or is none.
 pub fn remove_if_it_lies(

@@ -90,6 +90,12 @@ impl Process {
         }
     }
 
+    /// A process that was handed over across exec with the descriptor that
+    /// stands for it.
+    pub fn adopt(pid: Pid, fd: OwnedFd) -> Process {
+        Process { pid, fd }
+    }
+
     /// Sends a signal to it; `false` when it is gone.
     pub fn signal(&self, signal: Signal) -> io::Result<bool> {
         gone(pidfd::send(&self.fd, signal))

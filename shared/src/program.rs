@@ -47,7 +47,8 @@ impl SearchPath {
     }
 }
 
-fn is_executable(path: &Path) -> bool {
+/// Whether a path leads to a program that this process may execute.
+pub fn is_executable(path: &Path) -> bool {
     // The mode is looked at before access(2) is asked, since root may execute
     // whatever anybody may.
     fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)

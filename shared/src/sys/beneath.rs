@@ -4,6 +4,7 @@
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::dir::Dir;
@@ -75,6 +76,28 @@ pub fn create_dirs(dir: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
         };
     }
     Ok(current)
+}
+
+/// A file's name while it is written: the lock that is held does for all. It
+/// begins with a dot, since the original removes everything that is named after
+/// a server.
+const TEMPORARY: &CStr = c".swift-serve.new";
+
+/// Puts another file in the place of one of that directory, at once, with the
+/// permissions of this mode.
+pub fn replace_file(dir: &impl AsFd, name: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    let _ = unlink(dir, TEMPORARY);
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+    let temporary = Path::new(std::ffi::OsStr::from_bytes(TEMPORARY.to_bytes()));
+    let file = open(dir.as_fd(), temporary, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    let mode = Mode::from_bits_truncate(mode & 0o777);
+    let result = super::fd::write(&file, text)
+        .and_then(|_| Ok(nix::sys::stat::fchmod(&file, mode)?))
+        .and_then(|()| Ok(nix::fcntl::renameat(dir, TEMPORARY, dir, name)?));
+    if result.is_err() {
+        let _ = unlink(dir, TEMPORARY);
+    }
+    result
 }
 
 /// Removes a file of that directory itself, not beneath it.

@@ -1,6 +1,7 @@
 //! This process among others: its terminal, its parent, its reaper.
 
 use std::io::{self, IsTerminal as _};
+use std::time::Duration;
 
 use crate::signals::Signal;
 
@@ -8,6 +9,22 @@ use crate::signals::Signal;
 /// as a shell's foreground job does.
 pub fn lead() -> bool {
     nix::unistd::setsid().is_ok()
+}
+
+/// The time of the monotonic clock.
+pub fn monotonic() -> Duration {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the clock exists on every Linux, and the structure is filled in.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// The number of the user that this process is.
+pub fn user() -> u32 {
+    nix::unistd::geteuid().as_raw()
 }
 
 /// Whether this process leads its process group.

@@ -1,0 +1,61 @@
+//! Variables that are handed on from manager to manager and to workers.
+
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt as _;
+
+/// The note that a manager leaves for the image that it executes: its
+/// descriptor, a colon, and the number of the process that it is meant for.
+pub const HANDOVER: &str = "SWIFT_SERVE_HANDOVER";
+/// The manager that started a worker.
+pub const MANAGER: &str = "SWIFT_SERVE_MANAGER";
+/// The number of a worker's generation.
+pub const GENERATION: &str = "SWIFT_SERVE_GENERATION";
+/// What a worker belongs to: FILE, a blank, CONF.
+pub const SERVER: &str = "SWIFT_SERVE_SERVER";
+/// Where the pid file lies.
+pub const PID_FILE: &str = "SWIFT_PIDFILE";
+/// The directory under whose lock it is changed.
+pub const RUN_DIR: &str = "SWIFT_RUN_DIR";
+
+/// What is the manager's business and not a worker's.
+const NOT_FOR_WORKERS: &[&str] = &[
+    HANDOVER,
+    MANAGER,
+    GENERATION,
+    SERVER,
+    PID_FILE,
+    RUN_DIR,
+    crate::faults::VARIABLE,
+    "NOTIFY_SOCKET",
+    "READY_FD",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "MAINPID",
+];
+
+/// The descriptor of the note that was left for this very process.
+pub fn handed_over() -> Option<RawFd> {
+    let value = std::env::var(HANDOVER).ok()?;
+    let (number, pid) = value.split_once(':')?;
+    (pid.parse() == Ok(std::process::id())).then_some(number.parse().ok())?
+}
+
+/// Whether there is such a note.
+pub fn is_handed_over() -> bool {
+    handed_over().is_some()
+}
+
+/// The environment of a worker: what this process has, without what is its own
+/// business, and with these.
+pub fn of_worker(with: &[(&str, String)]) -> Vec<Vec<u8>> {
+    let own = std::env::vars_os()
+        .filter(|(name, _)| !NOT_FOR_WORKERS.iter().any(|other| name == other))
+        .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    let with = with
+        .iter()
+        .map(|(name, value)| format!("{name}={value}").into_bytes());
+    own.chain(with).collect()
+}

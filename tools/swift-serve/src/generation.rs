@@ -1,0 +1,123 @@
+//! A generation: settings, the sockets they ask for, and the workers.
+
+use std::time::{Duration, Instant};
+
+use shared::watch::{after, earlier};
+
+use crate::file::Settings;
+use crate::sockets::Listener;
+use crate::worker::{Stage, Worker};
+
+/// A worker that has lived that long did not die of its beginning.
+const LIVED: u64 = 60;
+/// The longest pause before a worker is replaced.
+const LONGEST_PAUSE: u64 = 60;
+
+/// A worker's place.
+#[derive(Clone, Debug, Default)]
+pub struct Slot {
+    /// How often in a row its workers have died early.
+    pub failures: u32,
+    /// When it is filled again.
+    pub again_at: Option<Instant>,
+}
+
+/// Workers of one config, on their sockets.
+#[derive(Debug)]
+pub struct Generation {
+    /// Its number, from 1.
+    pub number: u64,
+    /// What it was made from.
+    pub settings: Settings,
+    /// Its sockets.
+    pub listeners: Vec<Listener>,
+    /// Its workers.
+    pub workers: Vec<Worker>,
+    /// The workers' places.
+    pub slots: Vec<Slot>,
+}
+
+impl Generation {
+    /// One without workers yet.
+    pub fn new(number: u64, settings: Settings, listeners: Vec<Listener>) -> Generation {
+        Generation {
+            number,
+            slots: vec![Slot::default(); settings.workers as usize],
+            settings,
+            listeners,
+            workers: Vec::new(),
+        }
+    }
+
+    /// Whether every place has a worker that is ready.
+    pub fn is_ready(&self) -> bool {
+        self.workers.len() == self.slots.len()
+            && self
+                .workers
+                .iter()
+                .all(|worker| worker.stage == Stage::Ready)
+    }
+
+    /// Takes a worker out that has ended, and says after how long a pause its
+    /// place is filled again: at once the first time, and later and later when
+    /// workers keep dying early.
+    pub fn lost(&mut self, at: usize) -> (Worker, Duration) {
+        let worker = self.workers.remove(at);
+        let slot = &mut self.slots[worker.slot];
+        if crate::worker::now().saturating_sub(worker.begun) >= LIVED {
+            slot.failures = 0;
+        }
+        let pause = pause(slot.failures);
+        slot.failures += 1;
+        slot.again_at = after(pause);
+        (worker, pause)
+    }
+
+    /// The places whose time has come to be filled again.
+    pub fn due(&mut self) -> Vec<usize> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            if slot.again_at.is_some_and(|at| at <= now) {
+                slot.again_at = None;
+                due.push(number);
+            }
+        }
+        due
+    }
+
+    /// Has the places filled that have no worker, as those of a generation that
+    /// was handed over while one was missing.
+    pub fn fill_gaps(&mut self) {
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            if !self.workers.iter().any(|one| one.slot == number) {
+                slot.again_at = Some(Instant::now());
+            }
+        }
+    }
+
+    /// When the next place is to be filled.
+    pub fn until(&self) -> Option<Instant> {
+        let times = self.slots.iter().map(|slot| slot.again_at);
+        times.fold(None, earlier)
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    let seconds = match failures {
+        0 => 0,
+        n => 1u64.checked_shl(n - 1).unwrap_or(LONGEST_PAUSE),
+    };
+    Duration::from_secs(seconds.min(LONGEST_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow() {
+        let seconds = [0, 1, 2, 3, 4, 6, 7, 8, 63, 64, 1000].map(|n| pause(n).as_secs());
+        assert_eq!(seconds, [0, 1, 2, 4, 8, 32, 60, 60, 60, 60, 60]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Workers that a manager which was killed has left behind, found by what
+//! stands in their environment.
+
+use std::fs;
+use std::path::Path;
+
+use shared::process::{Pid, Process, command_line};
+use shared::signals::Signal;
+
+use crate::environment::{GENERATION, MANAGER, SERVER};
+use crate::invocation::Invocation;
+
+/// How often processes are searched for what was just about to execute.
+const ROUNDS: usize = 10;
+
+/// What the workers of a server bear: its file and its config.
+pub fn mark(invocation: &Invocation) -> String {
+    let whole = |path: &Path| {
+        let whole = std::path::absolute(path).unwrap_or(path.into());
+        whole.to_string_lossy().into_owned()
+    };
+    let server = &invocation.server;
+    let conf = server.conf.as_deref().map(whole).unwrap_or_default();
+    format!("{} {conf}", whole(&server.file))
+}
+
+/// All processes whose environment has these variables, this process aside.
+/// Each was opened before its environment was read.
+fn search(variables: &[(&str, String)]) -> Vec<Process> {
+    let wanted: Vec<Vec<u8>> = variables
+        .iter()
+        .map(|(name, value)| format!("{name}={value}").into_bytes())
+        .collect();
+    let own = std::process::id() as i32;
+    let mut found = Vec::new();
+    for pid in pids().filter(|pid| pid.number() != own) {
+        let Ok(Some(process)) = Process::open(pid) else {
+            continue;
+        };
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let has = |one: &Vec<u8>| environment.split(|b| *b == 0).any(|other| other == one);
+        if wanted.iter().all(has) && !process.has_ended().unwrap_or(true) {
+            found.push(process);
+        }
+    }
+    found
+}
+
+fn pids() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Pid::parse(entry.file_name().as_encoded_bytes()))
+}
+
+/// The workers of a generation whose manager is dead: searched until a search
+/// finds no further one, since one may just be executing.
+pub fn of_generation(manager: Pid, generation: u64) -> Vec<Process> {
+    let variables = [
+        (MANAGER, manager.to_string()),
+        (GENERATION, generation.to_string()),
+    ];
+    let mut all: Vec<Process> = Vec::new();
+    for _ in 0..ROUNDS {
+        let before = all.len();
+        for process in search(&variables) {
+            if !all.iter().any(|other| other.pid == process.pid) {
+                all.push(process);
+            }
+        }
+        if all.len() == before {
+            break;
+        }
+    }
+    all
+}
+
+/// Tells workers of this server to leave that have no manager any more, and
+/// says how many there were. None when somebody manages this server.
+pub fn end(invocation: &Invocation, signal: Signal) -> usize {
+    let own = Pid::new(std::process::id() as i32);
+    let line = own.and_then(|own| command_line(own).ok()?);
+    let is_managed = pids().any(|pid| {
+        Some(pid) != own
+            && command_line(pid)
+                .ok()
+                .flatten()
+                .is_some_and(|other| Some(other) == line)
+    });
+    if is_managed {
+        return 0;
+    }
+    let left = search(&[(SERVER, mark(invocation))]);
+    left.iter()
+        .filter(|one| one.signal(signal).unwrap_or(false))
+        .count()
+}

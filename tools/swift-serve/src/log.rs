@@ -1,0 +1,50 @@
+//! What is told to whoever looks after the server.
+
+use shared::sys::syslog::{self, Severity};
+use shared::text;
+
+use crate::options::TOOL;
+
+/// Where it is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    console: bool,
+}
+
+impl Log {
+    /// The terminal, or else the system's log under that name.
+    pub fn new(name: &str, console: bool) -> Log {
+        if !console {
+            syslog::open(name);
+        }
+        Log { console }
+    }
+
+    /// Whether it is the terminal.
+    pub fn is_console(self) -> bool {
+        self.console
+    }
+
+    /// Something that is as it should be.
+    pub fn info(self, what: &str) {
+        self.write(Severity::LOG_INFO, what);
+    }
+
+    /// Something that somebody should know.
+    pub fn warn(self, what: &str) {
+        self.write(Severity::LOG_WARNING, what);
+    }
+
+    /// Something that failed.
+    pub fn error(self, what: &str) {
+        self.write(Severity::LOG_ERR, what);
+    }
+
+    fn write(self, severity: Severity, what: &str) {
+        if self.console {
+            TOOL.say(what);
+        } else {
+            syslog::write(severity, &text::one_line(what.as_bytes()));
+        }
+    }
+}

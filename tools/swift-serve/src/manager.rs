@@ -1,0 +1,398 @@
+//! The manager: one loop that waits for whatever comes first.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use shared::check::Checks;
+use shared::cli::Exit;
+use shared::signals::Signal;
+use shared::sys::signals::Inbox;
+use shared::sys::{fd, session};
+use shared::watch::{Watch, after, earlier};
+
+use crate::file::Settings;
+use crate::generation::Generation;
+use crate::invocation::Invocation;
+use crate::keeper::Keeper;
+use crate::log::Log;
+use crate::notify::Notifier;
+use crate::sockets::{self, Listener};
+use crate::worker::Worker;
+use crate::{environment, faults, file, handover, leftovers, status};
+
+/// A worker's end, as the second part of a [`token`].
+pub const ENDED: u64 = 0;
+/// A worker's word that it is ready.
+pub const READY: u64 = 1;
+const SIGNALS: u64 = 0;
+const OUTPUT: u64 = 1;
+const STATUS: u64 = 2;
+/// The check of a config.
+pub const CHECK: u64 = 3;
+/// The end of a keeper.
+pub const KEEPER: u64 = 4;
+/// Workers are counted from here, so that their tokens are none of those above.
+const FIRST_WORKER: u64 = 8;
+
+/// How often an address in use is tried again: nothing tells that it is free.
+const BIND_AGAIN: Duration = Duration::from_millis(100);
+/// How long it is in use until what a killed manager left behind is ended.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
+/// How long an address in use is tried again in a reload, where only a
+/// generation that is drained can be in the way.
+const BIND_IN_RELOAD: Duration = Duration::from_secs(5);
+/// How long a worker that never got ready has, once it was told to leave.
+const NEVER_READY: Duration = Duration::from_secs(10);
+
+/// What is told by a descriptor of a worker.
+pub fn token(id: u64, what: u64) -> u64 {
+    id << 1 | what
+}
+
+/// A generation that is not ready yet.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The generation.
+    pub generation: Generation,
+    /// When it has failed unless it is ready.
+    pub until: Option<Instant>,
+}
+
+/// All there is.
+pub struct Manager {
+    /// How this process was executed.
+    pub invocation: Invocation,
+    /// Where it logs.
+    pub log: Log,
+    /// What it waits for.
+    pub watch: Watch,
+    /// The signals that have come.
+    pub inbox: Inbox,
+    /// Whom it tells of itself.
+    pub notifier: Notifier,
+    /// The pipe into which the workers print, both ends: so that it never ends.
+    pub output: [OwnedFd; 2],
+    /// Where it is asked how it is.
+    pub status: Option<OwnedFd>,
+    /// The number of the last generation that was begun.
+    pub number: u64,
+    /// What serves; none until the first one is ready.
+    pub current: Option<Generation>,
+    /// What is to take its place.
+    pub attempt: Option<Attempt>,
+    /// Workers that were told to leave.
+    pub leaving: Vec<Worker>,
+    /// Whether one more reload is to follow.
+    pub again: bool,
+    /// The check of the config of a reload.
+    pub check: Option<Checks>,
+    /// The keepers, the last of which may be waiting for the verdict.
+    pub keepers: Vec<Keeper>,
+    /// How the last reload has ended.
+    pub verdict: String,
+    /// The signal that ends it.
+    asked: Option<Signal>,
+    /// Why there will be no first generation.
+    failed: Option<String>,
+    next_worker: u64,
+    /// /dev/null.
+    pub null: OwnedFd,
+}
+
+/// Serves until it is told to stop.
+pub fn run(invocation: Invocation, inbox: Inbox) -> anyhow::Result<Exit> {
+    let note = environment::handed_over();
+    if note.is_some() {
+        faults::at("after-exec");
+    }
+    let log = Log::new(&invocation.name(), invocation.server.verbose);
+    let mut manager = Manager {
+        log,
+        watch: Watch::new()?,
+        inbox,
+        notifier: Notifier::from_env(),
+        output: <[OwnedFd; 2]>::from(fd::pipe()?),
+        status: None,
+        number: 0,
+        current: None,
+        attempt: None,
+        leaving: Vec::new(),
+        again: false,
+        check: None,
+        keepers: Vec::new(),
+        verdict: String::new(),
+        asked: None,
+        failed: None,
+        next_worker: FIRST_WORKER,
+        null: fd::null()?,
+        invocation,
+    };
+    match note {
+        Some(number) => {
+            if let Err(e) = handover::take(&mut manager, number) {
+                log.error(&format!("cannot take over what was handed over: {e:#}"));
+                return Err(e);
+            }
+            faults::at("state-read");
+            match file::load_again(&manager.invocation.server) {
+                Ok(settings) => manager.begin(settings),
+                Err(why) => manager.fail(&why),
+            }
+        }
+        None => {
+            let settings = file::load(&manager.invocation.server)?;
+            session::lead();
+            manager.open_status();
+            manager.watch_all()?;
+            manager.begin(settings);
+        }
+    }
+    manager.serve()
+}
+
+impl Manager {
+    /// Has everything reported that it waits for, on a new watch.
+    pub fn watch_all(&mut self) -> io::Result<()> {
+        self.watch = Watch::new()?;
+        fd::set_nonblocking(&self.output[0])?;
+        self.watch.add(&self.inbox, SIGNALS)?;
+        self.watch.add(&self.output[0], OUTPUT)?;
+        if let Some(status) = &self.status {
+            self.watch.add(status, STATUS)?;
+        }
+        for keeper in &self.keepers {
+            self.watch.add(&keeper.process, KEEPER)?;
+        }
+        let current = self.current.iter().flat_map(|one| &one.workers);
+        for worker in current.chain(&self.leaving) {
+            worker.watch(&self.watch)?;
+        }
+        Ok(())
+    }
+
+    /// Binds the name under which this process is asked how it is.
+    pub fn open_status(&mut self) {
+        match status::listen() {
+            Ok(socket) => self.status = Some(socket),
+            Err(e) => self.log.warn(&format!("will not tell its status: {e}")),
+        }
+    }
+
+    /// The number of the next worker.
+    pub fn next_id(&mut self) -> u64 {
+        self.next_worker += 1;
+        self.next_worker - 1
+    }
+
+    fn serve(&mut self) -> anyhow::Result<Exit> {
+        loop {
+            self.take_signals()?;
+            match self.asked.take() {
+                Some(Signal::HUP) => return self.leave(),
+                Some(_) => return self.stop(),
+                None => {}
+            }
+            if let Some(why) = self.failed.take() {
+                self.end_all(false)?;
+                return Err(anyhow!("{why}"));
+            }
+            self.timers();
+            if self.again && self.attempt.is_none() && self.check.is_none() {
+                self.again = false;
+                self.reload();
+                continue;
+            }
+            for token in self.watch.wait(self.until())? {
+                self.event(token)?;
+            }
+        }
+    }
+
+    fn take_signals(&mut self) -> io::Result<()> {
+        while let Some(signal) = self.inbox.take()? {
+            match signal {
+                Signal::USR1 => self.again |= self.current.is_some(),
+                // Leaving at once is outdone by ending.
+                Signal::HUP if self.asked.is_none() => self.asked = Some(signal),
+                Signal::HUP => {}
+                _ => self.asked = Some(Signal::TERM),
+            }
+        }
+        Ok(())
+    }
+
+    fn until(&self) -> Option<Instant> {
+        let mut until = self.check.as_ref().and_then(Checks::until);
+        if let Some(attempt) = &self.attempt {
+            until = earlier(until, attempt.until);
+        } else if let Some(current) = &self.current {
+            until = earlier(until, current.until());
+        }
+        let kills = self.leaving.iter().map(|worker| worker.kill_at);
+        kills.fold(until, earlier)
+    }
+
+    fn timers(&mut self) {
+        let now = Instant::now();
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        for worker in self.leaving.iter_mut().filter(|one| is_over(one.kill_at)) {
+            worker.kill_at = None;
+            self.log
+                .warn(&format!("killing {}: it does not finish", worker.pid()));
+            let _ = worker.process.signal(Signal::KILL);
+        }
+        if self.attempt.as_ref().is_some_and(|one| is_over(one.until)) {
+            let timeout = self
+                .attempt
+                .as_ref()
+                .map_or(0, |one| one.generation.settings.reload_timeout);
+            self.fail(&format!(
+                "its workers are not ready after {timeout} seconds"
+            ));
+        }
+        // What takes over after a failed reload has to know every worker of the
+        // old generation, so none is replaced meanwhile.
+        if self.attempt.is_none()
+            && let Some(mut current) = self.current.take()
+        {
+            for slot in current.due() {
+                if let Err(why) = self.start_worker(&mut current, slot) {
+                    self.log.error(&why);
+                    current.slots[slot].failures += 1;
+                    current.slots[slot].again_at = after(Duration::from_secs(1));
+                }
+            }
+            self.current = Some(current);
+        }
+        if is_over(self.check.as_ref().and_then(Checks::until)) {
+            self.advance_check();
+        }
+    }
+
+    fn event(&mut self, token: u64) -> anyhow::Result<()> {
+        match token {
+            SIGNALS => {}
+            OUTPUT => self.hear_output()?,
+            STATUS => status::answer(self),
+            CHECK => self.advance_check(),
+            KEEPER => self.keepers.retain(|keeper| !keeper.take_end()),
+            _ if token & 1 == READY => self.hear_worker(token >> 1)?,
+            _ => self.worker_ended(token >> 1),
+        }
+        Ok(())
+    }
+
+    /// Tries to make a generation from these settings.
+    pub fn begin(&mut self, settings: Settings) {
+        self.number += 1;
+        let listeners = match self.bind(&settings) {
+            Ok(listeners) => listeners,
+            Err(why) => return self.fail(&why),
+        };
+        faults::at("bound");
+        let patience = Duration::from_secs(settings.reload_timeout.into());
+        let mut generation = Generation::new(self.number, settings, listeners);
+        let mut result = Ok(());
+        for slot in 0..generation.slots.len() {
+            result = self.start_worker(&mut generation, slot);
+            if result.is_err() {
+                break;
+            }
+        }
+        // A first start has no end but that which its starter sets.
+        let until = self.current.as_ref().and_then(|_| after(patience));
+        self.attempt = Some(Attempt { generation, until });
+        faults::at("workers-started");
+        match result {
+            Ok(()) => self.commit_if_ready(),
+            Err(why) => self.fail(&why),
+        }
+    }
+
+    fn bind(&mut self, settings: &Settings) -> Result<Vec<Listener>, String> {
+        let begun = Instant::now();
+        let is_reload = self.current.is_some();
+        let mut patience = Duration::from_secs(settings.bind_timeout.into());
+        if is_reload {
+            patience = patience.min(BIND_IN_RELOAD);
+        }
+        let mut ended_others = is_reload;
+        loop {
+            let before = self.current.as_ref().map_or(&[][..], |one| &one.listeners);
+            match sockets::open(&settings.listen, before) {
+                Ok(listeners) => return Ok(listeners),
+                Err(refused) if refused.in_use && begun.elapsed() < patience => {
+                    if !ended_others && begun.elapsed() >= LEFT_BEHIND {
+                        ended_others = true;
+                        let count = leftovers::end(&self.invocation, settings.graceful());
+                        self.log.warn(&format!(
+                            "{:#}: told {count} workers of a dead manager to leave",
+                            refused.error
+                        ));
+                    }
+                }
+                Err(refused) => return Err(format!("{:#}", refused.error)),
+            }
+            let wait = Watch::new().and_then(|watch| {
+                watch.add(&self.inbox, SIGNALS)?;
+                watch.wait(after(BIND_AGAIN))
+            });
+            wait.and_then(|_| self.take_signals())
+                .map_err(|e| e.to_string())?;
+            if self.asked.is_some() {
+                return Err("told to stop".into());
+            }
+        }
+    }
+
+    /// Gives an attempt up. What serves goes on serving.
+    pub fn fail(&mut self, why: &str) {
+        let staying = self.current.as_ref().map_or(&[][..], |one| &one.listeners);
+        if let Some(attempt) = self.attempt.take() {
+            let generation = attempt.generation;
+            sockets::discard(&generation.listeners, staying);
+            let stale = Duration::from_secs(generation.settings.stale_worker_timeout.into());
+            for mut worker in generation.workers {
+                let patience = if worker.was_ready { stale } else { NEVER_READY };
+                worker.leave(Some(generation.settings.graceful()), patience);
+                self.leaving.push(worker);
+            }
+        }
+        self.dismiss_keeper();
+        let Some(current) = &self.current else {
+            self.failed = Some(why.to_owned());
+            return;
+        };
+        self.verdict = format!(
+            "generation {} serves on, the reload failed: {why}",
+            current.number
+        );
+        self.log.error(&self.verdict);
+        self.notifier.ready(&self.verdict, Some(why));
+    }
+
+    /// Closes what the server was started with, which says that it is ready.
+    pub fn close_output(&self) -> io::Result<()> {
+        if self.log.is_console() {
+            return Ok(());
+        }
+        for stdio in [1, 2] {
+            fd::take_over(stdio, fd::duplicate(&self.null)?)?;
+        }
+        Ok(())
+    }
+
+    /// All workers there are.
+    pub fn workers(&self) -> impl Iterator<Item = &Worker> {
+        let attempt = self.attempt.iter().flat_map(|one| &one.generation.workers);
+        let current = self.current.iter().flat_map(|one| &one.workers);
+        current.chain(attempt).chain(&self.leaving)
+    }
+
+    /// Whether any worker is not told to leave.
+    pub fn is_reloading(&self) -> bool {
+        self.check.is_some() || (self.attempt.is_some() && self.current.is_some())
+    }
+}

@@ -1,0 +1,260 @@
+//! The seamless reload, from its beginning to the verdict.
+
+use std::time::Duration;
+
+use shared::check::{Checks, Question, Verdict};
+use shared::signals::Signal;
+use shared::sys::handover as sys;
+
+use crate::keeper::{self, Began};
+use crate::manager::{CHECK, KEEPER, Manager};
+use crate::sockets::{self, Listener};
+use crate::worker::Stage;
+use crate::{connections, environment, faults, handover};
+
+impl Manager {
+    /// Begins: says so, and has the new config checked by a child.
+    pub fn reload(&mut self) {
+        faults::at("reload-begun");
+        self.log.info("reloading");
+        self.notifier.reloading();
+        let timeout = self
+            .current
+            .as_ref()
+            .map_or(60, |one| one.settings.reload_timeout);
+        let begun = Checks::new(Duration::from_secs(timeout.into())).and_then(|mut check| {
+            let question = Question {
+                program: self.invocation.program(),
+                args: self.invocation.check_line(),
+                folder: None,
+            };
+            check.add(0, question);
+            self.watch.add(&check, CHECK)?;
+            Ok(check)
+        });
+        match begun {
+            Ok(check) => {
+                self.check = Some(check);
+                self.advance_check();
+            }
+            Err(e) => self.fail(&format!("cannot check the config: {e}")),
+        }
+    }
+
+    /// Goes on when the check has come to its end.
+    pub fn advance_check(&mut self) {
+        let Some(check) = &mut self.check else { return };
+        let verdict = match check.advance() {
+            Ok(verdicts) => match verdicts.into_iter().next() {
+                Some((_, verdict)) => verdict,
+                None => return,
+            },
+            Err(e) => {
+                self.check = None;
+                return self.fail(&format!("cannot check the config: {e}"));
+            }
+        };
+        self.check = None;
+        match verdict {
+            Verdict::Good => {
+                faults::at("check-done");
+                if let Err(why) = self.execute() {
+                    self.fail(&why);
+                }
+            }
+            Verdict::TooOld => self.fail("the program cannot check the config"),
+            Verdict::Bad(reason, text) => {
+                let mut lines = text.trim_ascii_end().rsplit(|b| *b == b'\n');
+                let last = String::from_utf8_lossy(lines.next().unwrap_or_default());
+                self.fail(&format!("the config is bad ({reason}) {last}"));
+            }
+        }
+    }
+
+    /// Forks the keeper and executes the program anew. In the manager this
+    /// returns only when that failed; in the keeper, when it has taken over.
+    fn execute(&mut self) -> Result<(), String> {
+        let cannot = |e: &dyn std::fmt::Display| format!("cannot execute anew: {e}");
+        faults::at("before-fork");
+        match keeper::begin(self).map_err(|e| cannot(&e))? {
+            Began::TookOver => return Ok(()),
+            Began::Here(keeper) => self.keepers.push(keeper),
+        }
+        faults::at("after-fork");
+        if let Some(keeper) = self.keepers.last() {
+            // Should this process die now, its keeper is the service.
+            self.notifier
+                .tell(&format!("MAINPID={}", keeper.process.pid));
+        }
+        let note = handover::leave(self).map_err(|e| cannot(&e))?;
+        faults::at("before-exec");
+        let error = handover::inheriting(self, &note, || {
+            let own = std::process::id();
+            sys::replace(
+                self.invocation.program().as_os_str(),
+                self.invocation.line(),
+                &[],
+                &[
+                    (environment::HANDOVER, handover::number(&note, own)),
+                    // Until it executes, a worker of the new image shows its environment.
+                    (environment::MANAGER, own.to_string()),
+                    (environment::GENERATION, (self.number + 1).to_string()),
+                ],
+            )
+        });
+        if let Some(keeper) = self.keepers.last() {
+            let _ = self.watch.add(&keeper.process, KEEPER);
+        }
+        let why = shared::pidfile::reason_of(&error);
+        let program = self.invocation.program();
+        Err(format!("cannot execute {}: {why}", program.display()))
+    }
+
+    /// Puts the new generation in the place of the old one once all of its
+    /// workers are ready.
+    pub fn commit_if_ready(&mut self) {
+        let is_ready = |one: &crate::manager::Attempt| one.generation.is_ready();
+        let Some(attempt) = self.attempt.take_if(|one| is_ready(one)) else {
+            return;
+        };
+        faults::at("workers-ready");
+        let generation = attempt.generation;
+        let workers = generation.workers.len();
+        let mut verdict = format!(
+            "generation {} serves with {workers} workers",
+            generation.number
+        );
+        if let Some(old) = self.current.take() {
+            let count = connections::count(&old.listeners);
+            verdict.push_str(&format!(
+                ": {} connections open, {} waiting ones handed over",
+                count.open, count.waiting
+            ));
+            faults::at("before-release");
+            let gone: Vec<Listener> = old
+                .listeners
+                .into_iter()
+                .filter(|one| {
+                    !generation
+                        .listeners
+                        .iter()
+                        .any(|new| new.address == one.address)
+                })
+                .collect();
+            let released = self.release(&gone);
+            faults::at("after-release");
+            if !released {
+                sockets::discard(&gone, &[]);
+            }
+            let graceful = (!released).then(|| old.settings.graceful());
+            let patience = Duration::from_secs(old.settings.stale_worker_timeout.into());
+            for mut worker in old.workers {
+                worker.leave(graceful, patience);
+                self.leaving.push(worker);
+            }
+        }
+        self.current = Some(generation);
+        if let Err(e) = self.close_output() {
+            self.log.warn(&format!("cannot close the output: {e}"));
+        }
+        self.log.info(&verdict);
+        self.verdict = verdict;
+        self.notifier.ready(&self.verdict, None);
+        faults::at("done");
+        // Now the keeper may end as soon as it has done its work.
+        if let Some(keeper) = self.keepers.last_mut() {
+            keeper.control = None;
+        }
+    }
+
+    /// Has the keeper drain these and tell the old workers to finish; `false`
+    /// when there is none, and this process has to.
+    fn release(&mut self, gone: &[Listener]) -> bool {
+        let Some(keeper) = self.keepers.last().filter(|one| one.control.is_some()) else {
+            return false;
+        };
+        // systemd is not to see the end of its main process.
+        self.notifier
+            .tell(&format!("MAINPID={}", std::process::id()));
+        let addresses: Vec<String> = gone.iter().map(|one| one.address.to_string()).collect();
+        keeper.tell(keeper::RELEASE, &addresses.join("\n"))
+    }
+
+    /// Tells the keeper that it is not needed.
+    pub fn dismiss_keeper(&mut self) {
+        if let Some(keeper) = self.keepers.last_mut().filter(|one| one.control.is_some()) {
+            self.notifier
+                .tell(&format!("MAINPID={}", std::process::id()));
+            keeper.tell(keeper::DISMISS, "");
+            keeper.control = None;
+        }
+    }
+
+    /// Makes this process, which was the keeper, the manager.
+    pub fn take_over(&mut self, dead: shared::process::Pid) {
+        use shared::sys::session;
+        session::lead();
+        self.keepers.clear();
+        self.check = None;
+        self.status = None;
+        self.open_status();
+        let workers = self.current.iter_mut().flat_map(|one| &mut one.workers);
+        for worker in workers.chain(&mut self.leaving) {
+            worker.is_child = false;
+        }
+        self.number += 1;
+        self.end_strays(dead);
+        if let Err(e) = self.watch_all() {
+            self.log.error(&format!("cannot watch: {e}"));
+        }
+        if let Err(e) = keeper::write_pid_file(dead) {
+            self.log
+                .error(&format!("cannot update the pid file: {e:#}"));
+        }
+        let serving = self.current.as_ref().map_or(0, |one| one.number);
+        self.verdict = format!(
+            "generation {serving} serves on, manager {dead} died in a reload and {} took over",
+            std::process::id()
+        );
+        self.log.error(&self.verdict);
+        self.notifier
+            .ready(&self.verdict, Some("the manager died in the reload"));
+    }
+
+    /// Tells the workers to leave that the dead manager had started for the new
+    /// generation.
+    fn end_strays(&mut self, dead: shared::process::Pid) {
+        let Some((signal, patience)) = self.current.as_ref().map(|one| {
+            let patience = Duration::from_secs(one.settings.reload_timeout.into());
+            (one.settings.graceful(), patience)
+        }) else {
+            return;
+        };
+        for process in crate::leftovers::of_generation(dead, self.number) {
+            let id = self.next_id();
+            let mut worker = crate::worker::Worker::stray(process, id, self.number);
+            worker.leave(Some(signal), patience);
+            debug_assert_eq!(worker.stage, Stage::Leaving);
+            self.leaving.push(worker);
+        }
+    }
+
+    /// Ends this keeper's work in peace: drains what is gone, and tells the old
+    /// workers to finish.
+    pub fn finish_old(&mut self, gone: &str) {
+        let Some(old) = &mut self.current else { return };
+        let gone: Vec<&str> = gone.lines().collect();
+        let is_gone = |one: &Listener| gone.contains(&one.address.to_string().as_str());
+        let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut old.listeners)
+            .into_iter()
+            .partition(is_gone);
+        drop(kept);
+        if !gone.is_empty() {
+            keeper::drain(&gone);
+        }
+        let graceful: Signal = old.settings.graceful();
+        for worker in &old.workers {
+            let _ = worker.process.signal(graceful);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! How a running server is, for whoever asks.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use anyhow::{Context as _, bail};
+use shared::cli::Exit;
+use shared::process::Pid;
+use shared::sys::{fd, socket};
+
+use crate::manager::Manager;
+use crate::worker::{Stage, now};
+
+fn name(pid: u32) -> Vec<u8> {
+    format!("swift-serve\0{pid}").into_bytes()
+}
+
+/// The socket on which this process is asked.
+pub fn listen() -> io::Result<OwnedFd> {
+    socket::listen_abstract(&name(std::process::id()))
+}
+
+/// Answers those who ask.
+pub fn answer(manager: &Manager) {
+    let Some(status) = &manager.status else {
+        return;
+    };
+    while let Ok(Some(client)) = socket::accept(status) {
+        // A client that does not read gets what fits.
+        let _ = fd::write(&client, rows(manager).as_bytes());
+    }
+}
+
+/// One row for each thing there is: generation, kind, pid, age in seconds,
+/// state, detail.
+fn rows(manager: &Manager) -> String {
+    let mut out = String::new();
+    let mut row = |generation: u64, kind: &str, pid: Option<i32>, age: Option<u64>, rest: &str| {
+        let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
+        let (pid, age) = (number(pid.map(|pid| pid as u64)), number(age));
+        out.push_str(&format!("{generation}\t{kind}\t{pid}\t{age}\t{rest}\n"));
+    };
+    let age = |begun: u64| Some(now().saturating_sub(begun));
+    let serving = manager.current.as_ref().map_or(0, |one| one.number);
+    let state = match &manager.current {
+        None => "starting",
+        Some(_) if manager.is_reloading() => "reloading",
+        Some(_) => "serving",
+    };
+    let verdict = match manager.verdict.as_str() {
+        "" => "-",
+        verdict => verdict,
+    };
+    let verdict = verdict.replace(['\t', '\n', '\r'], " ");
+    let own = std::process::id() as i32;
+    let started = started_ago(own);
+    row(
+        serving,
+        "manager",
+        Some(own),
+        started,
+        &format!("{state}\t{verdict}"),
+    );
+    for keeper in &manager.keepers {
+        let pid = keeper.process.pid.number();
+        row(serving, "keeper", Some(pid), started_ago(pid), "-\t-");
+    }
+    let attempt = manager.attempt.as_ref().map(|one| &one.generation);
+    for generation in manager.current.iter().chain(attempt) {
+        for listener in &generation.listeners {
+            let rest = format!("-\t{}", listener.address);
+            row(generation.number, "listen", None, None, &rest);
+        }
+    }
+    for worker in manager.workers() {
+        let state = match worker.stage {
+            Stage::Starting => "starting\t-",
+            Stage::Ready => "ready\t-",
+            Stage::Leaving => "leaving\t-",
+        };
+        let pid = Some(worker.pid().number());
+        row(worker.generation, "worker", pid, age(worker.begun), state);
+    }
+    out
+}
+
+/// How many seconds ago a process was started.
+fn started_ago(pid: i32) -> Option<u64> {
+    let stat = shared::process::stat(Pid::new(pid)?).ok()??;
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let uptime: f64 = uptime.split_ascii_whitespace().next()?.parse().ok()?;
+    // Linux counts them in hundredths for everybody (USER_HZ).
+    Some((uptime as u64).saturating_sub(stat.start / 100))
+}
+
+/// Asks a running server, and shows what it says.
+pub fn ask(pid: Pid) -> anyhow::Result<Exit> {
+    let (server, listens) = socket::connect_abstract(&name(pid.number() as u32)).map_err(|e| {
+        anyhow::anyhow!("{pid} does not answer: {}", shared::pidfile::reason_of(&e))
+    })?;
+    if listens != pid.number() {
+        bail!("{pid} does not answer: its name belongs to {listens}");
+    }
+    let mut text = Vec::new();
+    UnixStream::from(server)
+        .read_to_end(&mut text)
+        .with_context(|| format!("cannot ask {pid}"))?;
+    let mut out = io::stdout();
+    out.write_all(&text)?;
+    out.flush()?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,90 @@
+//! The end of a server.
+
+use std::io;
+use std::time::Duration;
+
+use shared::cli::Exit;
+use shared::process;
+use shared::signals::Signal;
+use shared::sys::session;
+use shared::watch::{Watch, after};
+
+use crate::manager::Manager;
+use crate::sockets;
+use crate::worker::Worker;
+
+impl Manager {
+    /// Ends everything and waits for it.
+    pub fn stop(&mut self) -> anyhow::Result<Exit> {
+        self.log.info("stopping");
+        self.notifier.tell("STOPPING=1\nSTATUS=stopping");
+        self.dismiss_keeper();
+        self.end_all(true)?;
+        Ok(Exit::Ok)
+    }
+
+    /// Leaves at once; the workers finish what they have.
+    pub fn leave(&mut self) -> anyhow::Result<Exit> {
+        self.log.info("leaving, while the workers finish");
+        self.notifier.tell("STOPPING=1\nSTATUS=leaving");
+        self.dismiss_keeper();
+        let attempt = self.attempt.take().map(|one| one.generation);
+        for mut generation in self.current.take().into_iter().chain(attempt) {
+            sockets::discard(&generation.listeners, &[]);
+            let graceful = generation.settings.graceful();
+            for worker in &mut generation.workers {
+                worker.leave(Some(graceful), Duration::MAX);
+            }
+        }
+        Ok(Exit::Ok)
+    }
+
+    /// Ends all workers, and with them everything in this process's group, and
+    /// kills those that take too long.
+    pub fn end_all(&mut self, with_group: bool) -> io::Result<()> {
+        let attempt = self.attempt.take().map(|one| one.generation);
+        let mut workers: Vec<Worker> = std::mem::take(&mut self.leaving);
+        let mut patience = Duration::from_secs(10);
+        for generation in self.current.take().into_iter().chain(attempt) {
+            sockets::discard(&generation.listeners, &[]);
+            patience = Duration::from_secs(generation.settings.stop_timeout.into());
+            workers.extend(generation.workers);
+        }
+        let group = with_group && session::leads_group();
+        if group {
+            // This process has the signal blocked, and is about to end anyway.
+            session::signal_group(Signal::TERM)?;
+        }
+        let own = std::process::id() as i32;
+        let watch = Watch::new()?;
+        for (worker, number) in workers.iter().zip(0..) {
+            let stat = process::stat(worker.pid()).ok().flatten();
+            if !(group && stat.is_some_and(|stat| stat.group == own)) {
+                let _ = worker.process.signal(Signal::TERM);
+            }
+            watch.add(&worker.process, number)?;
+        }
+        let mut left = workers.len();
+        let mut until = after(patience);
+        while left > 0 {
+            let ended = watch.wait(until)?;
+            if ended.is_empty() {
+                for worker in &workers {
+                    if !worker.process.has_ended()? {
+                        self.log
+                            .warn(&format!("killing {}: it does not end", worker.pid()));
+                        let _ = worker.process.signal(Signal::KILL);
+                    }
+                }
+                until = None;
+            }
+            for number in ended {
+                let worker = &workers[number as usize];
+                watch.remove(&worker.process)?;
+                worker.take_end();
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,305 @@
+//! One worker.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use shared::process::{Pid, Process};
+use shared::signals::Signal;
+use shared::sys::pidfd::{self, Ended};
+use shared::sys::spawn::{Dispositions, Plan, spawn};
+use shared::sys::{fd, socket};
+use shared::watch::{Watch, after};
+
+use crate::environment;
+use crate::file::{Ready, Settings};
+use crate::manager::{ENDED, READY, token};
+use crate::sockets::Listener;
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// It runs and is not ready.
+    Starting,
+    /// It serves.
+    Ready,
+    /// It was told to finish.
+    Leaving,
+}
+
+/// Where it says that it is ready.
+#[derive(Debug)]
+enum Signpost {
+    /// The socket that NOTIFY_SOCKET names.
+    Mailbox(OwnedFd),
+    /// The end of a pipe, for a newline.
+    Pipe(OwnedFd),
+}
+
+/// A process that serves.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its number among all workers of this manager.
+    pub id: u64,
+    /// The process.
+    pub process: Process,
+    /// Whether it is a child of this process. Those of a dead manager are not.
+    pub is_child: bool,
+    /// The number of its generation.
+    pub generation: u64,
+    /// Which of its generation's workers it is.
+    pub slot: usize,
+    /// When it was started, in seconds since 1970.
+    pub begun: u64,
+    /// How far it is.
+    pub stage: Stage,
+    /// Whether it has ever been ready.
+    pub was_ready: bool,
+    /// When it is killed.
+    pub kill_at: Option<Instant>,
+    signpost: Option<Signpost>,
+}
+
+/// A worker as it is handed over: descriptors by their numbers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    pid: i32,
+    pidfd: i32,
+    generation: u64,
+    slot: usize,
+    begun: u64,
+    stage: Stage,
+    was_ready: bool,
+    kill_after: Option<u64>,
+}
+
+/// What a worker is started for.
+pub struct Order<'a> {
+    /// Its number among all workers.
+    pub id: u64,
+    /// Its generation's.
+    pub generation: u64,
+    /// Its place in the generation.
+    pub slot: usize,
+    /// What it belongs to, for the variable that says so.
+    pub server: &'a str,
+    /// Its standard input, output and error.
+    pub stdio: [BorrowedFd<'a>; 3],
+}
+
+/// Now, in seconds since 1970.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |span| span.as_secs())
+}
+
+impl Worker {
+    /// Starts one. The error says why that is not possible.
+    pub fn start(
+        order: &Order,
+        settings: &Settings,
+        listeners: &[Listener],
+        watch: &Watch,
+    ) -> Result<Worker, String> {
+        let cannot = |e: &dyn std::fmt::Display| {
+            let why = e.to_string();
+            let why = why
+                .split(" (os error")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            format!("cannot start {}: {why}", settings.program.display())
+        };
+        let mut extra: Vec<BorrowedFd> = listeners.iter().map(|one| one.fd.as_fd()).collect();
+        let names: Vec<String> = (0..listeners.len()).map(|n| format!("listen{n}")).collect();
+        let mut with = vec![
+            ("LISTEN_FDS", listeners.len().to_string()),
+            ("LISTEN_FDNAMES", names.join(":")),
+            (environment::MANAGER, std::process::id().to_string()),
+            (environment::GENERATION, order.generation.to_string()),
+            (environment::SERVER, order.server.to_owned()),
+        ];
+        let mut far_end = None;
+        let signpost = match settings.ready {
+            Ready::Exec => None,
+            Ready::Notify => {
+                let (mailbox, name) = socket::mailbox().map_err(|e| cannot(&e))?;
+                with.push(("NOTIFY_SOCKET", name));
+                Some(Signpost::Mailbox(mailbox))
+            }
+            Ready::Newline => {
+                let (near, far) = fd::pipe().map_err(|e| cannot(&e))?;
+                fd::set_nonblocking(&near).map_err(|e| cannot(&e))?;
+                with.push(("READY_FD", (3 + listeners.len()).to_string()));
+                far_end = Some(far);
+                Some(Signpost::Pipe(near))
+            }
+        };
+        extra.extend(far_end.iter().map(|end| end.as_fd()));
+        let plan = Plan {
+            program: settings.program.as_os_str(),
+            args: settings.command.iter().map(OsStr::new).collect(),
+            environment: Some(environment::of_worker(&with)),
+            own_number: Some("LISTEN_PID"),
+            identity: settings.identity.as_ref(),
+            stdio: order.stdio,
+            extra,
+            folder: None,
+            own_session: false,
+            signals: Dispositions::Default,
+            parent_death: None,
+            pid_file: None,
+        };
+        let child = spawn(&plan).map_err(|e| cannot(&e))?;
+        let is_ready = signpost.is_none();
+        let worker = Worker {
+            id: order.id,
+            process: Process::from_child(child),
+            is_child: true,
+            generation: order.generation,
+            slot: order.slot,
+            begun: now(),
+            stage: if is_ready {
+                Stage::Ready
+            } else {
+                Stage::Starting
+            },
+            was_ready: is_ready,
+            kill_at: None,
+            signpost,
+        };
+        worker.watch(watch).map_err(|e| cannot(&e))?;
+        Ok(worker)
+    }
+
+    /// Its number as a process.
+    pub fn pid(&self) -> Pid {
+        self.process.pid
+    }
+
+    /// Has its end and its readiness reported.
+    pub fn watch(&self, watch: &Watch) -> io::Result<()> {
+        watch.add(&self.process, token(self.id, ENDED))?;
+        match &self.signpost {
+            Some(Signpost::Mailbox(fd) | Signpost::Pipe(fd)) => {
+                watch.add(fd, token(self.id, READY))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes in what it says of itself; `true` when it has just become ready.
+    pub fn hear(&mut self, identity: Option<u32>) -> io::Result<bool> {
+        let said = match &self.signpost {
+            None => false,
+            Some(Signpost::Mailbox(mailbox)) => {
+                let mut said = false;
+                while let Some((text, user)) = socket::receive(mailbox)? {
+                    let trusted =
+                        user == 0 || user == shared::sys::session::user() || Some(user) == identity;
+                    said |= trusted && text.split(|b| *b == b'\n').any(|line| line == b"READY=1");
+                }
+                said
+            }
+            Some(Signpost::Pipe(pipe)) => {
+                let mut buffer = [0; 256];
+                match fd::read(pipe, &mut buffer) {
+                    // It has closed its end, and cannot say anything any more.
+                    Ok(0) => {
+                        self.signpost = None;
+                        false
+                    }
+                    Ok(n) => buffer[..n].contains(&b'\n'),
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => false,
+                    Err(e) => return Err(e),
+                }
+            }
+        };
+        if said && self.stage == Stage::Starting {
+            (self.stage, self.was_ready) = (Stage::Ready, true);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Tells it to finish what it has, and when it is killed if it does not.
+    pub fn leave(&mut self, signal: Option<Signal>, patience: Duration) {
+        self.stage = Stage::Leaving;
+        self.kill_at = after(patience);
+        if let Some(signal) = signal {
+            // A process that has ended or that may not be signalled is not ended by trying again.
+            let _ = self.process.signal(signal);
+        }
+    }
+
+    /// Takes how it has ended; none when it was another manager's child.
+    pub fn take_end(&self) -> Option<Ended> {
+        match self.is_child {
+            true => pidfd::wait(&self.process).ok(),
+            false => None,
+        }
+    }
+
+    /// One that a dead manager has started.
+    pub fn stray(process: Process, id: u64, generation: u64) -> Worker {
+        Worker {
+            id,
+            process,
+            is_child: false,
+            generation,
+            slot: 0,
+            begun: now(),
+            stage: Stage::Leaving,
+            was_ready: false,
+            kill_at: None,
+            signpost: None,
+        }
+    }
+
+    /// As it is handed over.
+    pub fn record(&self) -> Record {
+        let left = |at: Instant| at.saturating_duration_since(Instant::now()).as_secs();
+        Record {
+            pid: self.pid().number(),
+            pidfd: self.process.as_fd().as_raw_fd(),
+            generation: self.generation,
+            slot: self.slot,
+            begun: self.begun,
+            stage: self.stage,
+            was_ready: self.was_ready,
+            kill_after: self.kill_at.map(left),
+        }
+    }
+
+    /// As it was handed over.
+    pub fn adopt(record: &Record, id: u64) -> io::Result<Worker> {
+        let pid = Pid::new(record.pid).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Worker {
+            id,
+            process: Process::adopt(pid, fd::adopt(record.pidfd)?),
+            is_child: true,
+            generation: record.generation,
+            slot: record.slot,
+            begun: record.begun,
+            stage: record.stage,
+            was_ready: record.was_ready,
+            kill_at: record.kill_after.map(Duration::from_secs).and_then(after),
+            signpost: None,
+        })
+    }
+}
+
+/// How a process has ended, in words.
+pub fn ended(end: Option<Ended>) -> String {
+    match end {
+        Some(Ended::Exit(status)) => format!("exited with status {status}"),
+        Some(Ended::Signal(number)) => match Signal::from_number(number.into()) {
+            Some(signal) => format!("was ended by {signal}"),
+            None => format!("was ended by signal {number}"),
+        },
+        None => "has ended".into(),
+    }
+}
