@@ -1,4 +1,4 @@
-# make all, make test, make demo, make install: see README.md.
+# make all, make test, make demo, make demo-swift, make install: see README.md.
 #
 # The binaries are linked statically, so that one build runs on every Linux of its architecture. The
 # target is named even when it is the host's own: without it the flags would reach the procedural
@@ -8,6 +8,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
@@ -15,6 +16,7 @@ TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET_DIR)/$(HOST)/release
 TOOLS := $(notdir $(wildcard tools/*))
 PAGES := $(wildcard man/*.[1-8])
+UNITS := $(wildcard shared/systemd/*.service)
 
 # The virtual environment with OpenStack Swift's own servers, for the tests and the demonstration.
 # Name one that is there already to save the download: make test SWIFT_VENV=DIR
@@ -22,7 +24,7 @@ SWIFT_VENV ?= $(TARGET_DIR)/swift-venv
 override SWIFT_VENV := $(abspath $(SWIFT_VENV))
 export SWIFT_VENV
 
-.PHONY: all lint venv test bench demo install dist clean
+.PHONY: all lint venv test bench demo demo-swift install dist clean
 
 all:
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --target $(HOST) \
@@ -30,7 +32,7 @@ all:
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features swift-serve/faults -- -D warnings
 	mandoc -T lint -W warning $(PAGES)
 
 venv:
@@ -38,14 +40,19 @@ venv:
 
 # Every binary is built first: cargo test builds only those of the package under test, and a test of a
 # pipeline runs its neighbours' too.
+# The fault points of swift-serve, at which a test kills it, are in no other build.
 test: lint venv
-	$(CARGO) build --workspace --all-targets
-	$(CARGO) test --workspace
+	$(CARGO) build --workspace --all-targets --features swift-serve/faults
+	$(CARGO) test --workspace --features swift-serve/faults
 
 bench: all venv
 	PATH="$(RELEASE):$$PATH" tests/bench/status "$(SWIFT_VENV)"
 
-demo: all venv
+demo: all
+	$(CARGO) build --package test-helpers
+	PATH="$(RELEASE):$(TARGET_DIR)/debug:$$PATH" tests/lab/demo-serve
+
+demo-swift: all venv
 	PATH="$(RELEASE):$$PATH" tests/lab/demo "$(SWIFT_VENV)"
 
 install: all
@@ -53,6 +60,10 @@ install: all
 	install -m 755 $(addprefix $(RELEASE)/,$(TOOLS)) "$(DESTDIR)$(BINDIR)"
 	install -m 644 $(wildcard man/*.1) "$(DESTDIR)$(MANDIR)/man1"
 	install -m 644 $(wildcard man/*.5) "$(DESTDIR)$(MANDIR)/man5"
+	install -d "$(DESTDIR)$(UNITDIR)"
+	for unit in $(notdir $(UNITS)); do \
+		sed 's,/usr/bin/,$(BINDIR)/,' "shared/systemd/$$unit" >"$(DESTDIR)$(UNITDIR)/$$unit" || exit; \
+	done
 
 dist:
 	mkdir -p dist
