@@ -34,7 +34,19 @@ pub enum Notice {
     Other(Vec<u8>),
 }
 
+/// How a server of swift-serve says, beside READY=1, that its reload failed and
+/// its old generation serves on. What follows is why.
+pub const REFUSED: &str = "X_SWIFT_RELOAD=failed";
+
 impl Notice {
+    /// Why a reload failed, when the line says that it did.
+    pub fn refused(&self) -> Option<&[u8]> {
+        match self {
+            Notice::Other(line) => Some(line.strip_prefix(REFUSED.as_bytes())?.trim_ascii()),
+            _ => None,
+        }
+    }
+
     fn parse(line: &[u8]) -> Notice {
         match line {
             b"READY=1" => Notice::Ready,

@@ -37,23 +37,16 @@ pub fn fork() -> io::Result<Forked> {
 }
 
 /// Executes a program in the place of this one. It returns only when that
-/// failed, and says why. The environment is that of this process, with the
-/// variables of these names left out, and these added.
-pub fn replace(
-    program: &OsStr,
-    args: &[impl AsRef<OsStr>],
-    without: &[&str],
-    with: &[(&str, String)],
-) -> io::Error {
+/// failed, and says why. The environment is that of this process, with
+/// these variables set.
+pub fn replace(program: &OsStr, args: &[impl AsRef<OsStr>], with: &[(&str, String)]) -> io::Error {
     let text = |bytes: &[u8]| CString::new(bytes);
     let attempt = || -> io::Result<()> {
         let program = text(program.as_bytes())?;
         let args = args.iter().map(|arg| text(arg.as_ref().as_bytes()));
         let args: Vec<CString> = args.collect::<Result<_, _>>()?;
-        let kept = std::env::vars_os().filter(|(name, _)| {
-            let listed = |other: &&str| OsStr::new(other) == name;
-            !without.iter().any(listed) && !with.iter().any(|(other, _)| listed(&other))
-        });
+        let kept = std::env::vars_os()
+            .filter(|(name, _)| !with.iter().any(|(other, _)| OsStr::new(other) == name));
         let mut environment = Vec::new();
         for (name, value) in kept {
             environment.push(text(&[name.as_bytes(), b"=", value.as_bytes()].concat())?);
@@ -96,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_executed_is_said() {
-        let error = replace(OsStr::new("/proc/none"), &["x"], &[], &[]);
+        let error = replace(OsStr::new("/proc/none"), &["x"], &[]);
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -244,6 +244,8 @@ impl Reload {
     pub fn hear(&mut self, told: &mut Vec<News>) -> Progress {
         let mut ready = false;
         while let Some(lines) = self.notices.receive()? {
+            // What failed is told together with the readiness of what was kept.
+            let refused = lines.iter().find_map(Notice::refused).map(<[u8]>::to_vec);
             for notice in lines {
                 if self.phase == Phase::Signalled {
                     told.push(News::Heard(notice.clone()));
@@ -259,6 +261,12 @@ impl Reload {
                         return Err(Failure::new(Reason::Vanished, "it is stopping"));
                     }
                     Notice::Other(_) => {}
+                }
+                if ready
+                    && self.phase == Phase::Signalled
+                    && let Some(why) = &refused
+                {
+                    return Err(Failure::new(Reason::Refused, why.clone()));
                 }
                 if ready && self.phase == Phase::Signalled {
                     return match self.process().has_ended()? {

@@ -99,7 +99,7 @@ impl Invocation {
             });
         }
         // It returns only when it failed.
-        handover::replace(self.program().as_os_str(), &line, &[], &[]);
+        handover::replace(self.program().as_os_str(), &line, &[]);
     }
 
     /// The program that is executed for a new generation.

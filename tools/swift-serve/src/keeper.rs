@@ -115,10 +115,11 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
     watch.add(control, CONTROL)?;
     watch.add(parent, MANAGER)?;
     watch.add(&manager.inbox, SIGNALLED)?;
+    let mut listening = true;
     loop {
         let tokens = watch.wait(None)?;
         // The verdict comes first: the manager may have died right after it.
-        if fd::is_readable(control)? {
+        if listening && fd::is_readable(control)? {
             let mut message = vec![0; LONGEST];
             // A manager that died with something unread resets the connection.
             let length = fd::read(control, &mut message).unwrap_or(0);
@@ -129,7 +130,10 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
                     std::process::exit(0);
                 }
                 Some(_) => std::process::exit(0),
-                None => watch.remove(control)?,
+                None => {
+                    listening = false;
+                    watch.remove(control)?;
+                }
             }
         }
         if parent.has_ended()? {

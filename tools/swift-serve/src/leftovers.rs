@@ -9,6 +9,7 @@ use shared::signals::Signal;
 
 use crate::environment::{GENERATION, MANAGER, SERVER};
 use crate::invocation::Invocation;
+use crate::status;
 
 /// How often processes are searched for what was just about to execute.
 const ROUNDS: usize = 10;
@@ -78,12 +79,15 @@ pub fn of_generation(manager: Pid, generation: u64) -> Vec<Process> {
 pub fn end(invocation: &Invocation, signal: Signal) -> usize {
     let own = Pid::new(std::process::id() as i32);
     let line = own.and_then(|own| command_line(own).ok()?);
+    // A process that only waits for somebody's end bears the same command line.
     let is_managed = pids().any(|pid| {
-        Some(pid) != own
-            && command_line(pid)
+        let same = || {
+            command_line(pid)
                 .ok()
                 .flatten()
-                .is_some_and(|other| Some(other) == line)
+                .is_some_and(|it| Some(it) == line)
+        };
+        Some(pid) != own && same() && status::is_manager(pid)
     });
     if is_managed {
         return 0;

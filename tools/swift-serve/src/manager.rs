@@ -199,7 +199,8 @@ impl Manager {
                 return Err(anyhow!("{why}"));
             }
             self.timers();
-            if self.again && self.attempt.is_none() && self.check.is_none() {
+            let is_idle = self.attempt.is_none() && self.check.is_none();
+            if self.again && is_idle && self.current.is_some() {
                 self.again = false;
                 self.reload();
                 continue;
@@ -213,7 +214,7 @@ impl Manager {
     fn take_signals(&mut self) -> io::Result<()> {
         while let Some(signal) = self.inbox.take()? {
             match signal {
-                Signal::USR1 => self.again |= self.current.is_some(),
+                Signal::USR1 => self.again = true,
                 // Leaving at once is outdone by ending.
                 Signal::HUP if self.asked.is_none() => self.asked = Some(signal),
                 Signal::HUP => {}

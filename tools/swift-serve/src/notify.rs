@@ -3,6 +3,7 @@
 
 use std::os::unix::ffi::OsStringExt;
 
+use shared::notify::REFUSED;
 use shared::sys::socket;
 
 /// Tells both.
@@ -50,7 +51,7 @@ impl Notifier {
             line(status)
         );
         if let Some(why) = failure {
-            lines.push_str(&format!("\nX_SWIFT_RELOAD=failed {}", line(why)));
+            lines.push_str(&format!("\n{REFUSED} {}", line(why)));
         }
         self.tell(&lines);
     }

@@ -66,7 +66,11 @@ impl Manager {
             Verdict::Bad(reason, text) => {
                 let mut lines = text.trim_ascii_end().rsplit(|b| *b == b'\n');
                 let last = String::from_utf8_lossy(lines.next().unwrap_or_default());
-                self.fail(&format!("the config is bad ({reason}) {last}"));
+                let last = last.strip_prefix("swift-serve: ").unwrap_or(&last);
+                self.fail(&match last {
+                    "" => format!("the check of its config failed ({reason})"),
+                    last => last.to_owned(),
+                });
             }
         }
     }
@@ -93,7 +97,6 @@ impl Manager {
             sys::replace(
                 self.invocation.program().as_os_str(),
                 self.invocation.line(),
-                &[],
                 &[
                     (environment::HANDOVER, handover::number(&note, own)),
                     // Until it executes, a worker of the new image shows its environment.

@@ -21,6 +21,12 @@ pub fn listen() -> io::Result<OwnedFd> {
     socket::listen_abstract(&name(std::process::id()))
 }
 
+/// Whether a process would answer.
+pub fn is_manager(pid: Pid) -> bool {
+    let server = socket::connect_abstract(&name(pid.number() as u32));
+    server.is_ok_and(|(_, listens)| listens == pid.number())
+}
+
 /// Answers those who ask.
 pub fn answer(manager: &Manager) {
     let Some(status) = &manager.status else {

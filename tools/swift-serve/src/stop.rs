@@ -6,7 +6,8 @@ use std::time::Duration;
 use shared::cli::Exit;
 use shared::process;
 use shared::signals::Signal;
-use shared::sys::session;
+use shared::sys::handover::{Forked, fork};
+use shared::sys::{fd, session};
 use shared::watch::{Watch, after};
 
 use crate::manager::Manager;
@@ -36,7 +37,35 @@ impl Manager {
                 worker.leave(Some(graceful), Duration::MAX);
             }
         }
+        if !self.log.is_console() {
+            // Printing must not end those who still finish a request.
+            if let Ok(Forked::Child) = fork() {
+                self.hear_the_last()?;
+            }
+        }
         Ok(Exit::Ok)
+    }
+
+    /// Logs what the workers print until the last of them has ended, in a
+    /// process that holds nothing else.
+    fn hear_the_last(&mut self) -> io::Result<()> {
+        self.keepers.clear();
+        self.leaving.clear();
+        self.status = None;
+        self.output[1] = fd::duplicate(&self.null)?;
+        let watch = Watch::new()?;
+        watch.add(&self.output[0], 0)?;
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match fd::read(&self.output[0], &mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(length) => self.log_lines(&buffer[..length]),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    watch.wait(None)?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
     }
 
     /// Ends all workers, and with them everything in this process's group, and

@@ -104,10 +104,15 @@ impl Manager {
             let _ = fd::write(&io::stderr(), &buffer[..length]);
             return Ok(());
         }
-        let lines = buffer[..length].split(|b| *b == b'\n');
+        self.log_lines(&buffer[..length]);
+        Ok(())
+    }
+
+    /// Logs each line of what workers have printed.
+    pub fn log_lines(&self, text: &[u8]) {
+        let lines = text.split(|b| *b == b'\n');
         for line in lines.filter(|line| !line.is_empty()) {
             self.log.info(&String::from_utf8_lossy(line));
         }
-        Ok(())
     }
 }
