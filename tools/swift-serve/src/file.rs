@@ -16,6 +16,9 @@ use crate::address::Address;
 use crate::conf::{self, Values};
 use crate::options::Server;
 
+/// A number of workers beyond which it is a mistake.
+const MOST_WORKERS: u32 = 4096;
+
 /// How a worker says that it is ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -151,7 +154,7 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
         Some(count) => {
             let span = count.span();
             let fault = |why: String| (span.clone(), format!("workers: {why}"));
-            match count.into_inner() {
+            let number = match count.into_inner() {
                 Count::Number(number) => number,
                 Count::Text(text) => match expand(&text, conf).map_err(fault)?.as_str() {
                     "auto" => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
@@ -160,11 +163,13 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
                         .parse()
                         .map_err(|_| fault(format!("{text}: no number")))?,
                 },
+            };
+            if !(1..=MOST_WORKERS).contains(&number) {
+                return Err(fault(format!(
+                    "a number from 1 to {MOST_WORKERS} is wanted"
+                )));
             }
-            .try_into()
-            .ok()
-            .filter(|number: &u32| (1..=4096).contains(number))
-            .ok_or_else(|| fault("a number from 1 to 4096 is wanted".into()))?
+            number
         }
     };
     let command = all("command", &form.command)?;

@@ -28,10 +28,12 @@ impl Notifier {
     /// Sends these lines, all in one datagram. That nobody listens is no error.
     pub fn tell(&self, lines: &str) {
         let own = format!("\0swift-notifications\0{}", std::process::id());
-        for to in [Some(own.as_bytes()), self.systemd.as_deref()] {
-            if let Some(to) = to {
-                let _ = socket::send(to, lines.as_bytes());
-            }
+        for to in [Some(own.as_bytes()), self.systemd.as_deref()]
+            .into_iter()
+            .flatten()
+        {
+            // That nobody listens is no error.
+            let _ = socket::send(to, lines.as_bytes());
         }
     }
 
