@@ -34,6 +34,12 @@ impl Slow {
         Slow { client, fifo }
     }
 
+    /// Waits until its worker is gone without an answer.
+    pub fn is_cut_off(self) {
+        let outcome = self.client.wait_with_output().expect("the client ends");
+        assert_eq!(outcome.status.code(), Some(1));
+    }
+
     /// Lets it go; its answer arrives whole.
     pub fn finish(mut self) {
         self.fifo

@@ -8,6 +8,7 @@ mod original;
 mod port;
 mod refused;
 mod seamless;
+mod signals;
 mod site;
 mod storm;
 mod systemd;

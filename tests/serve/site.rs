@@ -178,7 +178,7 @@ impl Site {
 
     /// What runs where the server lives, for a test that failed.
     fn states(&self) -> String {
-        self.sh("for p in /proc/[0-9]*; do echo \"$(cat $p/stat | cut -c-60) $(tr '\\0' ' ' <$p/cmdline)\"; done")
+        self.sh("for p in /proc/[0-9]*; do echo \"$(cat $p/stat | cut -c-60) $(tr '\\000' ' ' <$p/cmdline)\"; done")
             .out()
     }
 }
