@@ -30,7 +30,7 @@ fn the_service_outlives_a_manager_that_is_killed_at_any_step() {
             "after-release" => after = After::Orphans,
             _ => {}
         }
-        println!("{point}: {after:?}");
+        site::tell(&format!("{point}: {after:?}"));
         killed_at(point, after);
         seen += 1;
     }
@@ -72,7 +72,7 @@ fn killed_at(point: &str, after: After) {
             );
             site.until("it is at rest", || site.is_at_rest());
             let counts = load.end();
-            println!("{point}: {}", counts.line.trim());
+            site::tell(&format!("{point}: {}", counts.line.trim()));
             counts.all_answered();
         }
         After::Orphans => {

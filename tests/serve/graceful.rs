@@ -35,7 +35,7 @@ impl Slow {
     }
 
     /// Waits until its worker is gone without an answer.
-    pub fn is_cut_off(self) {
+    pub fn await_cut(self) {
         let outcome = self.client.wait_with_output().expect("the client ends");
         assert_eq!(outcome.status.code(), Some(1));
     }

@@ -40,7 +40,10 @@ fn gunicorn_is_reloaded_as_it_is() {
         assert_eq!(outcome.code(), 0, "reload {number}: {outcome}");
     }
     let counts = load.end();
-    println!("gunicorn, {RELOADS} reloads: {}", counts.line.trim());
+    crate::site::tell(&format!(
+        "gunicorn, {RELOADS} reloads: {}",
+        counts.line.trim()
+    ));
     assert_eq!(counts.lost(), 0, "{}", counts.line);
     assert!(counts.answered > 0, "{}", counts.line);
     assert_eq!(site.pid(), pid);

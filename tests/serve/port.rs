@@ -21,7 +21,7 @@ fn a_changed_port_answers_and_the_old_one_resets_nobody() {
     });
     // From then on all are refused, which is as it should be.
     let counts = load.end();
-    println!("{}", counts.line.trim());
+    crate::site::tell(counts.line.trim());
     assert_eq!(
         counts.reset + counts.raced + counts.other,
         0,

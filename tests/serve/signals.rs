@@ -80,7 +80,7 @@ fn an_old_worker_that_never_finishes_is_killed() {
     site.start();
     let slow = Slow::begin(&site);
     site.must("swift-init hello-server reload-seamless");
-    slow.is_cut_off();
+    slow.await_cut();
     site.until("the old worker is gone", || site.is_at_rest());
     assert_eq!(site.told("generation"), "2");
 }

@@ -2,7 +2,7 @@
 //! helpers' HTTP worker.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -27,6 +27,11 @@ command = ["{program}", "notify", "{behaviour}", "wait={gate}", "text={text}"]
 reload_timeout = 60
 bind_timeout = 10
 "#;
+
+/// Says something that is to be seen though the test passes, whose own output is held back then.
+pub fn tell(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
 
 /// The server.
 pub struct Site {

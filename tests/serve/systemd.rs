@@ -18,7 +18,7 @@ fn systemd_takes_the_units() {
         .collect();
     assert!(!files.is_empty());
     let Some(version) = version() else {
-        println!("systemd-analyze is not installed: the unit templates were not verified");
+        crate::site::tell("systemd-analyze is not installed: the unit templates were not verified");
         return;
     };
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -29,7 +29,7 @@ fn systemd_takes_the_units() {
             .expect("UTF-8");
         let text = fs::read_to_string(&file).expect("it can be read");
         if text.contains("notify-reload") && version < 253 {
-            println!("{name} needs systemd 253; this is {version}");
+            crate::site::tell(&format!("{name} needs systemd 253; this is {version}"));
             continue;
         }
         // The programs need not be installed where the units will look for them.
