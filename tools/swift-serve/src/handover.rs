@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use shared::process::{Pid, Process};
+use shared::signals::Signal;
 use shared::sys::{fd, handover};
 
 use crate::address::Address;
@@ -56,6 +57,7 @@ struct KeeperNote {
     pid: i32,
     pidfd: RawFd,
     control: Option<RawFd>,
+    releases: Option<i32>,
 }
 
 /// Writes the note.
@@ -92,6 +94,7 @@ pub fn leave(manager: &Manager) -> anyhow::Result<OwnedFd> {
                 pid: one.process.pid.number(),
                 pidfd: descriptor(&one.process),
                 control: one.control.as_ref().map(descriptor),
+                releases: one.releases.map(Signal::number),
             })
             .collect(),
     };
@@ -143,6 +146,7 @@ pub fn take(manager: &mut Manager, number: RawFd) -> anyhow::Result<()> {
         manager.keepers.push(Keeper {
             process: Process::adopt(pid, fd::adopt(keeper.pidfd)?),
             control: keeper.control.map(fd::adopt).transpose()?,
+            releases: keeper.releases.and_then(Signal::from_number),
         });
     }
     let current = note.current;

@@ -13,6 +13,7 @@ use shared::process::{Pid, Process};
 use shared::rundir::RunDir;
 use shared::signals::Signal;
 use shared::sys::handover::{Forked, fork};
+use shared::sys::pidfd::Ended;
 use shared::sys::signals::Inbox;
 use shared::sys::{fd, pidfd, socket};
 use shared::watch::{Watch, after};
@@ -46,6 +47,8 @@ pub struct Keeper {
     pub process: Process,
     /// Where it is told the verdict; none once it was.
     pub control: Option<OwnedFd>,
+    /// The signal with which it lets old workers finish, once it was told to.
+    pub releases: Option<Signal>,
 }
 
 impl Keeper {
@@ -57,13 +60,14 @@ impl Keeper {
         alive && self.control.as_ref().is_some_and(written)
     }
 
-    /// Takes its exit status if it has ended; `true` when it has.
-    pub fn take_end(&self) -> bool {
-        let ended = self.process.has_ended().unwrap_or(false);
-        if ended {
-            let _ = pidfd::wait(&self.process);
+    /// Takes its exit status if it has ended; none when it has not. It holds
+    /// the signal that old workers did not get when it could not do its work.
+    pub fn take_end(&self) -> Option<Option<Signal>> {
+        if !self.process.has_ended().unwrap_or(false) {
+            return None;
         }
-        ended
+        let end = pidfd::wait(&self.process).ok();
+        Some(self.releases.filter(|_| end != Some(Ended::Exit(0))))
     }
 }
 
@@ -87,6 +91,7 @@ pub fn begin(manager: &mut Manager) -> io::Result<Began> {
             Ok(Began::Here(Keeper {
                 process,
                 control: Some(near),
+                releases: None,
             }))
         }
         Forked::Child => {

@@ -278,7 +278,7 @@ impl Manager {
             OUTPUT => self.hear_output()?,
             STATUS => status::answer(self),
             CHECK => self.advance_check(),
-            KEEPER => self.keepers.retain(|keeper| !keeper.take_end()),
+            KEEPER => self.keepers_ended(),
             _ if token & 1 == READY => self.hear_worker(token >> 1)?,
             _ => self.worker_ended(token >> 1),
         }

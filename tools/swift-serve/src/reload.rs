@@ -144,7 +144,7 @@ impl Manager {
                         .any(|new| new.address == one.address)
                 })
                 .collect();
-            let released = self.release(&gone);
+            let released = self.release(&gone, old.settings.graceful());
             faults::at("after-release");
             if !released {
                 sockets::discard(&gone, &[]);
@@ -172,15 +172,36 @@ impl Manager {
 
     /// Has the keeper drain these and tell the old workers to finish; `false`
     /// when there is none, and this process has to.
-    fn release(&mut self, gone: &[Listener]) -> bool {
-        let Some(keeper) = self.keepers.last().filter(|one| one.control.is_some()) else {
+    fn release(&mut self, gone: &[Listener], graceful: Signal) -> bool {
+        let Some(keeper) = self.keepers.last_mut().filter(|one| one.control.is_some()) else {
             return false;
         };
         // systemd is not to see the end of its main process.
         self.notifier
             .tell(&format!("MAINPID={}", std::process::id()));
         let addresses: Vec<String> = gone.iter().map(|one| one.address.to_string()).collect();
+        keeper.releases = Some(graceful);
         keeper.tell(keeper::RELEASE, &addresses.join("\n"))
+    }
+
+    /// Takes out keepers that have ended, and does the work of one that could
+    /// not do it.
+    pub fn keepers_ended(&mut self) {
+        let mut left_undone = None;
+        self.keepers.retain(|keeper| match keeper.take_end() {
+            None => true,
+            Some(undone) => {
+                left_undone = left_undone.or(undone);
+                false
+            }
+        });
+        if let Some(signal) = left_undone {
+            self.log
+                .warn("the keeper was killed, telling old workers to finish");
+            for worker in self.leaving.iter().filter(|one| one.was_ready) {
+                let _ = worker.process.signal(signal);
+            }
+        }
     }
 
     /// Tells the keeper that it is not needed.
