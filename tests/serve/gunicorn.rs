@@ -25,16 +25,16 @@ fn gunicorn_is_reloaded_as_it_is() {
     );
     let site = Site::with(
         "hello-server",
-        "listen = [\"{bind_ip}:{bind_port}\"]\n\
+        "listen = [\"{bind_ip}:{bind_port}\"]\nreload_timeout = 240\n\
          command = [\"{program}\", \"--chdir\", \"{dir}\", \"--worker-class\", \"sync\", \
-         \"--workers\", \"4\", \"--worker-tmp-dir\", \"/dev/shm\", \"stranger:app\"]\n",
+         \"--workers\", \"2\", \"--worker-tmp-dir\", \"/dev/shm\", \"stranger:app\"]\n",
     );
     let dir = site.sandbox.path("");
     fs::write(dir.join("stranger.py"), APP).expect("the sandbox is ours");
     let dir = dir.to_str().expect("a path in UTF-8");
     site.conf(&[("program", &gunicorn), ("dir", dir)]);
     let pid = site.start();
-    let load = site.load(ADDRESS, 16, 16);
+    let load = site.load(ADDRESS, 4, 4);
     for number in 1..=RELOADS {
         let outcome = site.sh(&format!("swift-reload {pid}"));
         assert_eq!(outcome.code(), 0, "reload {number}: {outcome}");

@@ -1,5 +1,9 @@
 //! Swift's own swift-reload, from PyPI, on a server that has the name of one of Swift's.
 
+use std::fs;
+
+use test_helpers::tools_dir;
+
 use crate::site::{ADDRESS, HELLO, Site};
 
 #[test]
@@ -7,6 +11,12 @@ fn swifts_own_swift_reload_works_on_it() {
     let venv = std::env::var("SWIFT_VENV").expect("SWIFT_VENV: run `make test`, or set it");
     let site = Site::with("proxy-server", HELLO);
     site.conf(&[]);
+    // As when it is installed: the original wants just one word with /bin/ in it, so the interpreter
+    // must not be another one.
+    let installed = site.sandbox.path("bin/swift-serve");
+    fs::copy(tools_dir().join("swift-serve"), &installed).expect("the sandbox is ours");
+    let file = format!("#!{}\n{HELLO}", installed.display());
+    fs::write(site.program(), file).expect("the sandbox is ours");
     let pid = site.start();
     let load = site.load(ADDRESS, 4, 4);
     let outcome = site.sh(&format!("{venv}/bin/swift-reload -v {pid}"));

@@ -54,7 +54,7 @@ fn a_worker_that_exits() {
 
 #[test]
 fn a_worker_that_never_gets_ready() {
-    let file = crate::site::HELLO.replace("reload_timeout = 60", "reload_timeout = 1");
+    let file = crate::site::HELLO.replace("reload_timeout = 240", "reload_timeout = 1");
     fails(
         |site| {
             site.file(&file);

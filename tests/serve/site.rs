@@ -17,14 +17,14 @@ pub const ADDRESS: &str = "127.0.0.1:8080";
 pub const WORKERS: &str = "grep -la '[h]ttp-worker' /proc/[0-9]*/cmdline";
 
 /// How long something is waited for that has to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The file of the server that most tests use. What a test changes, it changes in the config.
 pub const HELLO: &str = r#"
 listen  = ["{bind_ip}:{bind_port}"]
 workers = "{workers}"
 command = ["{program}", "notify", "{behaviour}", "wait={gate}", "text={text}"]
-reload_timeout = 60
+reload_timeout = 240
 bind_timeout = 10
 "#;
 
