@@ -69,7 +69,7 @@ pub fn examine(
 fn verify(content: &Content, server: &Server, config: &Path) -> Finding {
     // A process that cannot be looked at may be the server, so its pid file is
     // neither cleaned away nor replaced.
-    pidfile::verify(content, &server.command, config)
+    pidfile::verify(content, server, config)
         .unwrap_or_else(|e| Finding::Unreadable(format!("its process: {}", reason_of(&e))))
 }
 

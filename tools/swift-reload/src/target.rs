@@ -100,7 +100,7 @@ impl Target {
         start: Option<u64>,
     ) -> Result<Target, Refusal> {
         let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
-        let sight = process.look(&server.command, config)?;
+        let sight = process.look(&server, config)?;
         let line = command_line(pid)?.ok_or(Refusal::Gone)?;
         match sight {
             Sight::Gone => Err(Refusal::Gone),

@@ -41,7 +41,7 @@ pub fn prove(row: Row, server: &Server, config: &Path) -> Proof {
     let looked = Process::open(pid).and_then(|process| match process {
         None => Ok(None),
         Some(process) => process
-            .look(&server.command, config)
+            .look(server, config)
             .map(|sight| Some((process, sight))),
     });
     let stopped = |reason| {
@@ -166,7 +166,7 @@ fn remove_pid_file(row: &Row, server: &Server, dirs: &mut RunDirs) -> anyhow::Re
         .as_deref()
         .expect("a row with a place has a config");
     let _guard = run_dir.lock()?;
-    match pidfile::remove_if_it_lies(&run_dir, &place.beneath, &server.command, config) {
+    match pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, config) {
         Ok(_) => Ok(()),
         Err(e) => Err(anyhow::anyhow!(reason_of(&e))),
     }

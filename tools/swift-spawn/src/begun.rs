@@ -25,6 +25,9 @@ use crate::failure::{self, Failure};
 /// (WARNING_WAIT in manager.py): it may have been its last words.
 const WARNING_WAIT: Duration = Duration::from_secs(3);
 
+/// How long a killed server may take to be gone: the kernel may be busy with it.
+const KILLED_WAIT: Duration = Duration::from_secs(15);
+
 /// How much is read from one server before the others get their turn.
 const TURN: usize = 256 * 1024;
 
@@ -195,6 +198,7 @@ impl Begun {
             }
             Phase::Terminated => {
                 self.phase = Phase::Killed;
+                self.until = after(KILLED_WAIT);
                 self.process.kill_group()?;
             }
             Phase::Killed => {
@@ -240,6 +244,6 @@ pub fn remove_pid_file(row: &Row, server: &Server, place: &Place) -> anyhow::Res
     };
     let config = row.config.as_deref().unwrap_or(Path::new(""));
     let _guard = run_dir.lock()?;
-    pidfile::remove_if_it_lies(&run_dir, &place.beneath, &server.command, config)?;
+    pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, config)?;
     Ok(())
 }
