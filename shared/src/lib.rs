@@ -23,4 +23,5 @@ pub mod state;
 pub mod stream;
 pub mod sys;
 pub mod text;
+pub mod user;
 pub mod watch;

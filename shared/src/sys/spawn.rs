@@ -62,6 +62,17 @@ pub struct PidFile<'a> {
     pub name: &'a CStr,
 }
 
+/// A user with its groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// Its first group.
+    pub gid: u32,
+    /// All its groups.
+    pub groups: Vec<u32>,
+}
+
 /// A started process.
 pub struct Child {
     /// Its number.
@@ -102,6 +113,7 @@ enum Step {
 /// All that the child looks at, prepared by the parent.
 struct Prepared<'a> {
     plan: &'a Plan<'a>,
+    user: Option<&'a User>,
     program: CString,
     argv: Vec<*const c_char>,
     envp: *const *const c_char,
@@ -123,6 +135,11 @@ const STACK: usize = 64 * 1024;
 
 /// Starts a process and returns when it executes the program, or did not.
 pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
+    spawn_as(plan, None)
+}
+
+/// Starts a process, as another user when one is given, for which one has to be root.
+pub fn spawn_as(plan: &Plan, user: Option<&User>) -> Result<Child, Failure> {
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|e| Failure::Exec(e.into()));
     let args = plan
         .args
@@ -151,6 +168,7 @@ pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
         .map_err(Failure::Fork)?;
     let mut prepared = Prepared {
         plan,
+        user,
         program: text(plan.program.as_bytes())?,
         argv: pointers(&args),
         envp: envp
@@ -254,6 +272,10 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
     let plan = prepared.plan;
     // SAFETY: all of these are system calls on numbers and prepared memory.
     unsafe {
+        // First, since the signal at the parent's death is forgotten with the user.
+        if let Some(user) = prepared.user {
+            become_user(user, check)?;
+        }
         if let Some(signal) = plan.parent_death {
             check(
                 libc::prctl(libc::PR_SET_PDEATHSIG, signal.number()),
@@ -293,6 +315,27 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
             libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()),
             Step::Setup,
         )
+    }
+}
+
+/// Gives up being root, for good.
+///
+/// # Safety
+/// Only to be called in the child of [`clone`]. The C library's own functions
+/// would look for other threads, which are the parent's.
+unsafe fn become_user(
+    user: &User,
+    check: impl Fn(c_int, Step) -> Result<(), Step>,
+) -> Result<(), Step> {
+    let (uid, gid, groups) = (user.uid, user.gid, &user.groups);
+    // SAFETY: the list of groups is as long as is said, and only read.
+    unsafe {
+        let set = libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr());
+        check(set as c_int, Step::Setup)?;
+        let set = libc::syscall(libc::SYS_setresgid, gid, gid, gid);
+        check(set as c_int, Step::Setup)?;
+        let set = libc::syscall(libc::SYS_setresuid, uid, uid, uid);
+        check(set as c_int, Step::Setup)
     }
 }
 
