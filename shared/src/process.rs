@@ -154,7 +154,7 @@ impl Process {
             return if self.has_ended()? {
                 Ok(Sight::Gone)
             } else {
-                Err(io::ErrorKind::PermissionDenied.into())
+                Err(io::Error::from_raw_os_error(libc::EACCES))
             };
         };
         let sight = match line {
