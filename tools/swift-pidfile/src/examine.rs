@@ -53,7 +53,10 @@ pub fn examine(
                     kept = removed.err().map(|e| reason_of(&e));
                 }
             }
-            Err(e) => kept = Some(format!("{e:#}")),
+            Err(e) => {
+                let why = format!("{e:#}");
+                kept = why.split(" (os error ").next().map(str::to_owned);
+            }
         }
     }
     let mut examined = told(row, finding);
