@@ -14,6 +14,7 @@ VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET_DIR)/$(HOST)/release
 TOOLS := $(notdir $(wildcard tools/*))
+COMPLETIONS := bash-completion/completions fish/vendor_completions.d zsh/site-functions
 PAGES := $(wildcard man/*.[1-8])
 
 # The virtual environment with OpenStack Swift's own servers, for the tests and the demonstration.
@@ -53,6 +54,11 @@ install: all
 	install -m 755 $(addprefix $(RELEASE)/,$(TOOLS)) "$(DESTDIR)$(BINDIR)"
 	install -m 644 $(wildcard man/*.1) "$(DESTDIR)$(MANDIR)/man1"
 	install -m 644 $(wildcard man/*.5) "$(DESTDIR)$(MANDIR)/man5"
+	install -d $(addprefix "$(DESTDIR)$(PREFIX)"/share/,$(COMPLETIONS))
+	install -m 644 $(wildcard shared/completions/*.fish) "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
+	install -m 644 $(wildcard shared/completions/_*) "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
+	for tool in $(TOOLS); do install -m 644 "shared/completions/$$tool.bash" \
+		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$tool" || exit 1; done
 
 dist:
 	mkdir -p dist

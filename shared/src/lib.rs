@@ -8,6 +8,7 @@
 pub mod catalogue;
 pub mod check;
 pub mod cli;
+pub mod completion;
 pub mod excerpt;
 pub mod instance;
 pub mod notify;
