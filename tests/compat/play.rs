@@ -51,10 +51,17 @@ pub struct Given {
 /// An error when a step that both sides need failed.
 pub fn play(scenario: &Scenario, side: Side) -> Result<Vec<Given>, String> {
     let sandbox = stage(scenario, side);
+    // Without the tools under test, so that nothing falls back to ours on the original's side. Ours
+    // finds its neighbours beside itself.
+    let path = format!(
+        "{}:/usr/sbin:/usr/bin:/sbin:/bin",
+        sandbox.path("bin").display()
+    );
     let mut normal = Normal::new(sandbox.run_dir(), scenario.title.starts_with("limits"));
     let mut given = Vec::new();
     for step in &scenario.steps {
         let mut command = sandbox.command("sh");
+        command.env("PATH", &path);
         // Without this the original keeps its own lines back until its servers have ended.
         command.env("PYTHONUNBUFFERED", "1");
         // And this spares it a third of its start, which is for servers that resolve names.
@@ -98,6 +105,11 @@ fn stage(scenario: &Scenario, side: Side) -> Sandbox {
     for (name, settings) in &scenario.confs {
         sandbox.conf(name, settings);
     }
-    symlink(side.program(), sandbox.path("bin/swift-init")).expect("a link can be made");
+    for (program, name) in [
+        (side.program(), "swift-init"),
+        (tools_dir().join("signal-when"), "signal-when"),
+    ] {
+        symlink(program, sandbox.path("bin").join(name)).expect("a link can be made");
+    }
     sandbox
 }

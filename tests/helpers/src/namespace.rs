@@ -29,7 +29,14 @@ impl Namespace {
             command.args(["--user", "--map-current-user", "--keep-caps"]);
         }
         command
-            .args(["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"])
+            .args([
+                "--mount",
+                "--net",
+                "--pid",
+                "--fork",
+                "--mount-proc",
+                "--kill-child",
+            ])
             .args(["sh", "-c", STAGE, "namespace"])
             .arg(tools_dir().join("namespace-init"))
             .args([etc, run])

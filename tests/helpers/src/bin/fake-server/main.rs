@@ -126,7 +126,8 @@ fn serve(call: &Call, mut settings: Settings) -> ! {
     tell(settings.tell.as_deref());
     loop {
         let info = inbox.read_signal().expect("signals can be read");
-        let Some(signal) = info.and_then(|info| Signal::try_from(info.ssi_signo as i32).ok()) else {
+        let Some(signal) = info.and_then(|info| Signal::try_from(info.ssi_signo as i32).ok())
+        else {
             continue;
         };
         if settings.ignore.contains(signal) {
