@@ -21,6 +21,17 @@ pub struct Examined {
     pub world_writable: bool,
 }
 
+impl Examined {
+    /// A row of which there is nothing to say.
+    pub fn unchanged(row: Row) -> Examined {
+        Examined {
+            row,
+            failure: None,
+            world_writable: false,
+        }
+    }
+}
+
 /// Looks at the pid file and at the process that it names; with `clean`,
 /// removes a file that lies. The error is for a bad line.
 pub fn examine(
