@@ -1,5 +1,6 @@
 //! Plays a scenario on one side.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
@@ -66,7 +67,8 @@ pub fn play(scenario: &Scenario, side: Side) -> Result<Vec<Given>, String> {
         command.env("PYTHONUNBUFFERED", "1");
         // And this spares it a third of its start, which is for servers that resolve names.
         command.env("EVENTLET_NO_GREENDNS", "yes");
-        command.arg("-c").arg(format!("{PRELUDE}{}", step.line));
+        let line = format!(". \"$HOME/prelude.sh\"; {}", step.line);
+        command.args(["-c", &line]);
         let outcome = run_with(&mut command, b"", LIMIT);
         if step.compared {
             given.push(Given {
@@ -105,6 +107,7 @@ fn stage(scenario: &Scenario, side: Side) -> Sandbox {
     for (name, settings) in &scenario.confs {
         sandbox.conf(name, settings);
     }
+    fs::write(sandbox.path("prelude.sh"), PRELUDE).expect("the sandbox can be written");
     for (program, name) in [
         (side.program(), "swift-init"),
         (tools_dir().join("signal-when"), "signal-when"),
