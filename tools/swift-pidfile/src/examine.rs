@@ -116,10 +116,11 @@ fn told(mut row: Row, finding: Finding) -> Examined {
             permitted,
         } => {
             (row.pid, row.start) = (Some(process.pid), Some(start));
-            if permitted {
-                alive(row, State::Running, orphan)
-            } else {
-                row.with(State::Denied, Reason::Permission, b"")
+            match (permitted, orphan) {
+                (true, _) => alive(row, State::Running, orphan),
+                // That it is an orphan outweighs why: it must never be started.
+                (false, true) => row.with(State::Denied, Reason::Orphan, b"permission"),
+                (false, false) => row.with(State::Denied, Reason::Permission, b""),
             }
         }
     };

@@ -124,7 +124,12 @@ pub fn denied(row: Row, error: &io::Error) -> Done {
     let why = reason_of(error);
     let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
     let what = format!("cannot signal {pid} ({}): {why}", row.server);
-    Done::Failure(row.with(State::Denied, Reason::Permission, b""), what)
+    let row = if row.is_orphan() {
+        row.with(State::Denied, Reason::Orphan, b"permission")
+    } else {
+        row.with(State::Denied, Reason::Permission, b"")
+    };
+    Done::Failure(row, what)
 }
 
 /// The row of a process that has ended, in the state that tells how, after its
