@@ -23,6 +23,11 @@ impl Session<'_> {
         for row in starting {
             self.spawn(&row)?;
         }
+        self.finish_starts()
+    }
+
+    /// Tells what became of all that swift-spawn was given.
+    pub fn finish_starts(&mut self) -> anyhow::Result<bool> {
         self.act.close(Role::Spawn);
         for row in std::mem::take(&mut self.held) {
             self.spawned(row);
