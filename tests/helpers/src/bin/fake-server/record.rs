@@ -1,7 +1,7 @@
 //! What a server was started with, as lines that a test can compare.
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -24,7 +24,11 @@ pub fn enter(pid: u32) {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let start = fields.split_whitespace().nth(19).unwrap_or("-");
-    append(Path::new(&book), &format!("{pid} {start}\n"));
+    // The sandbox made it. When it is gone, the test is over, and nothing must come back.
+    append(
+        OpenOptions::new().append(true).open(book),
+        &format!("{pid} {start}\n"),
+    );
 }
 
 /// Appends to `file`: arguments, chosen environment, directory, umask, session, signals, descriptors
@@ -58,7 +62,8 @@ pub fn write(file: &Path, call: &Call) {
         let (soft, hard) = getrlimit(resource).expect("a limit can be read");
         line(&mut text, name, &format!("{soft} {hard}"));
     }
-    append(file, &text);
+    let opened = OpenOptions::new().create(true).append(true).open(file);
+    append(opened, &text);
 }
 
 fn line(text: &mut String, name: &str, value: &str) {
@@ -107,8 +112,8 @@ fn descriptors(text: &mut String) {
     }
 }
 
-fn append(file: &Path, text: &str) {
-    let opened = OpenOptions::new().create(true).append(true).open(file);
+/// One write, which nobody misses when it fails.
+fn append(opened: std::io::Result<File>, text: &str) {
     if let Ok(mut file) = opened {
         let _ = file.write_all(text.as_bytes());
     }
