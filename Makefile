@@ -15,6 +15,7 @@ VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET_DIR)/$(HOST)/release
 TOOLS := $(notdir $(wildcard tools/*))
+COMPLETIONS := bash-completion/completions fish/vendor_completions.d zsh/site-functions
 PAGES := $(wildcard man/*.[1-8])
 UNITS := $(wildcard shared/systemd/*.service)
 
@@ -64,6 +65,11 @@ install: all
 	for unit in $(notdir $(UNITS)); do \
 		sed 's,/usr/bin/,$(BINDIR)/,' "shared/systemd/$$unit" >"$(DESTDIR)$(UNITDIR)/$$unit" || exit; \
 	done
+	install -d $(addprefix "$(DESTDIR)$(PREFIX)"/share/,$(COMPLETIONS))
+	install -m 644 $(wildcard shared/completions/*.fish) "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
+	install -m 644 $(wildcard shared/completions/_*) "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
+	for tool in $(TOOLS); do install -m 644 "shared/completions/$$tool.bash" \
+		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$tool" || exit 1; done
 
 dist:
 	mkdir -p dist

@@ -12,7 +12,7 @@ use crate::pidfile::reason_of;
 use crate::process::Process;
 use crate::reason::Reason;
 use crate::sys::pidfd::{self, Ended};
-use crate::sys::spawn::{Dispositions, Failure, Plan, spawn};
+use crate::sys::spawn::{Dispositions, Failure, Plan, User, spawn_as};
 use crate::sys::{fd, spawn};
 use crate::watch::{Watch, after};
 
@@ -64,7 +64,7 @@ pub struct Checks {
     watch: Watch,
     timeout: Duration,
     speaking: bool,
-    waiting: VecDeque<(u64, Question)>,
+    waiting: VecDeque<(u64, Question, Option<User>)>,
     running: HashMap<u64, Running>,
     next_token: u64,
 }
@@ -97,7 +97,12 @@ impl Checks {
 
     /// Adds a check. Its verdict comes from [`Checks::advance`] with this id.
     pub fn add(&mut self, id: u64, question: Question) {
-        self.waiting.push_back((id, question));
+        self.waiting.push_back((id, question, None));
+    }
+
+    /// Adds a check that is made as that user, for which one has to be root.
+    pub fn add_as(&mut self, id: u64, question: Question, user: User) {
+        self.waiting.push_back((id, question, Some(user)));
     }
 
     /// Whether no check is waiting or running.
@@ -122,9 +127,9 @@ impl Checks {
     pub fn advance(&mut self) -> io::Result<Vec<(u64, Verdict)>> {
         let mut verdicts = Vec::new();
         while self.running.len() < AT_ONCE
-            && let Some((id, question)) = self.waiting.pop_front()
+            && let Some((id, question, user)) = self.waiting.pop_front()
         {
-            if let Err(verdict) = self.start(id, &question) {
+            if let Err(verdict) = self.start(id, &question, user.as_ref()) {
                 verdicts.push((id, verdict));
             }
         }
@@ -152,7 +157,7 @@ impl Checks {
         Ok(verdicts)
     }
 
-    fn start(&mut self, id: u64, question: &Question) -> Result<(), Verdict> {
+    fn start(&mut self, id: u64, question: &Question, user: Option<&User>) -> Result<(), Verdict> {
         let cannot = |e: io::Error| Verdict::Bad(Reason::ExecFailed, reason_of(&e).into_bytes());
         let folder = question
             .folder
@@ -180,7 +185,6 @@ impl Checks {
                 .collect::<Vec<&OsStr>>(),
             environment: None,
             own_number: None,
-            identity: None,
             stdio: [null.as_fd(), outputs[0], outputs[1]],
             extra: Vec::new(),
             folder: folder.as_ref().map(AsFd::as_fd),
@@ -189,7 +193,7 @@ impl Checks {
             parent_death: Some(crate::signals::Signal::KILL),
             pid_file: None,
         };
-        let child = spawn(&plan).map_err(exec_failure)?;
+        let child = spawn_as(&plan, user).map_err(exec_failure)?;
         let process = Process::from_child(child);
         self.next_token += 2;
         let token = self.next_token;
@@ -285,16 +289,25 @@ mod tests {
         ask_in(Checks::new(timeout).unwrap(), script)
     }
 
-    fn ask_in(mut checks: Checks, script: &str) -> Verdict {
+    fn ask_in(checks: Checks, script: &str) -> Verdict {
+        ask_all(checks, script, None)
+    }
+
+    fn ask_as(script: &str, user: Option<User>) -> Verdict {
+        ask_all(Checks::new(LONG).unwrap(), script, user)
+    }
+
+    fn ask_all(mut checks: Checks, script: &str, user: Option<User>) -> Verdict {
         let args = ["sh", "-c", script].map(OsString::from).to_vec();
-        checks.add(
-            7,
-            Question {
-                program: "/bin/sh".into(),
-                args,
-                folder: None,
-            },
-        );
+        let question = Question {
+            program: "/bin/sh".into(),
+            args,
+            folder: None,
+        };
+        match user {
+            Some(user) => checks.add_as(7, question, user),
+            None => checks.add(7, question),
+        }
         let watch = Watch::new().unwrap();
         watch.add(&checks, 0).unwrap();
         loop {
@@ -333,6 +346,40 @@ mod tests {
     }
 
     #[test]
+    fn as_another_user_it_has_that_users_rights_only() {
+        if !nix::unistd::geteuid().is_root() {
+            // Only root can become somebody else, so that is what is tested here.
+            return refuses_another_user();
+        }
+        let user = User {
+            uid: 65533,
+            gid: 65532,
+            groups: vec![65531, 65532],
+        };
+        let script = "id -u; id -g; id -G; grep Cap[EP][fr] /proc/self/status | cut -f 2; exit 1";
+        assert_eq!(
+            ask_as(script, Some(user)),
+            Verdict::Bad(
+                Reason::Exit(1),
+                b"65533\n65532\n65532 65531\n0000000000000000\n0000000000000000\n".to_vec()
+            )
+        );
+    }
+
+    fn refuses_another_user() {
+        let user = User {
+            uid: 65533,
+            gid: 65533,
+            groups: Vec::new(),
+        };
+        let why = b"Operation not permitted".to_vec();
+        assert_eq!(
+            ask_as("", Some(user)),
+            Verdict::Bad(Reason::ExecFailed, why)
+        );
+    }
+
+    #[test]
     fn a_child_that_holds_the_output_is_not_waited_for() {
         assert_eq!(
             ask("sleep 600 & echo bad; exit 1", LONG),
@@ -350,11 +397,12 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_a_verdict() {
+        let folder = tempfile::tempdir().unwrap();
         let mut checks = Checks::new(LONG).unwrap();
         checks.add(
             1,
             Question {
-                program: "/nonexistent".into(),
+                program: folder.path().join("missing"),
                 args: vec!["x".into()],
                 folder: None,
             },

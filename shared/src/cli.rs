@@ -327,7 +327,7 @@ impl Tool {
         let exit = outcome.unwrap_or_else(|error| {
             // A reader that is gone has said all there is to say.
             if !is_broken_pipe(&error) {
-                self.say(&format!("{error:#}"));
+                self.say(&text::without_numbers(&format!("{error:#}")));
             }
             error
                 .downcast_ref::<Exit>()

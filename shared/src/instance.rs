@@ -32,6 +32,27 @@ pub fn config_file(server: &Server, stem: &str, pid_file: &Path) -> Option<PathB
     rename(pid_file, &server.name, stem, |(conf, pid)| (pid, conf))
 }
 
+/// The configs that the server's other sources would have in the place of this
+/// one, with the same pid file; none for a server with a single source.
+pub fn others(server: &Server, config: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    if server.sources.len() < 2 {
+        return found;
+    }
+    let parts: Vec<&OsStr> = config.iter().collect();
+    for from in 0..parts.len() {
+        let Some(pid_file) = pid_file(server, &parts[from..].iter().collect::<PathBuf>()) else {
+            continue;
+        };
+        let folder: PathBuf = parts[..from].iter().collect();
+        let configs = server.sources.iter().map(|source| &source.stem);
+        let configs = configs.filter_map(|stem| config_file(server, stem, &pid_file));
+        let configs = configs.map(|beneath| folder.join(beneath));
+        found.extend(configs.filter(|other| other != config));
+    }
+    found
+}
+
 /// Replaces what the first component begins with and what the last ends with.
 fn rename(
     path: &Path,
@@ -194,6 +215,20 @@ mod tests {
             ),
             None
         );
+    }
+
+    #[test]
+    fn a_config_of_another_source_has_the_same_pid_file() {
+        let expirer = server("object-expirer");
+        let (new, old) = (
+            "/etc/swift/object-server/1.conf",
+            "/etc/swift/object-expirer/1.conf",
+        );
+        assert_eq!(others(&expirer, Path::new(new)), [PathBuf::from(old)]);
+        assert_eq!(others(&expirer, Path::new(old)), [PathBuf::from(new)]);
+        let none = Vec::<PathBuf>::new();
+        assert_eq!(others(&server("object-server"), Path::new(new)), none);
+        assert_eq!(others(&expirer, Path::new("/etc/passwd")), none);
     }
 
     #[test]

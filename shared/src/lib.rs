@@ -8,6 +8,7 @@
 pub mod catalogue;
 pub mod check;
 pub mod cli;
+pub mod completion;
 pub mod excerpt;
 pub mod instance;
 pub mod notify;
@@ -23,4 +24,5 @@ pub mod state;
 pub mod stream;
 pub mod sys;
 pub mod text;
+pub mod user;
 pub mod watch;

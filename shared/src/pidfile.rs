@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use crate::catalogue::Server;
 use crate::process::{Pid, Process, Sight};
 use crate::reason::Reason;
 use crate::rundir::RunDir;
@@ -128,8 +129,8 @@ impl Finding {
     }
 }
 
-/// Looks whether what a pid file holds is the server with that command and config.
-pub fn verify(content: &Content, command: &str, config: &Path) -> io::Result<Finding> {
+/// Looks whether what a pid file holds is that server with that config.
+pub fn verify(content: &Content, server: &Server, config: &Path) -> io::Result<Finding> {
     let pid = match content {
         Content::Absent => return Ok(Finding::Stopped(Reason::Absent, None)),
         Content::Invalid => return Ok(Finding::Stopped(Reason::Invalid, None)),
@@ -140,7 +141,7 @@ pub fn verify(content: &Content, command: &str, config: &Path) -> io::Result<Fin
     let Some(process) = Process::open(pid)? else {
         return stopped(Reason::Stale);
     };
-    match process.look(command, config)? {
+    match process.look(server, config)? {
         Sight::Gone => stopped(Reason::Stale),
         Sight::Stranger => stopped(Reason::WrongProcess),
         Sight::Starting => Ok(Finding::Starting(pid)),
@@ -198,11 +199,11 @@ pub fn replace(run_dir: &RunDir, path: &Path, pid: Pid) -> io::Result<()> {
 pub fn remove_if_it_lies(
     run_dir: &RunDir,
     path: &Path,
-    command: &str,
+    server: &Server,
     config: &Path,
 ) -> io::Result<bool> {
     let content = read(run_dir, path).content;
-    if !verify(&content, command, config)?.lies() {
+    if !verify(&content, server, config)?.lies() {
         return Ok(false);
     }
     remove_if(run_dir, path, &content)
@@ -313,7 +314,7 @@ mod tests {
     #[test]
     fn this_process_is_a_stranger_to_every_row() {
         let me = Content::Number(Pid::new(std::process::id() as i32).unwrap());
-        let finding = verify(&me, "swift-object-server", Path::new("/x")).unwrap();
+        let finding = verify(&me, &Server::unlisted("object-server"), Path::new("/x")).unwrap();
         assert!(matches!(
             finding,
             Finding::Stopped(Reason::WrongProcess, Some(_))

@@ -15,6 +15,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::catalogue::Server;
+use crate::instance::others;
 use crate::signals::Signal;
 use crate::sys::pidfd;
 use crate::sys::spawn::UNBORN;
@@ -150,38 +152,40 @@ impl Process {
         Ok(())
     }
 
-    /// What this process is to a server with that command and config.
-    pub fn look(&self, command: &str, config: &Path) -> io::Result<Sight> {
+    /// What this process is to that server with that config.
+    pub fn look(&self, server: &Server, config: &Path) -> io::Result<Sight> {
         let line = command_line(self.pid)?;
-        let Some(stat) = stat(self.pid)? else {
-            return Ok(Sight::Gone);
+        let Some((line, stat)) = line.zip(stat(self.pid)?) else {
+            // Where /proc is mounted with hidepid, what is not there may live.
+            return if self.has_ended()? {
+                Ok(Sight::Gone)
+            } else {
+                Err(io::Error::from_raw_os_error(libc::EACCES))
+            };
         };
         let sight = match line {
-            None => Sight::Gone,
-            Some(_) if stat.has_ended() => Sight::Gone,
+            _ if stat.has_ended() => Sight::Gone,
             // Exit lets go of the memory that holds the line before it is a zombie.
-            Some(line) if line.0.is_empty() && stat.is_ending() => Sight::Gone,
-            Some(line) if line.0.is_empty() => {
+            line if line.0.is_empty() && stat.is_ending() => Sight::Gone,
+            line if line.0.is_empty() => {
                 if stat.flags & PF_KTHREAD != 0 {
                     Sight::Stranger
                 } else {
                     Sight::Starting
                 }
             }
-            Some(line) if line.runs(command, config, self.pid) => {
-                Sight::Server { start: stat.start }
-            }
-            Some(line) if line.name() == Some(OsStr::new(STARTER)) => {
+            line if line.runs(server, config, self.pid) => Sight::Server { start: stat.start },
+            line if line.name() == Some(OsStr::new(STARTER)) => {
                 if stat.unborn {
                     Sight::Starting
                 } else if command_line(self.pid)? != Some(line) {
                     // It has executed between the two looks.
-                    return self.look(command, config);
+                    return self.look(server, config);
                 } else {
                     Sight::Stranger
                 }
             }
-            Some(_) => Sight::Stranger,
+            _ => Sight::Stranger,
         };
         Ok(sight)
     }
@@ -370,13 +374,19 @@ impl CommandLine {
         named(0).or_else(|| named(script).filter(is_script))
     }
 
-    /// Whether this line runs the command with the config: the same bytes, or
-    /// another name of the same file.
-    fn runs(&self, command: &str, config: &Path, pid: Pid) -> bool {
+    /// Whether this line runs the server with the config: the same bytes, or
+    /// another name of the same file. A config of another source that has the
+    /// same pid file will do, since the server may have been started before its
+    /// config moved.
+    fn runs(&self, server: &Server, config: &Path, pid: Pid) -> bool {
+        let command = OsStr::new(&server.command);
         let Some((_, Some(argument))) = self.program(pid, |name| name == command) else {
             return false;
         };
-        argument == config.as_os_str() || same_file(config, &seen_from(pid, Path::new(argument)))
+        let is = |config: &Path| {
+            argument == config || same_file(config, &seen_from(pid, Path::new(argument)))
+        };
+        is(config) || others(server, config).iter().any(|other| is(other))
     }
 }
 
@@ -506,7 +516,7 @@ mod tests {
     fn runs(args: &[&str]) -> bool {
         let me = Pid::new(std::process::id() as i32).unwrap();
         line(args).runs(
-            "swift-object-server",
+            &Server::unlisted("object-server"),
             Path::new("/etc/swift/object-server/1.conf"),
             me,
         )
@@ -557,7 +567,7 @@ mod tests {
         let runs = |interpreter: &str| {
             let me = Pid::new(std::process::id() as i32).unwrap();
             let line = line(&[interpreter, script.to_str().unwrap(), "/x"]);
-            line.runs("swift-a", Path::new("/x"), me)
+            line.runs(&Server::unlisted("a"), Path::new("/x"), me)
         };
         let set_mode = |mode| {
             use std::os::unix::fs::PermissionsExt as _;
@@ -585,9 +595,23 @@ mod tests {
         std::os::unix::fs::symlink(&one, &two).unwrap();
         let me = Pid::new(std::process::id() as i32).unwrap();
         let line = line(&["swift-a", one.to_str().unwrap()]);
-        assert!(line.runs("swift-a", &two, me));
-        assert!(!line.runs("swift-a", &other, me));
-        assert!(!line.runs("swift-a", Path::new("/nonexistent"), me));
+        assert!(line.runs(&Server::unlisted("a"), &two, me));
+        assert!(!line.runs(&Server::unlisted("a"), &other, me));
+        assert!(!line.runs(&Server::unlisted("a"), Path::new("/nonexistent"), me));
+    }
+
+    #[test]
+    fn a_config_that_moved_to_another_source_counts() {
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        let expirer = crate::catalogue::Catalogue::load(Path::new("/nonexistent"))
+            .unwrap()
+            .server("object-expirer");
+        let line = line(&["swift-object-expirer", "/etc/swift/object-expirer.conf"]);
+        let runs = |config: &str| line.runs(&expirer, Path::new(config), me);
+        assert!(runs("/etc/swift/object-expirer.conf"));
+        assert!(runs("/etc/swift/object-server.conf"));
+        assert!(!runs("/etc/swift/object-server/1.conf"));
+        assert!(!runs("/etc/object-server.conf"));
     }
 
     #[test]
@@ -628,13 +652,14 @@ mod tests {
         assert_eq!(me.may_signal().unwrap(), Some(true));
         assert!(!me.has_ended().unwrap());
         assert_eq!(
-            me.look("swift-nothing", Path::new("/x")).unwrap(),
+            me.look(&Server::unlisted("nothing"), Path::new("/x"))
+                .unwrap(),
             Sight::Stranger
         );
         assert!(stat(pid).unwrap().unwrap().start > 0);
-        // Its first thread blocks all signals while it makes another test's thread.
-        let term = disposition(pid, Signal::TERM).unwrap().unwrap();
-        assert!(!term.caught && !term.ignored);
+        // The main thread blocks signals while it starts the other tests' threads.
+        let now = disposition(pid, Signal::TERM).unwrap().unwrap();
+        assert!(!now.caught && !now.ignored);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Rows as they flow from one process to the next.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use crate::cli::{Exit, Tool};
@@ -25,19 +25,6 @@ impl std::fmt::Display for BadLine {
         write!(f, "line {}: {}", self.line, self.what)
     }
 }
-
-/// The error of a row that can be read and makes no sense to a tool: what is
-/// wrong with it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct BadRow(pub String);
-
-impl std::fmt::Display for BadRow {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BadRow {}
 
 /// Turns bytes, which arrive in pieces, into rows.
 #[derive(Default)]
@@ -291,44 +278,6 @@ pub fn stdout() -> io::Result<Output<std::fs::File>> {
     ))
 }
 
-/// Hands each row of `input` to `job`, which writes what becomes of it. Output
-/// is flushed whenever the input has no further row ready, so rows stream.
-/// Bad lines, those that fail with a [`BadRow`] among them, are said on standard
-/// error and make the exit status 2.
-pub fn each_row<R: Read, W: Write>(
-    tool: &Tool,
-    mut input: R,
-    output: &mut Output<W>,
-    mut job: impl FnMut(Row, &mut Output<W>) -> anyhow::Result<Exit>,
-) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Ok;
-    let mut decoder = Decoder::default();
-    let mut chunk = vec![0; 1 << 15];
-    loop {
-        while let Some(row) = decoder.next_row() {
-            exit = exit.and(match row {
-                Ok(row) => job(row, output).or_else(|error| {
-                    let what = error.downcast::<BadRow>()?.0;
-                    let line = decoder.line();
-                    anyhow::Ok(bad_line(tool, &BadLine { line, what }))
-                })?,
-                Err(bad) => bad_line(tool, &bad),
-            });
-        }
-        output.flush()?;
-        match input.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(n) => decoder.push(&chunk[..n]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(anyhow::Error::new(e).context("cannot read standard input")),
-        }
-    }
-    if let Some(bad) = decoder.finish() {
-        exit = exit.and(bad_line(tool, &bad));
-    }
-    Ok(exit)
-}
-
 /// Says that a line is bad, and gives the exit status for it.
 pub fn bad_line(tool: &Tool, bad: &BadLine) -> Exit {
     tool.say(&bad.to_string());
@@ -392,31 +341,6 @@ mod tests {
         output.put(&row).unwrap();
         output.flush().unwrap();
         assert!(output.reader_gone());
-    }
-
-    #[test]
-    fn a_row_that_makes_no_sense_is_a_bad_line() {
-        static TOOL: Tool = Tool {
-            name: "test",
-            usage: "",
-            about: "",
-            options: &[],
-        };
-        let mut output = Output::new(Vec::new());
-        let input = &b"a\t-\t-\t-\t-\tstopped\t-\nb\t-\t-\t-\t-\tstopped\t-\n"[..];
-        let exit = each_row(&TOOL, input, &mut output, |row, output| {
-            if row.server == "a" {
-                return Err(BadRow("no".into()).into());
-            }
-            output.put(&row)?;
-            Ok(Exit::Ok)
-        });
-        assert_eq!(exit.unwrap(), Exit::Usage);
-        assert_eq!(output.to, b"b\t-\t-\t-\t-\tstopped\t-\n");
-        let exit = each_row(&TOOL, input, &mut output, |_, _| {
-            anyhow::bail!("out of memory")
-        });
-        assert_eq!(exit.unwrap_err().to_string(), "out of memory");
     }
 
     #[test]

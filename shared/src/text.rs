@@ -38,6 +38,17 @@ pub fn for_terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A message without the numbers that the standard library adds to the names
+/// of errors: `Permission denied (os error 13)`.
+pub fn without_numbers(message: &str) -> String {
+    let mut parts = message.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str(part.split_once(')').map_or(part, |(_, rest)| rest));
+    }
+    out
+}
+
 /// Bytes on one line, for a message: escaped as for a terminal, newlines and
 /// tabs too.
 pub fn one_line(bytes: &[u8]) -> String {
@@ -45,6 +56,17 @@ pub fn one_line(bytes: &[u8]) -> String {
     for_terminal(text.trim_end())
         .replace('\n', "\\n")
         .replace('\t', "\\t")
+}
+
+/// The last line that says something: of what a program prints before it gives
+/// up, it is the one that says why.
+pub fn last_line(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.trim_ascii_end();
+    bytes
+        .rsplit(|b| *b == b'\n')
+        .next()
+        .unwrap_or(bytes)
+        .trim_ascii()
 }
 
 /// Bytes on one line within single quotes, for a message about a bad value.
@@ -64,11 +86,21 @@ mod tests {
     }
 
     #[test]
+    fn errors_are_named_and_not_numbered() {
+        let error = std::io::Error::from_raw_os_error(28);
+        let message = without_numbers(&format!("cannot write a: {error}: b"));
+        assert_eq!(message, "cannot write a: No space left on device: b");
+        assert_eq!(without_numbers("plain"), "plain");
+    }
+
+    #[test]
     fn a_terminal_is_not_driven() {
         assert_eq!(
             for_terminal("\x1b[2J\ta\nb\r\u{9b}31m"),
             "\\x1b[2J\ta\nb\\r\\x9b31m"
         );
         assert_eq!(one_line(b"two\nlines\n"), "two\\nlines");
+        assert_eq!(last_line(b"Traceback:\n  x\nError: y \n\n"), b"Error: y");
+        assert_eq!(last_line(b""), b"");
     }
 }

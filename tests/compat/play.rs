@@ -1,5 +1,6 @@
 //! Plays a scenario on one side.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
@@ -51,15 +52,23 @@ pub struct Given {
 /// An error when a step that both sides need failed.
 pub fn play(scenario: &Scenario, side: Side) -> Result<Vec<Given>, String> {
     let sandbox = stage(scenario, side);
+    // Without the tools under test, so that nothing falls back to ours on the original's side. Ours
+    // finds its neighbours beside itself.
+    let path = format!(
+        "{}:/usr/sbin:/usr/bin:/sbin:/bin",
+        sandbox.path("bin").display()
+    );
     let mut normal = Normal::new(sandbox.run_dir(), scenario.title.starts_with("limits"));
     let mut given = Vec::new();
     for step in &scenario.steps {
         let mut command = sandbox.command("sh");
+        command.env("PATH", &path);
         // Without this the original keeps its own lines back until its servers have ended.
         command.env("PYTHONUNBUFFERED", "1");
         // And this spares it a third of its start, which is for servers that resolve names.
         command.env("EVENTLET_NO_GREENDNS", "yes");
-        command.arg("-c").arg(format!("{PRELUDE}{}", step.line));
+        let line = format!(". \"$HOME/prelude.sh\"; {}", step.line);
+        command.args(["-c", &line]);
         let outcome = run_with(&mut command, b"", LIMIT);
         if step.compared {
             given.push(Given {
@@ -98,6 +107,12 @@ fn stage(scenario: &Scenario, side: Side) -> Sandbox {
     for (name, settings) in &scenario.confs {
         sandbox.conf(name, settings);
     }
-    symlink(side.program(), sandbox.path("bin/swift-init")).expect("a link can be made");
+    fs::write(sandbox.path("prelude.sh"), PRELUDE).expect("the sandbox can be written");
+    for (program, name) in [
+        (side.program(), "swift-init"),
+        (tools_dir().join("signal-when"), "signal-when"),
+    ] {
+        symlink(program, sandbox.path("bin").join(name)).expect("a link can be made");
+    }
     sandbox
 }

@@ -28,7 +28,7 @@ powerless() { setpriv --bounding-set=-kill --inh-caps=-kill "$@"; }
 # signals when its servers are, and there is no event that says so.
 after() {
     mkfifo "$1" "$2"
-    setsid sh -c 'read -r _ <"$0"; sleep 0.5; : >"$1"' "$1" "$2" >/dev/null 2>&1 &
+    setsid sh -c 'read -r _ <"$0"; sleep 1; : >"$1"' "$1" "$2" >/dev/null 2>&1 &
 }
 
 # zombie FILE: a pid file of a process that has ended, for which its parent never waits.

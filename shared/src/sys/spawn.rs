@@ -26,8 +26,6 @@ pub struct Plan<'a> {
     /// A variable of which the value is to be its own number, such as LISTEN_PID
     /// (sd_listen_fds(3)). It is only set beside an environment that is given.
     pub own_number: Option<&'a str>,
-    /// Who it is, when not the user that this process is.
-    pub identity: Option<&'a Identity>,
     /// Standard input, output and error.
     pub stdio: [BorrowedFd<'a>; 3],
     /// Further descriptors that it gets, numbered from 3. It gets no others.
@@ -42,17 +40,6 @@ pub struct Plan<'a> {
     pub parent_death: Option<Signal>,
     /// The pid file that it writes for itself before it executes.
     pub pid_file: Option<PidFile<'a>>,
-}
-
-/// A user with its groups.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Identity {
-    /// The user's number.
-    pub user: u32,
-    /// The number of the user's own group.
-    pub group: u32,
-    /// The numbers of all groups.
-    pub groups: Vec<u32>,
 }
 
 /// What a new process does with signals. Its mask is empty either way.
@@ -76,6 +63,17 @@ pub struct PidFile<'a> {
     pub temporary: &'a CStr,
     /// The name in the end.
     pub name: &'a CStr,
+}
+
+/// A user with its groups.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// Its first group.
+    pub gid: u32,
+    /// All its groups.
+    pub groups: Vec<u32>,
 }
 
 /// A started process.
@@ -118,6 +116,7 @@ enum Step {
 /// All that the child looks at, prepared by the parent.
 struct Prepared<'a> {
     plan: &'a Plan<'a>,
+    user: Option<&'a User>,
     program: CString,
     argv: Vec<*const c_char>,
     envp: *const *const c_char,
@@ -145,6 +144,11 @@ const STACK: usize = 64 * 1024;
 
 /// Starts a process and returns when it executes the program, or did not.
 pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
+    spawn_as(plan, None)
+}
+
+/// Starts a process, as another user when one is given, for which one has to be root.
+pub fn spawn_as(plan: &Plan, user: Option<&User>) -> Result<Child, Failure> {
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|e| Failure::Exec(e.into()));
     let args = plan
         .args
@@ -183,6 +187,7 @@ pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
         .map_err(Failure::Fork)?;
     let mut prepared = Prepared {
         plan,
+        user,
         program: text(plan.program.as_bytes())?,
         argv: pointers(&args),
         envp: envp
@@ -287,6 +292,10 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
     let plan = prepared.plan;
     // SAFETY: all of these are system calls on numbers and prepared memory.
     unsafe {
+        // First, since the signal at the parent's death is forgotten with the user.
+        if let Some(user) = prepared.user {
+            become_user(user, check)?;
+        }
         if let Some(signal) = plan.parent_death {
             check(
                 libc::prctl(libc::PR_SET_PDEATHSIG, signal.number()),
@@ -320,9 +329,6 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
             ) as c_int,
             Step::Setup,
         )?;
-        if let Some(identity) = plan.identity {
-            become_user(identity)?;
-        }
         if let Some(number) = prepared.number {
             let mut digits = [0u8; 16];
             let text = own_number(&mut digits);
@@ -337,28 +343,24 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
     }
 }
 
-/// Becomes another user for good. The C library's own functions would change
-/// the threads of the parent, whose memory this child shares: so the system
-/// calls themselves.
+/// Gives up being root, for good.
 ///
 /// # Safety
-/// Only to be called in the child of [`clone`].
-unsafe fn become_user(identity: &Identity) -> Result<(), Step> {
-    let check = |result: libc::c_long| if result < 0 { Err(Step::Setup) } else { Ok(()) };
-    let Identity {
-        user,
-        group,
-        groups,
-    } = identity;
-    // SAFETY: the list is as long as is said, and the rest are numbers.
+/// Only to be called in the child of [`clone`]. The C library's own functions
+/// would look for other threads, which are the parent's.
+unsafe fn become_user(
+    user: &User,
+    check: impl Fn(c_int, Step) -> Result<(), Step>,
+) -> Result<(), Step> {
+    let (uid, gid, groups) = (user.uid, user.gid, &user.groups);
+    // SAFETY: the list of groups is as long as is said, and only read.
     unsafe {
-        check(libc::syscall(
-            libc::SYS_setgroups,
-            groups.len(),
-            groups.as_ptr(),
-        ))?;
-        check(libc::syscall(libc::SYS_setresgid, *group, *group, *group))?;
-        check(libc::syscall(libc::SYS_setresuid, *user, *user, *user))
+        let set = libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr());
+        check(set as c_int, Step::Setup)?;
+        let set = libc::syscall(libc::SYS_setresgid, gid, gid, gid);
+        check(set as c_int, Step::Setup)?;
+        let set = libc::syscall(libc::SYS_setresuid, uid, uid, uid);
+        check(set as c_int, Step::Setup)
     }
 }
 

@@ -10,6 +10,7 @@
 //! whether something has happened.
 #![forbid(unsafe_code)]
 
+pub mod documents;
 pub mod lab;
 mod namespace;
 mod pids;

@@ -76,6 +76,11 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_documented() {
+        test_helpers::documents::check(&TOOL, &[]);
+    }
+
+    #[test]
     fn a_timeout_is_in_seconds() {
         let Ok(Action::Run(options)) = action(&["-q", "--timeout=0.5"]) else {
             panic!("it can be understood");

@@ -13,6 +13,7 @@ use shared::reason::Reason;
 use shared::row::Row;
 use shared::state::State;
 use shared::stream::{self, BadLine, Input, Next, Output, bad_line};
+use shared::text;
 use shared::watch::Watch;
 
 use crate::options::{Options, TOOL};
@@ -136,8 +137,9 @@ impl Stage {
             Verdict::Bad(reason, text) => {
                 let bad = row.clone().with(State::Misconfigured, reason, &text);
                 if !self.quiet {
-                    let why = String::from_utf8_lossy(&bad.detail);
-                    TOOL.say(&format!("cannot use {config} ({server}): {why}"));
+                    // The row has all that it printed.
+                    let last = text::one_line(text::last_line(bad.text()));
+                    TOOL.say(format!("cannot use {config} ({server}): {reason} {last}").trim_end());
                 }
                 *row = bad;
                 self.exit = self.exit.and(Exit::Failed);

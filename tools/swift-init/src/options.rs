@@ -353,6 +353,13 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_documented() {
+        let commands = COMMANDS.iter().map(|(name, ..)| *name);
+        let words: Vec<&str> = commands.chain(["all", "main", "rest"]).collect();
+        test_helpers::documents::check(&TOOL, &words);
+    }
+
+    #[test]
     fn the_command_stands_last_or_first() {
         assert_eq!(options("main status").command, Command::Status);
         assert_eq!(options("start main").command, Command::Start);

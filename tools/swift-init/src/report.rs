@@ -9,12 +9,12 @@ use shared::text;
 
 use crate::options::TOOL;
 
-/// Says what went wrong with an instance, if something did. `shown` says
-/// whether the server's output was already printed.
-pub fn failure(row: &Row, shown: bool) {
+/// Says what went wrong with an instance, if something did: in one line, and
+/// with all that the server said of its config when `verbose`.
+pub fn failure(row: &Row, verbose: bool) {
     let Some(what) = describe(row) else { return };
     TOOL.say(&format!("{}: {what}", name(row)));
-    if !shown && row.state == State::Misconfigured {
+    if verbose && row.state == State::Misconfigured {
         output(row.text());
     }
 }
@@ -47,10 +47,10 @@ fn describe(row: &Row) -> Option<String> {
             } else {
                 "it was not started"
             };
-            format!(
-                "its config is refused, so {left}: {}",
-                ending(reason, &text, false)
-            )
+            let last = text::one_line(text::last_line(row.text()));
+            let colon = if last.is_empty() { "" } else { ": " };
+            let reason = ending(reason, "", false);
+            format!("its config is refused, so {left}: {reason}{colon}{last}")
         }
         (_, Some(Reason::Stale | Reason::Invalid | Reason::WrongProcess)) if cannot_remove => {
             format!("pid file {file}: {text}")

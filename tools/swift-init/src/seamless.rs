@@ -42,16 +42,7 @@ impl Session<'_> {
                 _ => {}
             }
         }
-        self.act.close(Role::Spawn);
-        for row in std::mem::take(&mut self.held) {
-            self.spawned(row);
-        }
-        while let Some(event) = self.next()? {
-            if let Event::Row(Role::Spawn, row) = event {
-                self.spawned(row);
-            }
-        }
-        Ok(!self.has_failed())
+        self.finish_starts()
     }
 
     fn announce_restarts(&mut self) {

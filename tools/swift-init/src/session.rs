@@ -185,6 +185,6 @@ impl<'a> Session<'a> {
     pub fn report(&mut self, row: &Row) {
         self.act.clear();
         self.voice.flush();
-        report::failure(row, self.printed.contains(&row.key()));
+        report::failure(row, self.options.verbose);
     }
 }

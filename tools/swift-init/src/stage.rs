@@ -86,7 +86,6 @@ pub fn start(
         args,
         environment: None,
         own_number: None,
-        identity: None,
         stdio: [input.as_fd(), end.as_fd(), stderr.as_fd()],
         extra: extra.to_vec(),
         folder: None,

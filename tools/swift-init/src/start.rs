@@ -23,6 +23,11 @@ impl Session<'_> {
         for row in starting {
             self.spawn(&row)?;
         }
+        self.finish_starts()
+    }
+
+    /// Tells what became of all that swift-spawn was given.
+    pub fn finish_starts(&mut self) -> anyhow::Result<bool> {
         self.act.close(Role::Spawn);
         for row in std::mem::take(&mut self.held) {
             self.spawned(row);
@@ -173,10 +178,8 @@ impl Session<'_> {
     }
 }
 
-/// Whether something of a server was left alone on purpose, and told of already.
-fn left_alone(group: &Group) -> bool {
-    group
-        .rows
-        .iter()
-        .any(|row| matches!(row.state, State::Misconfigured | State::Denied))
+/// Whether a server was left alone on purpose, and told of already.
+pub fn left_alone(group: &Group) -> bool {
+    let alone = |row: &Row| matches!(row.state, State::Misconfigured | State::Denied);
+    !group.rows.is_empty() && group.rows.iter().all(alone)
 }

@@ -16,7 +16,7 @@ pub fn say(options: &Options, groups: &[Group], voice: &mut Voice) -> bool {
         }
         for row in &group.rows {
             voice.removed(row, options.verbose);
-            report::failure(row, false);
+            report::failure(row, options.verbose);
             if row.state == State::Denied {
                 voice.no_permission(row);
             }

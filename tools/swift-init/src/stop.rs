@@ -8,6 +8,7 @@ use shared::state::State;
 use crate::act::{Event, Role};
 use crate::group::Group;
 use crate::session::Session;
+use crate::start::left_alone;
 use crate::status;
 
 impl Session<'_> {
@@ -43,6 +44,9 @@ impl Session<'_> {
             }
         }
         self.end_all(true)?;
+        if self.groups.iter().all(left_alone) {
+            return Ok(!self.has_failed());
+        }
         self.start_all(false)
     }
 

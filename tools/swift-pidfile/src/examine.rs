@@ -21,6 +21,17 @@ pub struct Examined {
     pub world_writable: bool,
 }
 
+impl Examined {
+    /// A row of which there is nothing to say.
+    pub fn unchanged(row: Row) -> Examined {
+        Examined {
+            row,
+            failure: None,
+            world_writable: false,
+        }
+    }
+}
+
 /// Looks at the pid file and at the process that it names; with `clean`,
 /// removes a file that lies. The error is for a bad line.
 pub fn examine(
@@ -53,7 +64,10 @@ pub fn examine(
                     kept = removed.err().map(|e| reason_of(&e));
                 }
             }
-            Err(e) => kept = Some(format!("{e:#}")),
+            Err(e) => {
+                let why = format!("{e:#}");
+                kept = why.split(" (os error ").next().map(str::to_owned);
+            }
         }
     }
     let mut examined = told(row, finding);
@@ -69,7 +83,7 @@ pub fn examine(
 fn verify(content: &Content, server: &Server, config: &Path) -> Finding {
     // A process that cannot be looked at may be the server, so its pid file is
     // neither cleaned away nor replaced.
-    pidfile::verify(content, &server.command, config)
+    pidfile::verify(content, server, config)
         .unwrap_or_else(|e| Finding::Unreadable(format!("its process: {}", reason_of(&e))))
 }
 
@@ -102,10 +116,11 @@ fn told(mut row: Row, finding: Finding) -> Examined {
             permitted,
         } => {
             (row.pid, row.start) = (Some(process.pid), Some(start));
-            if permitted {
-                alive(row, State::Running, orphan)
-            } else {
-                row.with(State::Denied, Reason::Permission, b"")
+            match (permitted, orphan) {
+                (true, _) => alive(row, State::Running, orphan),
+                // That it is an orphan outweighs why: it must never be started.
+                (false, true) => row.with(State::Denied, Reason::Orphan, b"permission"),
+                (false, false) => row.with(State::Denied, Reason::Permission, b""),
             }
         }
     };

@@ -1,6 +1,7 @@
 //! Say which of Swift's servers run, from pid files and /proc.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod examine;
 mod options;
 mod run;

@@ -74,6 +74,11 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_documented() {
+        test_helpers::documents::check(&TOOL, &[]);
+    }
+
+    #[test]
     fn options_are_flags() {
         let Ok(Action::Run(options)) = action(&["--clean", "-q", "--run"]) else {
             panic!("it can be understood");

@@ -1,52 +1,72 @@
 //! From rows to rows.
 
-use shared::catalogue::{Catalogue, Server};
+use std::fs::File;
+use std::path::Path;
+
+use shared::catalogue::Catalogue;
 use shared::cli::Exit;
 use shared::row::Row;
-use shared::rundirs::RunDirs;
 use shared::state::State;
-use shared::stream::{self, BadRow};
+use shared::stream::{self, Input, Next, Output, bad_line};
 
-use crate::examine::examine;
+use crate::batch::{Batches, Line};
+use crate::examine::Examined;
 use crate::options::{Options, TOOL};
 
 /// Does what the command line says.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
+    let mut batches = Batches::new(&catalogue, options.clean);
     let mut output = stream::stdout()?;
-    let mut run_dirs = RunDirs::default();
-    // Rows of one server stand together.
-    let mut server: Option<Server> = None;
-    stream::each_row(&TOOL, std::io::stdin(), &mut output, |row, output| {
-        if row.pidfile.is_none() {
-            if !options.running || is_running(&row) {
-                output.put(&row)?;
-            }
-            return Ok(Exit::Ok);
+    let mut input = Input::stdin()?;
+    let mut exit = Exit::Ok;
+    loop {
+        let mut lines = Vec::new();
+        let ended = take_in(&mut input, &mut lines);
+        batches.examine(&mut lines);
+        for line in lines.into_iter().flatten() {
+            exit = exit.and(match line {
+                Line::Bad(bad) => bad_line(&TOOL, &bad),
+                Line::Examined(examined) => write(examined, &options, &mut output)?,
+                Line::Row(..) => unreachable!("every row was looked at"),
+            });
         }
-        let server = match &mut server {
-            Some(server) if server.name == row.server => server,
-            other => other.insert(catalogue.server(&row.server)),
-        };
-        let examined = examine(row, server, &mut run_dirs, options.clean).map_err(BadRow)?;
-        if !options.running || is_running(&examined.row) {
-            output.put(&examined.row)?;
+        output.flush()?;
+        if ended {
+            return Ok(exit);
         }
-        if examined.world_writable {
-            let path = examined.row.pidfile.as_deref().unwrap_or("".as_ref());
-            let (path, server) = (path.display(), &examined.row.server);
-            TOOL.say(&format!("{path} ({server}): writable by everybody"));
-        }
-        Ok(match examined.failure {
-            Some(failure) => {
-                if !options.quiet {
-                    TOOL.say(&failure);
-                }
-                Exit::Failed
-            }
-            None => Exit::Ok,
-        })
-    })
+        input.fill()?;
+    }
+}
+
+/// Takes what was read and decoded; `true` at the end of the rows.
+fn take_in(input: &mut Input, lines: &mut Vec<Option<Line>>) -> bool {
+    loop {
+        lines.push(Some(match input.next_row() {
+            Next::Row(row) => Line::Row(input.line(), *row),
+            Next::Bad(bad) => Line::Bad(bad),
+            Next::Wait => return false,
+            Next::End => return true,
+        }));
+    }
+}
+
+fn write(examined: Examined, options: &Options, output: &mut Output<File>) -> anyhow::Result<Exit> {
+    let row = &examined.row;
+    if !options.running || is_running(row) {
+        output.put(row)?;
+    }
+    if examined.world_writable {
+        let path = row.pidfile.as_deref().unwrap_or(Path::new("-")).display();
+        TOOL.say(&format!("{path} ({}): writable by everybody", row.server));
+    }
+    let Some(failure) = examined.failure else {
+        return Ok(Exit::Ok);
+    };
+    if !options.quiet {
+        TOOL.say(&failure);
+    }
+    Ok(Exit::Failed)
 }
 
 fn is_running(row: &Row) -> bool {

@@ -60,11 +60,15 @@ impl Many {
         };
         let checks = self.manner.check && reload.target.server.check;
         let question = checks.then(|| reload.target.question());
+        let user = reload.target.other_user();
         self.reloads.insert(id, reload);
         match question {
             Some(Ok(question)) => {
                 self.news.push((id, News::Checking));
-                self.checks.add(id, question);
+                match user {
+                    Some(user) => self.checks.add_as(id, question, user),
+                    None => self.checks.add(id, question),
+                }
             }
             Some(Err(verdict)) => self.checked(id, verdict),
             None => self.checked(id, Verdict::Good),

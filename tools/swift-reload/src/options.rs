@@ -152,6 +152,11 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_documented() {
+        test_helpers::documents::check(&TOOL, &[]);
+    }
+
+    #[test]
     fn the_originals_command_line() {
         let options = parse(&["-vt", "2.5", "4711"]).unwrap();
         assert_eq!(options.what, What::Pid(4711));

@@ -26,6 +26,11 @@ const STDIN: u64 = 0;
 /// The watch's token for the reloads.
 const MANY: u64 = 1;
 
+/// Descriptors that are kept free for the checks, and for a look at /proc.
+const RESERVE: u64 = 160;
+/// Descriptors that one reload holds: its process and its socket.
+const EACH: u64 = 2;
+
 /// A row that is to be acted on, and how.
 struct Task {
     row: Row,
@@ -44,6 +49,8 @@ struct Run {
     rows: HashMap<u64, Row>,
     last: u64,
     seen: HashSet<Key>,
+    /// How many reloads go on at the same time.
+    at_once: usize,
     /// Something failed that ends it all, with --one-by-one.
     stopped: bool,
     output: ActOutput<File>,
@@ -53,7 +60,11 @@ struct Run {
 /// Does the tool's job for the rows on standard input.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
-    sys::limits::raise_descriptors()?;
+    let descriptors = sys::limits::raise_descriptors()?;
+    let at_once = match options.one_by_one {
+        true => 1,
+        false => (descriptors.saturating_sub(RESERVE) / EACH).max(1),
+    };
     let checks = Checks::new(options.manner.check_timeout)?;
     let mut run = Run {
         many: Many::new(options.manner, checks)?,
@@ -64,6 +75,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         rows: HashMap::new(),
         last: 0,
         seen: HashSet::new(),
+        at_once: usize::try_from(at_once)?,
         stopped: false,
         output: ActOutput::new(stream::stdout()?),
         exit: Exit::Ok,
@@ -143,7 +155,7 @@ impl Run {
     /// Begins what may begin now.
     fn begin(&mut self) -> anyhow::Result<()> {
         while !self.queue.is_empty() && !self.output.reader_gone() {
-            if self.options.one_by_one && !self.stopped && !self.rows.is_empty() {
+            if self.rows.len() >= self.at_once && !self.stopped {
                 break;
             }
             let Some(task) = self.queue.pop_front() else {
@@ -254,8 +266,7 @@ pub fn too_old(server: &str, config: &str) -> String {
 /// A failure as one line.
 pub fn what_failed(who: &str, failure: &Failure) -> String {
     // The last line of what a program printed says what is wrong, and the row has it all.
-    let mut lines = failure.text.trim_ascii_end().rsplit(|b| *b == b'\n');
-    let text = text::one_line(lines.next().unwrap_or_default());
+    let text = text::one_line(text::last_line(&failure.text));
     let with_text = |what: &str| match text.is_empty() {
         true => what.to_owned(),
         false => format!("{what}: {text}"),

@@ -15,6 +15,8 @@ use shared::process::{
 use shared::program::SearchPath;
 use shared::reason::Reason;
 use shared::signals::Signal;
+use shared::sys::spawn::User;
+use shared::user;
 
 /// The argument with which a server checks its config and does nothing else.
 const TEST_CONFIG: &str = "--test-config";
@@ -30,6 +32,7 @@ pub struct Target {
     pub signal: Signal,
     line: CommandLine,
     start: u64,
+    user: User,
 }
 
 /// Why a process is none that can be reloaded.
@@ -100,7 +103,7 @@ impl Target {
         start: Option<u64>,
     ) -> Result<Target, Refusal> {
         let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
-        let sight = process.look(&server.command, config)?;
+        let sight = process.look(&server, config)?;
         let line = command_line(pid)?.ok_or(Refusal::Gone)?;
         match sight {
             Sight::Gone => Err(Refusal::Gone),
@@ -121,6 +124,7 @@ impl Target {
     ) -> Result<Target, Refusal> {
         let pid = process.pid;
         let stat = stat(pid)?.ok_or(Refusal::Gone)?;
+        let user = user::of(pid)?.ok_or(Refusal::Gone)?;
         // Had it ended before the looks, they may have met another process
         // that has the number now.
         if stat.is_ending() || process.has_ended()? {
@@ -135,6 +139,7 @@ impl Target {
             signal,
             line,
             start: stat.start,
+            user,
         })
     }
 
@@ -162,6 +167,14 @@ impl Target {
     /// What the signal would do to it at this moment; none when it is gone.
     pub fn disposition(&self) -> io::Result<Option<Disposition>> {
         disposition(self.pid(), self.signal)
+    }
+
+    /// The user as whom its config is checked, when that is not this process's
+    /// own. Whoever may write pid files can make root look at a process of
+    /// their own, and its command line must not be executed with root's rights;
+    /// the process itself will not have them either.
+    pub fn other_user(&self) -> Option<User> {
+        (user::is_root() && self.user.uid != 0).then(|| self.user.clone())
     }
 
     /// How its config is checked: by the command line that it will execute

@@ -120,6 +120,11 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_documented() {
+        test_helpers::documents::check(&TOOL, &["all", "main", "rest"]);
+    }
+
+    #[test]
     fn options_stand_anywhere() {
         let options = options(&["main", "-qc2", "--run-dir=/r", "proxy", "--swift", "/s"]).unwrap();
         assert_eq!(options.names, ["main", "proxy"]);

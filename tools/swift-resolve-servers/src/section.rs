@@ -135,7 +135,7 @@ mod tests {
         fs::write(config.join("30.conf"), "x").unwrap();
         let error = has_section(config, "object-expirer").unwrap_err();
         assert!(error.ends_with("/30.conf: line 1: no section has begun here"));
-        let error = has_section(Path::new("/nonexistent"), "a").unwrap_err();
-        assert_eq!(error, "cannot read /nonexistent: No such file or directory");
+        let error = has_section(&config.join("none"), "a").unwrap_err();
+        assert!(error.ends_with("/none: No such file or directory"));
     }
 }

@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use shared::sys::spawn::Identity;
+use shared::sys::spawn::User;
 
 /// The user of that name, with all groups. The error says what is missing.
-pub fn find(name: &str) -> Result<Identity, String> {
+pub fn find(name: &str) -> Result<User, String> {
     let read = |path: &str| {
         fs::read(path)
             .map(|text| String::from_utf8_lossy(&text).into_owned())
@@ -16,13 +16,13 @@ pub fn find(name: &str) -> Result<Identity, String> {
         .ok_or_else(|| format!("/etc/passwd has no user {name}"))
 }
 
-fn search(name: &str, users: &str, groups: &str) -> Option<Identity> {
+fn search(name: &str, users: &str, groups: &str) -> Option<User> {
     let mut lines = users
         .lines()
         .map(|line| line.split(':').collect::<Vec<_>>());
     let fields = lines.find(|fields| fields[0] == name && fields.len() >= 4)?;
-    let (user, group) = (fields[2].parse().ok()?, fields[3].parse().ok()?);
-    let mut all: Vec<u32> = vec![group];
+    let (uid, gid) = (fields[2].parse().ok()?, fields[3].parse().ok()?);
+    let mut all: Vec<u32> = vec![gid];
     for line in groups.lines() {
         let fields: Vec<&str> = line.split(':').collect();
         let has_it = fields.len() >= 4 && fields[3].split(',').any(|member| member == name);
@@ -33,9 +33,9 @@ fn search(name: &str, users: &str, groups: &str) -> Option<Identity> {
             all.push(number);
         }
     }
-    Some(Identity {
-        user,
-        group,
+    Some(User {
+        uid,
+        gid,
         groups: all,
     })
 }
@@ -49,7 +49,7 @@ mod tests {
         let users = "root:x:0:0::/:/bin/sh\nweb:x:33:34::/:/bin/false\nbad\n";
         let groups = "web:x:34:\nlog:x:4:other,web\nx:x:y:web\n";
         let web = search("web", users, groups).unwrap();
-        assert_eq!((web.user, web.group, web.groups), (33, 34, vec![34, 4]));
+        assert_eq!((web.uid, web.gid, web.groups), (33, 34, vec![34, 4]));
         assert_eq!(search("bad", users, groups), None);
         assert_eq!(search("none", users, groups), None);
     }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use shared::program::SearchPath;
 use shared::signals::Signal;
-use shared::sys::spawn::Identity;
+use shared::sys::spawn::User;
 use toml::Spanned;
 
 use crate::account;
@@ -57,7 +57,7 @@ pub struct Settings {
     /// Seconds that workers get to end when the server is stopped.
     pub stop_timeout: u32,
     /// Who the workers are.
-    pub identity: Option<Identity>,
+    pub identity: Option<User>,
 }
 
 impl Settings {

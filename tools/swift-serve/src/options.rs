@@ -121,6 +121,11 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_documented() {
+        test_helpers::documents::check(&TOOL, &[]);
+    }
+
+    #[test]
     fn it_is_called_as_swifts_servers_are() {
         assert_eq!(job(&["f", "c"]), Ok(Action::Run(Job::Serve(server(false)))));
         assert_eq!(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use shared::process::{Pid, Process};
 use shared::signals::Signal;
 use shared::sys::pidfd::{self, Ended};
-use shared::sys::spawn::{Dispositions, Plan, spawn};
+use shared::sys::spawn::{Dispositions, Plan, spawn_as};
 use shared::sys::{fd, socket};
 use shared::watch::{Watch, after};
 
@@ -144,7 +144,6 @@ impl Worker {
             args: settings.command.iter().map(OsStr::new).collect(),
             environment: Some(environment::of_worker(&with)),
             own_number: Some("LISTEN_PID"),
-            identity: settings.identity.as_ref(),
             stdio: order.stdio,
             extra,
             folder: None,
@@ -153,7 +152,7 @@ impl Worker {
             parent_death: None,
             pid_file: None,
         };
-        let child = spawn(&plan).map_err(|e| cannot(&e))?;
+        let child = spawn_as(&plan, settings.identity.as_ref()).map_err(|e| cannot(&e))?;
         let is_ready = signpost.is_none();
         let worker = Worker {
             id: order.id,

@@ -44,7 +44,7 @@ impl Manager {
     pub fn hear_worker(&mut self, id: u64) -> io::Result<()> {
         let attempt = self.attempt.iter_mut().map(|one| &mut one.generation);
         for generation in attempt.chain(&mut self.current) {
-            let user = generation.settings.identity.as_ref().map(|one| one.user);
+            let user = generation.settings.identity.as_ref().map(|one| one.uid);
             if let Some(worker) = generation.workers.iter_mut().find(|one| one.id == id) {
                 worker.hear(user)?;
             }

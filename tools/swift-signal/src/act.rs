@@ -41,7 +41,7 @@ pub fn prove(row: Row, server: &Server, config: &Path) -> Proof {
     let looked = Process::open(pid).and_then(|process| match process {
         None => Ok(None),
         Some(process) => process
-            .look(&server.command, config)
+            .look(server, config)
             .map(|sight| Some((process, sight))),
     });
     let stopped = |reason| {
@@ -124,7 +124,12 @@ pub fn denied(row: Row, error: &io::Error) -> Done {
     let why = reason_of(error);
     let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
     let what = format!("cannot signal {pid} ({}): {why}", row.server);
-    Done::Failure(row.with(State::Denied, Reason::Permission, b""), what)
+    let row = if row.is_orphan() {
+        row.with(State::Denied, Reason::Orphan, b"permission")
+    } else {
+        row.with(State::Denied, Reason::Permission, b"")
+    };
+    Done::Failure(row, what)
 }
 
 /// The row of a process that has ended, in the state that tells how, after its
@@ -166,7 +171,7 @@ fn remove_pid_file(row: &Row, server: &Server, dirs: &mut RunDirs) -> anyhow::Re
         .as_deref()
         .expect("a row with a place has a config");
     let _guard = run_dir.lock()?;
-    match pidfile::remove_if_it_lies(&run_dir, &place.beneath, &server.command, config) {
+    match pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, config) {
         Ok(_) => Ok(()),
         Err(e) => Err(anyhow::anyhow!(reason_of(&e))),
     }

@@ -150,6 +150,16 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_documented() {
+        test_helpers::documents::check(
+            &TOOL,
+            &[
+                "stop", "graceful", "seamless", "HUP", "USR1", "TERM", "KILL",
+            ],
+        );
+    }
+
+    #[test]
     fn signals_by_name_number_and_meaning() {
         for (word, meaning) in [
             ("HUP", Meaning::Signal(Signal::HUP)),

@@ -25,6 +25,13 @@ use crate::failure::{self, Failure};
 /// (WARNING_WAIT in manager.py): it may have been its last words.
 const WARNING_WAIT: Duration = Duration::from_secs(3);
 
+/// How long one that has closed its output without a word is watched before it
+/// counts as ready: some programs close it just before they exit.
+const SILENT_WAIT: Duration = Duration::from_millis(20);
+
+/// How long a killed server may take to be gone: the kernel may be busy with it.
+const KILLED_WAIT: Duration = Duration::from_secs(15);
+
 /// How much is read from one server before the others get their turn.
 const TURN: usize = 256 * 1024;
 
@@ -37,6 +44,8 @@ const LEFT: usize = 1024 * 1024;
 enum Phase {
     /// To close its output.
     Ready,
+    /// To end at once, since it has closed its output and said nothing.
+    Silent,
     /// To end, however long it takes.
     End,
     /// To end soon after it was ready, which it should not.
@@ -149,7 +158,8 @@ impl Begun {
             return Ok(Step::Wait);
         }
         if self.excerpt.is_empty() {
-            return Ok(Step::Last(self.ready(), None));
+            (self.phase, self.until) = (Phase::Silent, after(SILENT_WAIT));
+            return Ok(Step::Wait);
         }
         (self.phase, self.until) = (Phase::Warning, after(WARNING_WAIT));
         self.row.state = State::Ready;
@@ -195,6 +205,7 @@ impl Begun {
             }
             Phase::Terminated => {
                 self.phase = Phase::Killed;
+                self.until = after(KILLED_WAIT);
                 self.process.kill_group()?;
             }
             Phase::Killed => {
@@ -203,6 +214,7 @@ impl Begun {
                 let (row, message) = failure.of(self.row.clone());
                 return Ok(Step::Last(row, Some(message)));
             }
+            Phase::Silent => return Ok(Step::Last(self.ready(), None)),
             // It has outlived its words, which its row has told already.
             Phase::Warning => return Ok(Step::Done),
             Phase::End => unreachable!("an end is awaited without a time"),
@@ -240,6 +252,6 @@ pub fn remove_pid_file(row: &Row, server: &Server, place: &Place) -> anyhow::Res
     };
     let config = row.config.as_deref().unwrap_or(Path::new(""));
     let _guard = run_dir.lock()?;
-    pidfile::remove_if_it_lies(&run_dir, &place.beneath, &server.command, config)?;
+    pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, config)?;
     Ok(())
 }

@@ -114,3 +114,49 @@ fn said(what: String, output: &[u8]) -> String {
     let dots = if from > 0 { "..." } else { "" };
     format!("{what}: {dots}{}", &text[from..])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(state: State) -> Row {
+        let mut row = Row::new("object-server", state);
+        row.config = Some("/etc/swift/object-server.conf".into());
+        row
+    }
+
+    #[test]
+    fn the_row_has_all_and_the_message_the_end() {
+        let output = format!("{}é{}\n", "x".repeat(1000), "y".repeat(REPEATED - 1));
+        let (row, message) = ended(row(State::Started), Ended::Exit(3), output.as_bytes());
+        assert_eq!(row.detail, format!("exit-3 {output}").into_bytes());
+        // The letter that would be cut in the middle is left out.
+        let message = message.expect("it is a failure");
+        let start = "object-server (/etc/swift/object-server.conf) failed: exit status 3: ...yyy";
+        assert!(message.starts_with(start), "{message}");
+    }
+
+    #[test]
+    fn an_end_after_it_was_ready_is_told_as_such() {
+        let (_, message) = ended(row(State::Ready), Ended::Signal(9), b"bye\n");
+        let wanted = "object-server (/etc/swift/object-server.conf) does not stay up: \
+                      ended by SIGKILL: bye";
+        assert_eq!(message.as_deref(), Some(wanted));
+    }
+
+    #[test]
+    fn success_is_not_told() {
+        for (output, detail) in [(&b""[..], &b""[..]), (b"done", b"output done")] {
+            let (row, message) = ended(row(State::Started), Ended::Exit(0), output);
+            assert_eq!((row.state, message), (State::Finished, None));
+            assert_eq!(row.detail, detail);
+        }
+    }
+
+    #[test]
+    fn causes_are_words_without_numbers() {
+        let error = std::io::Error::from_raw_os_error(13);
+        let error = anyhow::Error::new(error).context("cannot lock /run/x");
+        assert_eq!(in_words(&error), "cannot lock /run/x: Permission denied");
+    }
+}

@@ -179,6 +179,11 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_documented() {
+        test_helpers::documents::check(&TOOL, &[]);
+    }
+
+    #[test]
     fn without_options_the_output_is_awaited() {
         let options = options(&[]);
         assert_eq!(options.stdio, Stdio::Pipe);

@@ -147,7 +147,10 @@ impl Run {
             }
             for token in tokens {
                 match token {
-                    STDIN => self.fill(&mut input, &mut reading),
+                    STDIN => {
+                        self.starter.forget_locks();
+                        self.fill(&mut input, &mut reading);
+                    }
                     SIGNALS => self.obey()?,
                     token => self.hear(token),
                 }
@@ -166,7 +169,6 @@ impl Run {
     }
 
     fn fill(&mut self, input: &mut Input, reading: &mut bool) {
-        self.starter.forget_locks();
         if let Err(e) = input.fill() {
             // What was begun is brought to its end all the same.
             TOOL.say(&format!("cannot read standard input: {}", reason_of(&e)));

@@ -21,7 +21,7 @@ use shared::sys::spawn::{self, Dispositions, PidFile, Plan, spawn};
 use shared::sys::{beneath, fd};
 
 use crate::environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, in_words};
 use crate::options::{Options, Stdio};
 
 /// A pid file's name while it is written. The lock is held meanwhile, so one
@@ -146,7 +146,6 @@ impl Starter {
             args: args.iter().map(OsString::as_os_str).collect(),
             environment: self.environment_of(server, place),
             own_number: None,
-            identity: None,
             stdio,
             extra: Vec::new(),
             folder: None,
@@ -168,8 +167,7 @@ impl Starter {
             Err(spawn::Failure::Exec(e)) => {
                 // The child wrote it and is gone. What cannot be removed is
                 // stale, and every command knows how to clean that.
-                let _ =
-                    pidfile::remove_if_it_lies(&run_dir, &place.beneath, &server.command, &config);
+                let _ = pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, &config);
                 if e.kind() == io::ErrorKind::NotFound {
                     return Err(missing());
                 }
@@ -212,7 +210,7 @@ impl Starter {
             return Err(Failure::new(Reason::Lock, why));
         }
         run_dir.lock().map_err(|e| {
-            let why = format!("{e:#}");
+            let why = in_words(&e);
             self.locked.insert(run_dir.path().into(), why.clone());
             Failure::new(Reason::Lock, &why)
         })
@@ -240,8 +238,8 @@ fn look(row: &Row, server: &Server, run_dir: &RunDir, path: &Path) -> Result<Opt
     };
     let config = row.config.as_deref().unwrap_or(Path::new(""));
     let content = pidfile::read(run_dir, path).content;
-    let finding = pidfile::verify(&content, &server.command, config)
-        .map_err(|e| unreadable(&reason_of(&e)))?;
+    let finding =
+        pidfile::verify(&content, server, config).map_err(|e| unreadable(&reason_of(&e)))?;
     let found = |pid, start| Row {
         pid: Some(pid),
         start,

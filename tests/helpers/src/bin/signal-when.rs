@@ -1,6 +1,7 @@
 //! `signal-when FIFO SIGNAL process|group COMMAND [ARGUMENT...]`
 //!
-//! Runs the command in a process group of its own, as a terminal's shell does. When somebody opens
+//! Runs the command in a process group of its own and with default dispositions, as a terminal's
+//! shell does, even when the tests themselves run where SIGINT is ignored. When somebody opens
 //! FIFO for writing, sends SIGNAL to the command, or to all of its group as Ctrl-C does. Ends as the
 //! command ends.
 #![forbid(unsafe_code)]
@@ -14,13 +15,14 @@ use nix::unistd::Pid;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [fifo, signal, whom, program, rest @ ..] = &args[..] else {
+    let [fifo, signal, whom, line @ ..] = &args[..] else {
         panic!("usage: signal-when FIFO SIGNAL process|group COMMAND [ARGUMENT...]");
     };
     let signal: Signal = format!("SIG{signal}").parse().expect("a signal");
-    let mut command = Command::new(program);
+    let mut command = Command::new("env");
     let mut child = command
-        .args(rest)
+        .arg("--default-signal")
+        .args(line)
         .process_group(0)
         .spawn()
         .expect("the command can be run");

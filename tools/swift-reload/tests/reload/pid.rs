@@ -1,5 +1,7 @@
 //! One PID: the command line, the messages and the exit statuses of Swift's own.
 
+use std::io::{Read as _, Write as _};
+
 use test_helpers::{Outcome, Sandbox};
 
 use crate::play::{Going, fifo, happen, reload, sandbox, start, start_slow};
@@ -51,9 +53,14 @@ fn what_is_no_server_is_told_in_the_originals_words() {
     let mut cat = std::process::Command::new("cat")
         .args(["-", "it's"])
         .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
+    // What it copies says that it runs.
+    cat.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    let copied = cat.stdout.as_mut().unwrap().read_exact(&mut [0]);
+    copied.unwrap();
     let stranger = "Non-swift process: \"cat - it's\"\n";
     assert_eq!(by_pid(&sandbox, &[], cat.id()), says("", stranger, 2));
     drop(cat.stdin.take());
@@ -71,7 +78,7 @@ fn what_cannot_be_reloaded_is_told_in_the_originals_words() {
     assert_eq!(by_pid(&sandbox, &[], server.child()), says("", &worker, 2));
     let up = fifo(&sandbox, "up");
     sandbox.conf("object-server.conf", &format!("tell = {}", up.display()));
-    let line = "swift-object-updater etc/object-server.conf >/dev/null & <up; echo $!";
+    let line = "swift-object-updater etc/object-server.conf >/dev/null & <up echo $!";
     let updater = test_helpers::run(sandbox.command("sh").args(["-c", line]));
     let unable = "Process does not support config checks: swift-object-updater\n";
     assert_eq!(
@@ -103,7 +110,7 @@ fn the_config_is_checked_where_the_process_is() {
     // Seen from anywhere else, the config is not there and says nothing.
     let lines = format!("tell = {}\nreload = die\ncheck_exit = 1", up.display());
     sandbox.conf("object-server.conf", &lines);
-    let line = "cd etc; swift-object-server object-server.conf >/dev/null & <up; echo $!";
+    let line = "cd etc; swift-object-server object-server.conf >/dev/null & <../up echo $!";
     let server = test_helpers::run(sandbox.command("sh").args(["-c", line]));
     let failed = says("", "Failed to validate config\n", 1);
     assert_eq!(by_pid(&sandbox, &[], server.out().trim()), failed);
@@ -179,7 +186,7 @@ fn a_sites_own_server_is_known() {
     sandbox.install(&["hello-server"]);
     let up = fifo(&sandbox, "up");
     sandbox.conf("hello-server.conf", &format!("tell = {}", up.display()));
-    let line = "swift-hello-server etc/hello-server.conf >/dev/null & <up; echo $!";
+    let line = "swift-hello-server etc/hello-server.conf >/dev/null & <up echo $!";
     let server = test_helpers::run(sandbox.command("sh").args(["-c", line]));
     let unable = says(
         "",

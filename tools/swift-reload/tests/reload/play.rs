@@ -88,11 +88,16 @@ impl Server<'_> {
         std::fs::read(format!("/proc/{}/cmdline", self.pid)).is_ok_and(|line| !line.is_empty())
     }
 
-    /// Its only child.
+    /// Its only child, after it has executed: inside exec a process has no command line.
     pub fn child(&self) -> i32 {
         let path = format!("/proc/{0}/task/{0}/children", self.pid);
         let children = std::fs::read_to_string(path).expect("it runs");
-        children.trim().parse().expect("one child")
+        let child = children.trim().parse().expect("one child");
+        let line = format!("/proc/{child}/cmdline");
+        while std::fs::read(&line).expect("the child runs").is_empty() {
+            std::thread::yield_now();
+        }
+        child
     }
 }
 

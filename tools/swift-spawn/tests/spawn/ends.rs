@@ -1,8 +1,9 @@
 //! Servers that end when they should not, and those that are ended.
 
 use std::fs;
+use std::io::Read as _;
 
-use crate::stage::{Stage, course, runs, states};
+use crate::stage::{Stage, course, runs, state, states};
 
 #[test]
 fn how_it_ended_is_in_the_row() {
@@ -71,19 +72,21 @@ fn one_that_ignores_term_is_killed_with_its_group() {
         "[defaults]\nkill_wait = 0\n",
     )
     .unwrap();
-    let never = stage.fifo("never");
-    let lines = format!(
-        "ignore = TERM\nhold_output = true\nready_after = {}",
-        never.display()
+    let held = stage.fifo("held");
+    let script = format!(
+        "#!/bin/sh\ntrap '' TERM\nexec 3>{}\nsleep 60 &\nwait\n",
+        held.display()
     );
-    stage.server("1", &lines);
-    let outcome = stage.spawn(&["--start-timeout=0.1"], &stage.row("1"));
-    assert_eq!(course(&outcome, "1"), "started failed", "{outcome}");
-    assert!(!stage.pid_path("1").exists());
-    let book = fs::read_to_string(stage.path("pids")).expect("servers enter themselves");
-    assert!(
-        !book
-            .lines()
-            .any(|line| runs(line.split(' ').next().unwrap()))
-    );
+    fs::write(stage.path("bin/swift-object-updater"), script).unwrap();
+    stage.shell("chmod +x bin/swift-object-updater", "");
+    stage.server("1", "");
+    let mut talk = stage.talk(&["-q", "--start-timeout=2"]);
+    talk.say(&stage.row_of("object-updater", "1"));
+    assert_eq!(state(&talk.hear()), ("started", "-"));
+    let mut held = fs::File::open(held).expect("it is there");
+    assert_eq!(state(&talk.hear()), ("failed", "timeout"));
+    assert_eq!(talk.end(), (vec![], Some(1)));
+    assert!(!stage.run_dir().join("object-updater/1.pid").exists());
+    // It ends when the server and its child are gone.
+    assert_eq!(held.read(&mut [0]).expect("it can be read"), 0);
 }

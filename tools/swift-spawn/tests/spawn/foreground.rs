@@ -50,11 +50,13 @@ fn rows_stay_apart_from_what_servers_print() {
 #[test]
 fn term_leaves_the_servers_to_the_caller() {
     let stage = Stage::new();
-    stage.server("1", "");
+    let up = stage.fifo("up");
+    stage.server("1", &format!("tell = {}", up.display()));
     let mut talk = stage.talk(&["--foreground"]);
     talk.say(&stage.row("1"));
     let row = talk.hear();
     assert_eq!(state(&row), ("started", "-"));
+    drop(fs::File::open(up).expect("it comes up"));
     talk.signal("TERM");
     assert_eq!(talk.end(), (vec![], Some(1)));
     assert!(crate::stage::runs(&row[3]));

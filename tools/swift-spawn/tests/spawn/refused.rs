@@ -39,7 +39,11 @@ fn a_missing_program() {
 fn a_missing_interpreter() {
     let stage = Stage::new();
     stage.server("1", "");
-    fs::write(stage.path("bin/swift-object-updater"), "#!/nonexistent\n").unwrap();
+    fs::write(
+        stage.path("bin/swift-object-updater"),
+        "#!/missing/python3\n",
+    )
+    .unwrap();
     stage.shell("chmod +x bin/swift-object-updater", "");
     let told = "swift-object-updater or its interpreter does not exist";
     let row = stage.row_of("object-updater", "1");

@@ -1,7 +1,7 @@
 //! What a server was started with, as lines that a test can compare.
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -24,7 +24,11 @@ pub fn enter(pid: u32) {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let start = fields.split_whitespace().nth(19).unwrap_or("-");
-    append(Path::new(&book), &format!("{pid} {start}\n"));
+    // The sandbox made it. When it is gone, the test is over, and nothing must come back.
+    append(
+        OpenOptions::new().append(true).open(book),
+        &format!("{pid} {start}\n"),
+    );
 }
 
 /// Appends to `file`: arguments, chosen environment, directory, umask, session, signals, descriptors
@@ -58,17 +62,20 @@ pub fn write(file: &Path, call: &Call) {
         let (soft, hard) = getrlimit(resource).expect("a limit can be read");
         line(&mut text, name, &format!("{soft} {hard}"));
     }
-    append(file, &text);
+    let opened = OpenOptions::new().create(true).append(true).open(file);
+    append(opened, &text);
 }
 
 fn line(text: &mut String, name: &str, value: &str) {
     writeln!(text, "{name}: {value}").expect("a string can be written");
 }
 
-/// The masks of /proc/self/status. SIGPIPE is taken out of what is ignored, unless a script that
-/// leads here has looked: Rust's runtime ignores it before main.
+/// The masks of /proc/self/status, for the 31 standard signals: the others depend on what the test
+/// itself inherited. SIGPIPE is taken out of what is ignored, unless a script that leads here has
+/// looked: Rust's runtime ignores it before main.
 fn signals(text: &mut String) {
     const SIGPIPE: u64 = 1 << 12;
+    const STANDARD: u64 = (1 << 31) - 1;
     let (status, own) = match std::env::var("FAKE_SERVER_SIGNALS") {
         Ok(seen) => (seen, 0),
         Err(_) => (
@@ -81,7 +88,7 @@ fn signals(text: &mut String) {
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let mask = u64::from_str_radix(mask.unwrap_or("0").trim(), 16).expect("a mask");
-        line(text, name, &format!("{:x}", mask & !own));
+        line(text, name, &format!("{:x}", mask & STANDARD & !own));
     }
 }
 
@@ -105,8 +112,8 @@ fn descriptors(text: &mut String) {
     }
 }
 
-fn append(file: &Path, text: &str) {
-    let opened = OpenOptions::new().create(true).append(true).open(file);
+/// One write, which nobody misses when it fails.
+fn append(opened: std::io::Result<File>, text: &str) {
     if let Ok(mut file) = opened {
         let _ = file.write_all(text.as_bytes());
     }

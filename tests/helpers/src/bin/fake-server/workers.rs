@@ -1,15 +1,17 @@
 //! Children of a fake server.
 
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getppid};
 
 use crate::Call;
 use crate::settings::Settings;
 
-/// The environment variable that makes a fake server a worker, since its arguments must not.
+/// The environment variable that makes a fake server a worker, since its arguments must not. It holds
+/// the server's pid.
 pub const MARK: &str = "FAKE_SERVER_WORKER";
 
 /// The workers that run.
@@ -38,7 +40,8 @@ impl Workers {
     }
 }
 
-/// Executes this very program anew, under the same command line as the server's.
+/// Executes this very program anew, under the same command line as the server's, and waits until it
+/// is ready: until it closes its output.
 #[expect(
     clippy::zombie_processes,
     reason = "the server reaps all its children when SIGCHLD comes"
@@ -51,22 +54,33 @@ fn start_one(call: &Call) -> Pid {
     command
         .arg0(name)
         .args(std::env::args_os().skip(1))
-        .env(MARK, "1")
-        .stdin(Stdio::null());
-    let child = command.spawn().expect("a worker can be started");
+        .env(MARK, std::process::id().to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().expect("a worker can be started");
+    // Not by the worker itself: whoever knows that it was started may end the sandbox at once.
+    crate::record::enter(child.id());
+    if let Some(mut output) = child.stdout.take() {
+        let _ = output.read_to_end(&mut Vec::new());
+    }
     Pid::from_raw(i32::try_from(child.id()).expect("a pid"))
 }
 
 /// What a worker does: nothing, until TERM or HUP, or until its server is gone.
 pub fn work(settings: &Settings) -> ! {
-    crate::record::enter_into_book();
     let mut handled = SigSet::empty();
     handled.add(Signal::SIGTERM);
     handled.add(Signal::SIGHUP);
     handled.thread_block().expect("signals can be blocked");
     if !settings.linger {
-        nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).expect("a death signal can be set");
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).expect("a death signal can be set");
+        // The server may have gone before there was a death signal.
+        let server = std::env::var(MARK).unwrap_or_default();
+        if getppid().to_string() != server {
+            std::process::exit(0);
+        }
     }
+    crate::close_outputs();
     loop {
         let signal = handled.wait().expect("the set is valid");
         if !settings.ignore.contains(signal) {

@@ -1,0 +1,5 @@
+complete -c swift-check-config -l timeout -r -d 'end a check that takes longer (default 60)'
+complete -c swift-check-config -l swift-dir -r -d 'where configs and swift-init.toml lie (default /etc/swift)'
+complete -c swift-check-config -s q -l quiet -d 'do not repeat on stderr what the rows say'
+complete -c swift-check-config -s h -l help -d 'show this help and exit'
+complete -c swift-check-config -s V -l version -d 'show the version and exit'

@@ -1,0 +1,8 @@
+complete -c swift-resolve-servers -s c -l config-num -r -d 'take only the Nth config of each server'
+complete -c swift-resolve-servers -s r -l run-dir -r -d 'where pid files lie (default /var/run/swift)'
+complete -c swift-resolve-servers -l list -d 'print what is known, one server a line'
+complete -c swift-resolve-servers -l swift-dir -r -d 'where configs and swift-init.toml lie (default /etc/swift)'
+complete -c swift-resolve-servers -s q -l quiet -d 'do not repeat on stderr what the rows say'
+complete -c swift-resolve-servers -s h -l help -d 'show this help and exit'
+complete -c swift-resolve-servers -s V -l version -d 'show the version and exit'
+complete -c swift-resolve-servers -a 'all main rest'

@@ -1,0 +1,1 @@
+complete -o default -W '--test-config -v --verbose --status -h --help -V --version' swift-serve

@@ -1,0 +1,5 @@
+complete -c swift-serve -l test-config -d 'check FILE and CONF, and do nothing else'
+complete -c swift-serve -s v -l verbose -d 'stay on the terminal and log there (as the word verbose)'
+complete -c swift-serve -l status -r -d 'show generations and workers of a running server'
+complete -c swift-serve -s h -l help -d 'show this help and exit'
+complete -c swift-serve -s V -l version -d 'show the version and exit'

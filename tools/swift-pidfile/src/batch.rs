@@ -1,0 +1,159 @@
+//! The rows that are there at a time. Nearly all of a look is the kernel's work,
+//! so many rows are shared out to threads.
+
+use std::thread::{self, available_parallelism};
+
+use shared::catalogue::{Catalogue, Server};
+use shared::row::Row;
+use shared::rundirs::RunDirs;
+use shared::stream::BadLine;
+
+use crate::examine::{Examined, examine};
+
+/// A thread is worth its start when it has at least so many rows to look at.
+const WORTH_A_THREAD: usize = 32;
+
+/// More threads than these only wait for the kernel's locks.
+const THREADS: usize = 8;
+
+/// A line of input, and later what became of it.
+pub enum Line {
+    /// It is no row, or the row makes no sense.
+    Bad(BadLine),
+    /// A row, with the number of its line.
+    Row(u64, Row),
+    /// A row that was looked at.
+    Examined(Examined),
+}
+
+/// What all looks have in common.
+pub struct Batches<'a> {
+    /// The servers.
+    pub catalogue: &'a Catalogue,
+    /// Whether pid files that lie are to be removed.
+    pub clean: bool,
+    threads: usize,
+    own: Examiner<'a>,
+}
+
+impl<'a> Batches<'a> {
+    /// None yet.
+    pub fn new(catalogue: &'a Catalogue, clean: bool) -> Batches<'a> {
+        Batches {
+            catalogue,
+            clean,
+            threads: 0,
+            own: Examiner::new(catalogue, clean),
+        }
+    }
+
+    /// Looks at every row, and leaves what became of it in its place.
+    pub fn examine(&mut self, lines: &mut [Option<Line>]) {
+        if lines.len() >= 2 * WORTH_A_THREAD {
+            self.share_out(lines);
+        }
+        // What no thread has done; all of it when there are few.
+        self.own.examine(lines);
+    }
+
+    fn share_out(&mut self, lines: &mut [Option<Line>]) {
+        if self.threads == 0 {
+            self.threads = available_parallelism().map_or(1, |n| n.get().min(THREADS));
+        }
+        let threads = self.threads.min(lines.len() / WORTH_A_THREAD);
+        let (catalogue, clean) = (self.catalogue, self.clean);
+        let mut parts = lines.chunks_mut(lines.len().div_ceil(threads));
+        let first = parts.next();
+        thread::scope(|scope| {
+            for part in parts {
+                let work = move || Examiner::new(catalogue, clean).examine(part);
+                // Without a thread, its part is left for later.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            if let Some(first) = first {
+                self.own.examine(first);
+            }
+        });
+    }
+}
+
+/// One after another.
+struct Examiner<'a> {
+    catalogue: &'a Catalogue,
+    clean: bool,
+    run_dirs: RunDirs,
+    /// That of the last row: rows of one server stand together.
+    server: Option<Server>,
+}
+
+impl<'a> Examiner<'a> {
+    fn new(catalogue: &'a Catalogue, clean: bool) -> Examiner<'a> {
+        Examiner {
+            catalogue,
+            clean,
+            run_dirs: RunDirs::default(),
+            server: None,
+        }
+    }
+
+    fn examine(&mut self, lines: &mut [Option<Line>]) {
+        for line in lines {
+            *line = match line.take() {
+                Some(Line::Row(number, row)) => Some(self.look(number, row)),
+                done => done,
+            };
+        }
+    }
+
+    fn look(&mut self, number: u64, row: Row) -> Line {
+        if row.pidfile.is_none() {
+            return Line::Examined(Examined::unchanged(row));
+        }
+        let server = match &mut self.server {
+            Some(server) if server.name == row.server => server,
+            other => other.insert(self.catalogue.server(&row.server)),
+        };
+        match examine(row, server, &mut self.run_dirs, self.clean) {
+            Ok(examined) => Line::Examined(examined),
+            Err(what) => Line::Bad(BadLine { line: number, what }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::state::State;
+    use std::path::Path;
+
+    #[test]
+    fn every_row_is_looked_at_and_keeps_its_place() {
+        let catalogue = Catalogue::load(Path::new("/nonexistent")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for count in [1, 63, 64, 1000] {
+            let row = |n: u64| Row {
+                config: Some(format!("/etc/swift/object-server/{n}.conf").into()),
+                pidfile: Some(folder.path().join(format!("object-server/{n}.pid"))),
+                ..Row::new("object-server", State::Configured)
+            };
+            let mut lines: Vec<_> = (1..=count).map(|n| Some(Line::Row(n, row(n)))).collect();
+            let odd = Row {
+                config: Some("/etc/passwd".into()),
+                ..row(0)
+            };
+            lines.push(Some(Line::Row(count + 1, odd)));
+            Batches::new(&catalogue, true).examine(&mut lines);
+            let Some(Some(Line::Bad(bad))) = lines.pop() else {
+                panic!("a config that is none");
+            };
+            assert_eq!(bad.line, count + 1);
+            for (line, n) in lines.into_iter().zip(1..) {
+                let Some(Line::Examined(examined)) = line else {
+                    panic!("row {n} was not looked at");
+                };
+                assert_eq!(examined.row.pidfile, row(n).pidfile);
+                assert_eq!(examined.row.state, State::Stopped);
+            }
+        }
+    }
+}
