@@ -145,6 +145,12 @@ impl Act {
         self.actors.contains_key(&role)
     }
 
+    /// Nothing more is expected to be heard of what the tools were given: what
+    /// became of it is known from elsewhere.
+    pub fn forget_awaited(&mut self) {
+        self.actors.values_mut().for_each(|a| a.awaited.clear());
+    }
+
     /// No line about what is awaited: the terminal belongs to the servers.
     pub fn leave_terminal(&mut self) {
         self.progress.disable();

@@ -8,6 +8,7 @@ use crate::act::{Event, Role};
 use crate::command;
 use crate::group;
 use crate::observe;
+use crate::options::{Command, Options};
 use crate::session::Session;
 
 /// The descriptors that swift-spawn hands on: it needs its own three for rows
@@ -56,23 +57,26 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
         session.voice.line("\nuser quit");
         session.voice.flush();
     }
-    let rows = observe::run(session.options)?;
-    let words = session.options.servers.iter().map(String::as_str);
+    // What runs is stopped, also when its config was broken since it was started.
+    let options = Options {
+        command: Command::Stop,
+        ..session.options.clone()
+    };
+    let rows = observe::run(&options)?;
+    let words = options.servers.iter().map(String::as_str);
     let groups = group::gather(session.catalogue, &session.catalogue.select(words), rows);
     let voice = crate::voice::Voice::new();
-    let mut stopping = Session::new(
-        session.options,
-        session.catalogue,
-        session.strict,
-        groups,
-        voice,
-    )?;
+    let mut stopping = Session::new(&options, session.catalogue, session.strict, groups, voice)?;
     stopping.stop()?;
     stopping.voice.flush();
     let left = stopping.has_failed();
     if !left {
-        // The servers are gone, so swift-spawn comes to its end as well.
-        while session.act.next()?.is_some() {}
+        // What was found is gone, so swift-spawn comes to its end as well, or
+        // has come to it before its servers when it was asked to end too. A
+        // server whose pid file somebody removed is waited for until this
+        // process is asked once more.
+        session.act.forget_awaited();
+        while session.next()?.is_some() {}
     }
     Ok(!left)
 }

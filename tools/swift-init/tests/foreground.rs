@@ -1,0 +1,151 @@
+//! What is shown with neither the original beside it nor a real server: swift-init in the foreground
+//! when all does not go as it should.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use test_helpers::Sandbox;
+
+/// How long swift-init may take to leave when it has nothing more to do.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A sandbox with an object server that makes an event happen when it is up.
+struct Stage {
+    sandbox: Sandbox,
+    up: PathBuf,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let sandbox = Sandbox::new();
+        sandbox.install(&["object-server"]);
+        let up = sandbox.path("up");
+        assert!(Command::new("mkfifo").arg(&up).status().unwrap().success());
+        sandbox.conf("object-server.conf", &format!("tell = {}", up.display()));
+        Stage { sandbox, up }
+    }
+
+    fn swift_init(&self, args: &[&str]) -> Command {
+        let mut command = self.sandbox.command("swift-init");
+        command
+            .arg("--swift-dir")
+            .arg(self.sandbox.etc())
+            .arg("--run-dir")
+            .arg(self.sandbox.run_dir())
+            .args(args);
+        command
+    }
+
+    /// Starts swift-init in a process group of its own, and waits until its server is up.
+    fn foreground(&self, command: &str) -> Foreground {
+        let errors = self.sandbox.path("errors");
+        let mut child = self
+            .swift_init(&["object-server", command, "--no-daemon"])
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(&errors).unwrap())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        // The end of the fifo comes after its writer came.
+        fs::read(&self.up).unwrap();
+        Foreground {
+            child,
+            stdout,
+            errors,
+        }
+    }
+}
+
+struct Foreground {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    errors: PathBuf,
+}
+
+impl Foreground {
+    /// Sends a signal to swift-init, or to its whole group as a terminal does.
+    fn signal(&self, signal: &str, group: bool) {
+        let sign = if group { "-" } else { "" };
+        let whom = format!("{sign}{}", self.child.id());
+        let kill = Command::new("kill")
+            .args(["-s", signal, "--", &whom])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Reads up to a line that ends so.
+    fn hear(&mut self, end: &str) {
+        let mut line = String::new();
+        while !line.trim_end().ends_with(end) {
+            line.clear();
+            assert_ne!(self.stdout.read_line(&mut line).unwrap(), 0, "no {end}");
+        }
+    }
+
+    /// Waits for its end: its exit status or the signal that ended it, what was left to read, and
+    /// what it said on standard error.
+    fn end(mut self) -> (Result<i32, i32>, String, String) {
+        let end = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < end, "swift-init stays");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let status = status
+            .code()
+            .ok_or_else(|| status.signal().unwrap_or_default());
+        let mut rest = String::new();
+        // A server that was left behind would hold the pipe open.
+        if status == Ok(0) {
+            self.stdout.read_to_string(&mut rest).unwrap();
+        }
+        (status, rest, fs::read_to_string(&self.errors).unwrap())
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        // It has ended, unless the test failed.
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn a_second_request_ends_the_wait_for_a_server_that_cannot_be_found() {
+    let stage = Stage::new();
+    let mut init = stage.foreground("start");
+    fs::remove_file(stage.sandbox.run_dir().join("object-server.pid")).unwrap();
+    init.signal("TERM", false);
+    init.hear("No object-server running");
+    init.signal("TERM", false);
+    assert_eq!(init.end().0, Err(15));
+}
+
+#[test]
+fn a_config_that_was_broken_meanwhile_keeps_no_server() {
+    let stage = Stage::new();
+    let init = stage.foreground("restart");
+    stage.sandbox.conf("object-server.conf", "check_exit = 1");
+    init.signal("INT", false);
+    let (status, rest, errors) = init.end();
+    assert_eq!(status, Ok(0), "{errors}");
+    assert!(rest.ends_with("appears to have stopped\n"), "{rest}");
+}
+
+#[test]
+fn nothing_is_missed_when_all_of_the_group_are_asked_to_end() {
+    let stage = Stage::new();
+    let init = stage.foreground("start");
+    init.signal("TERM", true);
+    let (status, _, errors) = init.end();
+    assert_eq!(status, Ok(0), "{errors}");
+    assert!(!errors.contains("gave no word"), "{errors}");
+}
