@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use shared::catalogue::{Catalogue, Name, Selection, Server};
+use shared::reason::Reason;
 use shared::row::{Key, Row};
 use shared::state::State;
 
@@ -46,6 +47,12 @@ pub fn runs(row: &Row) -> bool {
         State::Misconfigured => row.start.is_some(),
         _ => false,
     }
+}
+
+/// Whether a row's server may be started: where a pid file cannot be read, what
+/// runs is not known.
+pub fn may_be_started(row: &Row) -> bool {
+    row.state == State::Stopped && row.reason() != Some(Reason::Unreadable)
 }
 
 /// Rows by what was asked for, in the order in which it was.

@@ -81,8 +81,7 @@ impl Session<'_> {
         }
         let rows: Vec<Row> = rows
             .into_iter()
-            .filter(|row| matches!(row.state, State::Stopped | State::Killed))
-            .filter(|row| row.reason() != Some(Reason::Unreadable))
+            .filter(|row| row.state == State::Killed || group::may_be_started(row))
             .map(|row| {
                 if row.state == State::Killed {
                     row.plain(State::Stopped)

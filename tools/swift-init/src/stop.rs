@@ -6,7 +6,7 @@ use shared::signals::Signal;
 use shared::state::State;
 
 use crate::act::{Event, Role};
-use crate::group::Group;
+use crate::group::{self, Group};
 use crate::session::Session;
 use crate::start::left_alone;
 use crate::status;
@@ -38,7 +38,7 @@ impl Session<'_> {
     pub fn restart(&mut self) -> anyhow::Result<bool> {
         for place in 0..self.groups.len() {
             for row in self.groups[place].rows.clone() {
-                if row.state == State::Stopped {
+                if group::may_be_started(&row) {
                     self.spawn(&row)?;
                 }
             }

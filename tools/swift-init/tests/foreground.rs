@@ -1,5 +1,5 @@
 //! What is shown with neither the original beside it nor a real server: swift-init in the foreground
-//! when all does not go as it should.
+//! when all does not go as it should, and what it says on standard error.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use test_helpers::Sandbox;
+use test_helpers::{Sandbox, run};
 
 /// How long swift-init may take to leave when it has nothing more to do.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -148,4 +148,16 @@ fn nothing_is_missed_when_all_of_the_group_are_asked_to_end() {
     let (status, _, errors) = init.end();
     assert_eq!(status, Ok(0), "{errors}");
     assert!(!errors.contains("gave no word"), "{errors}");
+}
+
+#[test]
+fn an_unreadable_pid_file_is_complained_of_once() {
+    let stage = Stage::new();
+    fs::create_dir(stage.sandbox.run_dir().join("object-server.pid")).unwrap();
+    for command in ["status", "start", "restart", "reload-seamless", "stop"] {
+        let outcome = run(&mut stage.swift_init(&["object-server", command]));
+        assert_eq!(outcome.code(), 1, "{command}: {outcome}");
+        let told = outcome.err().matches("cannot read pid file").count();
+        assert_eq!(told, 1, "{command}: {outcome}");
+    }
 }
