@@ -7,6 +7,7 @@ use shared::state::State;
 
 use crate::act::{Event, Role};
 use crate::group::{self, Group};
+use crate::options::Command;
 use crate::session::Session;
 use crate::start::left_alone;
 use crate::status;
@@ -84,10 +85,10 @@ impl Session<'_> {
     /// Announces the signal for one instance and has it sent, or says why not.
     pub fn end_one(&mut self, place: usize, row: &Row) -> anyhow::Result<()> {
         let server = &self.groups[place].server;
-        let signal = if self.options.graceful {
-            server.graceful
-        } else {
-            server.stop
+        let signal = match self.options.command {
+            Command::ReloadSeamless => server.seamless.unwrap_or(server.stop),
+            _ if self.options.graceful => server.graceful,
+            _ => server.stop,
         };
         match row.state {
             State::Running => {
