@@ -96,6 +96,9 @@ impl RunDir {
                 .lock_file()
                 .with_context(|| format!("cannot lock {}", name.display()))?;
             if !acquire(&lock, wait).with_context(|| format!("cannot lock {}", name.display()))? {
+                // Somebody still waits on this open file and unlocks it in the
+                // end; a lock that is taken later must be another one's.
+                self.lock.replace(None);
                 return Err(anyhow!(
                     "{} is held by somebody else for {} s",
                     name.display(),
@@ -175,6 +178,25 @@ mod tests {
         });
         assert!(waiting);
         assert!(two.lock_within(Duration::from_secs(5)).is_ok());
+    }
+
+    #[test]
+    fn who_gave_up_waiting_takes_nothing_from_who_waits_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let [holder, waiter, other] =
+            [(); 3].map(|()| RunDir::open(folder.path()).unwrap().unwrap());
+        let guard = holder.lock().unwrap();
+        for _ in 0..32 {
+            assert!(waiter.lock_within(Duration::from_millis(1)).is_err());
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                drop(guard);
+            });
+            let _guard = waiter.lock_within(Duration::from_secs(5)).unwrap();
+            assert!(other.lock_within(Duration::from_millis(100)).is_err());
+        });
     }
 
     #[test]
