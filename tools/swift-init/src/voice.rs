@@ -31,9 +31,14 @@ impl Voice {
         self.buffer.is_empty()
     }
 
-    /// Says a line.
+    /// Says a line. It may name files that somebody else named, and hold what a
+    /// server printed: nothing of it is to drive a terminal.
     pub fn line(&mut self, line: &str) {
-        self.buffer.push_str(line);
+        if self.terminal {
+            self.buffer.push_str(&text::for_terminal(line));
+        } else {
+            self.buffer.push_str(line);
+        }
         self.buffer.push('\n');
         if self.buffer.len() > 1 << 15 {
             self.flush();
@@ -42,12 +47,7 @@ impl Voice {
 
     /// Says what a server printed, followed by a newline.
     pub fn output(&mut self, bytes: &[u8]) {
-        let text = text::backslash_replace(bytes);
-        if self.terminal {
-            self.line(&text::for_terminal(&text));
-        } else {
-            self.line(&text);
-        }
+        self.line(&text::backslash_replace(bytes));
     }
 
     /// Writes what was said. To be called before anything that may take time.
@@ -125,4 +125,34 @@ impl Voice {
 
 fn pid(row: &Row) -> String {
     row.pid.map(|pid| pid.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use shared::state::State;
+
+    use super::*;
+
+    #[test]
+    fn no_name_drives_a_terminal() {
+        let row = Row {
+            server: "object-server".into(),
+            config: None,
+            pidfile: Some(PathBuf::from("/run/swift/object-server/\x1b[2J.pid")),
+            pid: None,
+            start: None,
+            state: State::Orphan,
+            detail: b"invalid".to_vec(),
+        };
+        for (terminal, shown) in [(true, "\\x1b[2J"), (false, "\x1b[2J")] {
+            let mut voice = Voice::new();
+            voice.terminal = terminal;
+            voice.removed(&row, false);
+            let said = std::mem::take(&mut voice.buffer);
+            let file = format!("/run/swift/object-server/{shown}.pid");
+            assert_eq!(said, format!("Removing pid file {file} with invalid pid\n"));
+        }
+    }
 }
