@@ -44,17 +44,7 @@ pub fn prove(row: Row, server: &Server, config: &Path) -> Proof {
             .look(server, config)
             .map(|sight| Some((process, sight))),
     });
-    let stopped = |reason| {
-        let row = Row {
-            start: None,
-            ..row.clone()
-        };
-        Proof::Row(if row.is_orphan() {
-            row.with(State::Orphan, reason, b"")
-        } else {
-            row.with(State::Stopped, reason, b"")
-        })
-    };
+    let stopped = |reason| Proof::Row(stopped(row.clone(), reason));
     match looked {
         Ok(None | Some((_, Sight::Gone))) => stopped(Reason::Stale),
         Ok(Some((_, Sight::Stranger))) => stopped(Reason::WrongProcess),
@@ -79,6 +69,16 @@ pub fn prove(row: Row, server: &Server, config: &Path) -> Proof {
     }
 }
 
+/// The row of what does not run, for that reason.
+fn stopped(row: Row, reason: Reason) -> Row {
+    let state = if row.is_orphan() {
+        State::Orphan
+    } else {
+        State::Stopped
+    };
+    Row { start: None, ..row }.with(state, reason, b"")
+}
+
 /// Signals a row's server, or its workers.
 pub fn signal(row: Row, server: &Server, config: &Path, signal: Signal, children: bool) -> Done {
     let process = match prove(row.clone(), server, config) {
@@ -91,11 +91,9 @@ pub fn signal(row: Row, server: &Server, config: &Path, signal: Signal, children
     }
     match process.signal(signal) {
         Ok(true) => Done::Signalled(row, process),
-        Ok(false) => match prove(row, server, config) {
-            Proof::Row(row) => Done::Row(row),
-            Proof::Failure(row, what) => Done::Failure(row, what),
-            Proof::Process(_) => unreachable!("a process that is gone is no server"),
-        },
+        // Not to be looked at again: its number may be another's already, even
+        // that of the same server started anew.
+        Ok(false) => Done::Row(stopped(row, Reason::Stale)),
         Err(e) => denied(row, &e),
     }
 }
