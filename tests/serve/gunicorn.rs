@@ -27,7 +27,9 @@ fn gunicorn_is_reloaded_as_it_is() {
         "hello-server",
         "listen = [\"{bind_ip}:{bind_port}\"]\nreload_timeout = 240\n\
          command = [\"{program}\", \"--chdir\", \"{dir}\", \"--worker-class\", \"sync\", \
-         \"--workers\", \"2\", \"--worker-tmp-dir\", \"/dev/shm\", \"stranger:app\"]\n",
+         \"--workers\", \"2\", \"--worker-tmp-dir\", \"/dev/shm\", \
+         \"--timeout\", \"300\", \"--graceful-timeout\", \"300\", \
+         \"--error-logfile\", \"{dir}/log\", \"stranger:app\"]\n",
     );
     let dir = site.sandbox.path("");
     fs::write(dir.join("stranger.py"), APP).expect("the sandbox is ours");
@@ -40,11 +42,12 @@ fn gunicorn_is_reloaded_as_it_is() {
         assert_eq!(outcome.code(), 0, "reload {number}: {outcome}");
     }
     let counts = load.end();
+    let log = fs::read_to_string(site.sandbox.path("log")).unwrap_or_default();
     crate::site::tell(&format!(
         "gunicorn, {RELOADS} reloads: {}",
         counts.line.trim()
     ));
-    assert_eq!(counts.lost(), 0, "{}", counts.line);
+    assert_eq!(counts.lost(), 0, "{}\n{log}", counts.line);
     assert!(counts.answered > 0, "{}", counts.line);
     assert_eq!(site.pid(), pid);
 }
