@@ -193,11 +193,7 @@ impl Act {
         let until = earlier(until, self.progress.until());
         for token in self.watch.wait(until)? {
             match token {
-                INBOX => {
-                    while let Some(signal) = self.inbox.take()? {
-                        self.ready.push_back(Event::Asked(signal));
-                    }
-                }
+                INBOX => drop(self.is_asked()?),
                 token => self.hear(token)?,
             }
         }
@@ -207,6 +203,14 @@ impl Act {
             None => row.server.clone(),
         }));
         Ok(())
+    }
+
+    /// Whether this process was asked to end, and has not yet told of it.
+    fn is_asked(&mut self) -> anyhow::Result<bool> {
+        while let Some(signal) = self.inbox.take()? {
+            self.ready.push_back(Event::Asked(signal));
+        }
+        Ok(self.ready.iter().any(|e| matches!(e, Event::Asked(_))))
     }
 
     /// Reads what a tool wrote.
@@ -237,15 +241,16 @@ impl Act {
         let actor = self.actors.remove(&role).expect("it was there just now");
         actor.input.unwatch(&self.watch);
         self.progress.clear();
-        let name = actor.stage.name;
-        self.sound &= actor.stage.finish();
-        for row in actor.awaited.values() {
-            TOOL.say(&format!(
-                "{}: {} gave no word of it",
-                report::name(row),
-                name
-            ));
-            self.sound = false;
+        // A terminal that goes asks all of its processes to end, and the tool
+        // did: that is no failure of its own.
+        if !self.is_asked()? {
+            let name = actor.stage.name;
+            self.sound &= actor.stage.finish();
+            for row in actor.awaited.values() {
+                let what = format!("{}: {name} gave no word of it", report::name(row));
+                TOOL.say(&what);
+                self.sound = false;
+            }
         }
         self.ready.push_back(Event::End(role));
         Ok(())
