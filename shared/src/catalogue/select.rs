@@ -42,10 +42,33 @@ impl Catalogue {
                     .filter(|name| matches(word, name));
                 selection.add_all(&matching.collect::<Vec<_>>());
             } else {
-                selection.add(spelled_out(word));
+                selection.add(self.spelled_out(word));
             }
         }
         selection
+    }
+
+    /// `object.2` is object-server with the config 2; the server's part ends at
+    /// the first dot, the config's begins after the last. `-server` is left out
+    /// of a name without a dash, unless a site calls a server just that.
+    fn spelled_out(&self, word: &str) -> Name {
+        let server = word.split('.').next().unwrap_or(word);
+        let config = word
+            .rsplit_once('.')
+            .map(|(_, config)| config.to_lowercase());
+        let whole = server.is_empty()
+            || server.contains('-')
+            || self.servers.iter().any(|known| known.name == server);
+        let server = if whole {
+            server.to_owned()
+        } else {
+            format!("{server}-server")
+        };
+        Name {
+            server,
+            config,
+            spelled_out: true,
+        }
     }
 }
 
@@ -68,25 +91,6 @@ impl Selection {
             Some(place) => self.names[place].spelled_out |= name.spelled_out,
             None => self.names.push(name),
         }
-    }
-}
-
-/// `object.2` is object-server with the config 2; the server's part ends at
-/// the first dot, the config's begins after the last.
-fn spelled_out(word: &str) -> Name {
-    let server = word.split('.').next().unwrap_or(word);
-    let config = word
-        .rsplit_once('.')
-        .map(|(_, config)| config.to_lowercase());
-    let server = if server.contains('-') || server.is_empty() {
-        server.to_owned()
-    } else {
-        format!("{server}-server")
-    };
-    Name {
-        server,
-        config,
-        spelled_out: true,
     }
 }
 
@@ -156,6 +160,17 @@ mod tests {
             ["object-server.replication"]
         );
         assert_eq!(select(&["Object"]).0, ["Object-server"]);
+    }
+
+    #[test]
+    fn a_sites_server_may_have_a_name_without_a_dash() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("swift-init.toml");
+        std::fs::write(file, "[server.hello]\n").unwrap();
+        let catalogue = Catalogue::load(folder.path()).unwrap();
+        let names = catalogue.select(["hello.1", "object"]).names;
+        let servers: Vec<&str> = names.iter().map(|n| n.server.as_str()).collect();
+        assert_eq!(servers, ["hello", "object-server"]);
     }
 
     #[test]
