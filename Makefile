@@ -25,6 +25,8 @@ SWIFT_VENV ?= $(TARGET_DIR)/swift-venv
 override SWIFT_VENV := $(abspath $(SWIFT_VENV))
 export SWIFT_VENV
 
+FAULTS := swift-init/faults,swift-serve/faults
+
 .PHONY: all lint venv test bench demo demo-swift install dist clean
 
 all:
@@ -33,7 +35,7 @@ all:
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --features swift-serve/faults -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features $(FAULTS) -- -D warnings
 	mandoc -T lint -W warning $(PAGES)
 
 venv:
@@ -41,10 +43,10 @@ venv:
 
 # Every binary is built first: cargo test builds only those of the package under test, and a test of a
 # pipeline runs its neighbours' too.
-# The fault points of swift-serve, at which a test kills it, are in no other build.
+# The fault points, at which a test stops or kills the tools, are in no other build.
 test: lint venv
-	$(CARGO) build --workspace --all-targets --features swift-serve/faults
-	$(CARGO) test --workspace --features swift-serve/faults
+	$(CARGO) build --workspace --all-targets --features $(FAULTS)
+	$(CARGO) test --workspace --features $(FAULTS)
 
 bench: all venv
 	PATH="$(RELEASE):$$PATH" tests/bench/status "$(SWIFT_VENV)"

@@ -10,6 +10,7 @@ pub mod check;
 pub mod cli;
 pub mod completion;
 pub mod excerpt;
+pub mod faults;
 pub mod instance;
 pub mod notify;
 pub mod pidfile;

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::catalogue::Server;
+use crate::faults;
 use crate::process::{Pid, Process, Sight};
 use crate::reason::Reason;
 use crate::rundir::RunDir;
@@ -138,10 +139,14 @@ pub fn verify(content: &Content, server: &Server, config: &Path) -> io::Result<F
         Content::Number(pid) => *pid,
     };
     let stopped = |reason| Ok(Finding::Stopped(reason, Some(pid)));
+    faults::at("pid-file-read");
     let Some(process) = Process::open(pid)? else {
         return stopped(Reason::Stale);
     };
-    match process.look(server, config)? {
+    faults::at("process-opened");
+    let sight = process.look(server, config)?;
+    faults::at("process-looked-at");
+    match sight {
         Sight::Gone => stopped(Reason::Stale),
         Sight::Stranger => stopped(Reason::WrongProcess),
         Sight::Starting => Ok(Finding::Starting(pid)),
@@ -164,6 +169,7 @@ pub fn remove_if(run_dir: &RunDir, path: &Path, content: &Content) -> io::Result
         Content::Absent => Ok(true),
         Content::Unreadable(_) => Ok(false),
         now if now == *content => {
+            faults::at("pid-file-compared");
             let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
             let name = CString::new(name.as_bytes())?;
             let folder = beneath::open_dir(

@@ -16,6 +16,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::catalogue::Server;
+use crate::faults;
 use crate::instance::others;
 use crate::signals::Signal;
 use crate::sys::pidfd;
@@ -122,6 +123,7 @@ impl Process {
         let leads = stat(self.pid)?.is_some_and(|stat| stat.group == self.pid.number());
         // Had the number passed on before the look, the pidfd says so now.
         if leads && !self.has_ended()? {
+            faults::at("leads");
             match pidfd::send_group(&self.fd, Signal::KILL) {
                 Err(e) if e.raw_os_error() == Some(libc::EINVAL) => self.kill_members()?,
                 result => return gone(result).map(drop),
@@ -144,6 +146,7 @@ impl Process {
             let Some(member) = Process::open(pid)? else {
                 continue;
             };
+            faults::at("member-opened");
             let in_group = stat(pid)?.is_some_and(|stat| stat.group == self.pid.number());
             if in_group && !self.has_ended()? {
                 member.signal(Signal::KILL)?;
@@ -197,6 +200,7 @@ impl Process {
             let Some(child) = Process::open(pid)? else {
                 continue;
             };
+            faults::at("child-opened");
             let parent = stat(pid)?.map(|stat| stat.parent);
             if parent == Some(self.pid.number()) {
                 children.push(child);

@@ -125,6 +125,7 @@ struct Prepared<'a> {
     /// number and a zero byte at the end.
     number: Option<*mut u8>,
     parent: libc::pid_t,
+    points: super::fault::Points,
     failure: Option<(Step, c_int)>,
 }
 
@@ -196,6 +197,7 @@ pub fn spawn_as(plan: &Plan, user: Option<&User>) -> Result<Child, Failure> {
         fds: copies.iter().map(|fd| fd.as_raw_fd()).collect(),
         number,
         parent: std::process::id() as libc::pid_t,
+        points: super::fault::Points::prepare(),
         failure: None,
     };
     let child = clone(&mut prepared).map_err(Failure::Fork)?;
@@ -292,6 +294,7 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
     let plan = prepared.plan;
     // SAFETY: all of these are system calls on numbers and prepared memory.
     unsafe {
+        prepared.points.at("child-begun");
         // First, since the signal at the parent's death is forgotten with the user.
         if let Some(user) = prepared.user {
             become_user(user, check)?;
@@ -315,7 +318,8 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
         set_dispositions(plan.signals);
         if let Some(file) = &plan.pid_file {
             check(libc::prctl(libc::PR_SET_NAME, UNBORN.as_ptr()), Step::Setup)?;
-            write_pid_file(file).map_err(|()| Step::PidFile)?;
+            write_pid_file(file, &prepared.points).map_err(|()| Step::PidFile)?;
+            prepared.points.at("child-tracked");
         }
         for (target, source) in prepared.fds.iter().enumerate() {
             check(libc::dup2(*source, target as c_int), Step::Setup)?;
@@ -334,6 +338,7 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
             let text = own_number(&mut digits);
             std::ptr::copy_nonoverlapping(text.as_ptr(), number, text.len());
         }
+        prepared.points.at("child-ready");
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         check(
@@ -368,7 +373,7 @@ unsafe fn become_user(
 ///
 /// # Safety
 /// Only to be called in the child of [`clone`].
-unsafe fn own_number(digits: &mut [u8; 16]) -> &[u8] {
+pub(crate) unsafe fn own_number(digits: &mut [u8; 16]) -> &[u8] {
     // SAFETY: getpid cannot fail.
     let mut rest = unsafe { libc::getpid() };
     let mut at = digits.len();
@@ -418,7 +423,7 @@ unsafe fn set_dispositions(dispositions: Dispositions) {
 ///
 /// # Safety
 /// Only to be called in the child of [`clone`].
-unsafe fn write_pid_file(file: &PidFile) -> Result<(), ()> {
+unsafe fn write_pid_file(file: &PidFile, points: &super::fault::Points) -> Result<(), ()> {
     let mut digits = [0u8; 16];
     // SAFETY: this is the child.
     let text = unsafe { own_number(&mut digits) };
@@ -435,6 +440,7 @@ unsafe fn write_pid_file(file: &PidFile) -> Result<(), ()> {
         }
         let written = libc::write(fd, text.as_ptr().cast(), text.len());
         let complete = written == text.len() as isize;
+        points.at("child-numbered");
         if written >= 0 && !complete {
             *libc::__errno_location() = libc::ENOSPC;
         }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use shared::catalogue::Catalogue;
 use shared::check::{Checks, Question, Verdict};
 use shared::cli::Exit;
+use shared::faults;
 use shared::instance::place;
 use shared::program::SearchPath;
 use shared::reason::Reason;
@@ -126,6 +127,7 @@ impl Stage {
     }
 
     fn settle(&mut self, number: u64, verdict: Verdict) {
+        faults::at("checked");
         let row = self.queue.settle(number);
         let config = row.config.as_deref().unwrap_or(Path::new("-")).display();
         let server = &row.server;

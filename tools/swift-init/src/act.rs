@@ -8,6 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::mpsc;
 use std::time::Instant;
 
+use shared::faults;
 use shared::row::{Key, Row};
 use shared::signals::Signal;
 use shared::state::State;
@@ -116,6 +117,7 @@ impl Act {
             order: HashMap::new(),
         };
         self.actors.insert(role, actor);
+        faults::at("tool-started");
         Ok(())
     }
 
@@ -130,6 +132,7 @@ impl Act {
         if let Some(to) = &actor.to {
             // It fails only when the writing thread has seen the tool's end.
             let _ = to.send(line);
+            faults::at("row-given");
         }
     }
 
@@ -228,6 +231,7 @@ impl Act {
             match actor.input.next_row() {
                 Next::Row(row) => {
                     actor.answered(&row);
+                    faults::at("row-heard");
                     self.ready.push_back(Event::Row(role, *row));
                 }
                 Next::Bad(bad) => {

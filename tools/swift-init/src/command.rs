@@ -5,6 +5,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
+use shared::faults;
 
 use crate::group;
 use crate::observe::{self, seconds};
@@ -45,7 +46,9 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let selection = catalogue.select(options.servers.iter().map(String::as_str));
     let strict = options.strict.unwrap_or(selection.strict);
+    faults::at("begun");
     let rows = observe::run(&options)?;
+    faults::at("observed");
     let groups = group::gather(&catalogue, &selection, rows);
     let mut voice = Voice::new();
     let done = if groups.is_empty() {

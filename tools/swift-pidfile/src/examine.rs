@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use shared::catalogue::Server;
+use shared::faults;
 use shared::instance::{Place, place};
 use shared::pidfile::{self, Content, Finding, Look, reason_of};
 use shared::reason::Reason;
@@ -55,6 +56,7 @@ pub fn examine(
     let (mut look, mut finding) = look_at(&run_dir);
     let mut kept = None;
     if clean && finding.lies() {
+        faults::at("lie-found");
         // What was seen without the lock may be the middle of somebody's start.
         match run_dir.lock() {
             Ok(_guard) => {

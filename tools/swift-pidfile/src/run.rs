@@ -5,6 +5,7 @@ use std::path::Path;
 
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
+use shared::faults;
 use shared::row::Row;
 use shared::state::State;
 use shared::stream::{self, Input, Next, Output, bad_line};
@@ -24,6 +25,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         let mut lines = Vec::new();
         let ended = take_in(&mut input, &mut lines);
         batches.examine(&mut lines);
+        faults::at("examined");
         for line in lines.into_iter().flatten() {
             exit = exit.and(match line {
                 Line::Bad(bad) => bad_line(&TOOL, &bad),

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use shared::check::Verdict;
+use shared::faults;
 use shared::notify::{self, Notice, Notices};
 use shared::pidfile::reason_of;
 use shared::process::{Pid, Process, command_line};
@@ -208,9 +209,11 @@ impl Reload {
             return self.settle(told);
         }
         told.push(News::Sending);
+        faults::at("proven");
         if !self.target.process.signal(self.target.signal)? {
             return Err(vanished(""));
         }
+        faults::at("signalled");
         self.phase = Phase::Signalled;
         told.push(News::Signalled);
         match self.manner.wait.filter(|_| self.target.server.notify) {

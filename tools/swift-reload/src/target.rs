@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use shared::catalogue::{Catalogue, Server};
 use shared::check::{Question, Verdict};
+use shared::faults;
 use shared::process::{
     CommandLine, Disposition, Pid, Process, Sight, command_line, disposition, stat,
 };
@@ -76,6 +77,7 @@ impl Target {
     /// command line: a site's server or one of Swift's.
     pub fn by_pid(catalogue: &Catalogue, pid: Pid) -> Result<Target, Refusal> {
         let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
+        faults::at("process-opened");
         let line = command_line(pid)?.ok_or(Refusal::Gone)?;
         let of = |name: &[u8]| {
             let mut servers = catalogue.servers.iter();
@@ -103,6 +105,7 @@ impl Target {
         start: Option<u64>,
     ) -> Result<Target, Refusal> {
         let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
+        faults::at("process-opened");
         let sight = process.look(&server, config)?;
         let line = command_line(pid)?.ok_or(Refusal::Gone)?;
         match sight {
@@ -123,6 +126,7 @@ impl Target {
         line: CommandLine,
     ) -> Result<Target, Refusal> {
         let pid = process.pid;
+        faults::at("looked-at");
         let stat = stat(pid)?.ok_or(Refusal::Gone)?;
         let user = user::of(pid)?.ok_or(Refusal::Gone)?;
         // Had it ended before the looks, they may have met another process

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use shared::catalogue::{Catalogue, Selection};
 use shared::cli::Exit;
+use shared::faults;
 use shared::pidfile::reason_of;
 use shared::program::SearchPath;
 use shared::row::Row;
@@ -97,6 +98,7 @@ fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> an
         Some(_) => PidFiles::default(),
         None => pid_files(run_dir, catalogue, wanted),
     };
+    faults::at("scanned");
     let mut exit = Exit::Ok;
     for (path, error) in &configs.unreadable {
         TOOL.say(&format!(

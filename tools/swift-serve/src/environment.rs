@@ -25,7 +25,7 @@ const NOT_FOR_WORKERS: &[&str] = &[
     SERVER,
     PID_FILE,
     RUN_DIR,
-    crate::faults::VARIABLE,
+    shared::faults::VARIABLE,
     "NOTIFY_SOCKET",
     "READY_FD",
     "LISTEN_FDS",

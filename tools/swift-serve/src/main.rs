@@ -6,7 +6,6 @@ mod address;
 mod conf;
 mod connections;
 mod environment;
-mod faults;
 mod file;
 mod generation;
 mod handover;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use shared::check::Checks;
 use shared::cli::Exit;
+use shared::faults;
 use shared::signals::Signal;
 use shared::sys::signals::Inbox;
 use shared::sys::{fd, session};
@@ -20,7 +21,7 @@ use crate::log::Log;
 use crate::notify::Notifier;
 use crate::sockets::{self, Listener};
 use crate::worker::Worker;
-use crate::{environment, faults, file, handover, leftovers, status};
+use crate::{environment, file, handover, leftovers, status};
 
 /// A worker's end, as the second part of a [`token`].
 pub const ENDED: u64 = 0;

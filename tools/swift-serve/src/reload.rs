@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::check::{Checks, Question, Verdict};
+use shared::faults;
 use shared::signals::Signal;
 use shared::sys::handover as sys;
 
@@ -10,7 +11,7 @@ use crate::keeper::{self, Began};
 use crate::manager::{CHECK, KEEPER, Manager};
 use crate::sockets::{self, Listener};
 use crate::worker::Stage;
-use crate::{connections, environment, faults, handover};
+use crate::{connections, environment, handover};
 
 impl Manager {
     /// Begins: says so, and has the new config checked by a child.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use shared::catalogue::Server;
+use shared::faults;
 use shared::pidfile::{self, reason_of};
 use shared::process::{Process, Sight};
 use shared::reason::Reason;
@@ -40,9 +41,12 @@ pub fn prove(row: Row, server: &Server, config: &Path) -> Proof {
     };
     let looked = Process::open(pid).and_then(|process| match process {
         None => Ok(None),
-        Some(process) => process
-            .look(server, config)
-            .map(|sight| Some((process, sight))),
+        Some(process) => {
+            faults::at("process-opened");
+            process
+                .look(server, config)
+                .map(|sight| Some((process, sight)))
+        }
     });
     let stopped = |reason| Proof::Row(stopped(row.clone(), reason));
     match looked {
@@ -86,11 +90,15 @@ pub fn signal(row: Row, server: &Server, config: &Path, signal: Signal, children
         Proof::Row(row) => return Done::Row(row),
         Proof::Failure(row, what) => return Done::Failure(row, what),
     };
+    faults::at("proven");
     if children {
         return signal_children(row, &process, signal);
     }
     match process.signal(signal) {
-        Ok(true) => Done::Signalled(row, process),
+        Ok(true) => {
+            faults::at("signalled");
+            Done::Signalled(row, process)
+        }
         // Not to be looked at again: its number may be another's already, even
         // that of the same server started anew.
         Ok(false) => Done::Row(stopped(row, Reason::Stale)),
@@ -140,7 +148,9 @@ pub fn ended(
     dirs: &mut RunDirs,
 ) -> Done {
     let orphan = row.is_orphan();
+    faults::at("ended");
     let removed = remove_pid_file(&row, server, dirs);
+    faults::at("removed");
     let row = Row { start: None, ..row };
     let state = if orphan { State::Orphan } else { state };
     match removed {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shared::catalogue::{Catalogue, Server};
 use shared::cli::Exit;
+use shared::faults;
 use shared::process::Process;
 use shared::reason::Reason;
 use shared::row::{Key, Row};
@@ -184,6 +185,7 @@ impl Run {
             return self.end(job);
         }
         if self.options.kill && !job.killed {
+            faults::at("overdue");
             if let Err(e) = process.kill_group() {
                 let done = act::denied(job.row, &e);
                 return self.done(done);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use shared::catalogue::Server;
 use shared::excerpt::Excerpt;
+use shared::faults;
 use shared::instance::Place;
 use shared::pidfile;
 use shared::process::{self, Process};
@@ -145,6 +146,7 @@ impl Begun {
         if self.read(TURN)? {
             return Ok(Step::Wait);
         }
+        faults::at("output-ended");
         // Closing takes it out of the watch.
         self.output = None;
         let stat = process::stat(self.process.pid)?;

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use shared::catalogue::Server;
+use shared::faults;
 use shared::instance::Place;
 use shared::pidfile::{self, Finding, reason_of};
 use shared::process::{self, Process};
@@ -127,10 +128,13 @@ impl Starter {
                 &format!("cannot make {path}: {}", reason_of(&e)),
             )
         })?;
+        faults::at("found");
         let guard = self.lock(&run_dir)?;
+        faults::at("locked");
         if let Some(found) = look(row, server, &run_dir, &place.beneath)? {
             return Ok(Outcome::Found(found));
         }
+        faults::at("looked");
         let folder = place.beneath.parent().unwrap_or(Path::new(""));
         let folder = beneath::create_dirs(&run_dir, folder).map_err(|e| cannot_write(&e))?;
         let name = place.beneath.file_name().unwrap_or_default();
@@ -158,6 +162,7 @@ impl Starter {
                 name: &name,
             }),
         };
+        faults::at("folder-made");
         let child = match spawn(&plan) {
             Ok(child) => child,
             Err(spawn::Failure::PidFile(e)) => return Err(cannot_write(&e)),
@@ -167,6 +172,7 @@ impl Starter {
             Err(spawn::Failure::Exec(e)) => {
                 // The child wrote it and is gone. What cannot be removed is
                 // stale, and every command knows how to clean that.
+                faults::at("not-executed");
                 let _ = pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, &config);
                 if e.kind() == io::ErrorKind::NotFound {
                     return Err(missing());
@@ -175,7 +181,9 @@ impl Starter {
                 return Err(Failure::of_path(Reason::ExecFailed, what, &program, &e));
             }
         };
+        faults::at("executed");
         drop(guard);
+        faults::at("unlocked");
         let process = Process::from_child(child);
         // A child that was not waited for keeps its number, so this is its own.
         let stat = process::stat(process.pid).ok().flatten();

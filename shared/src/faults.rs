@@ -1,0 +1,85 @@
+//! Points at which a test stops a program, or has it die as by `kill -9`.
+//!
+//! There are none in a build without the feature `faults`: then [`at`] is
+//! nothing at all. With it, the environment variable [`VARIABLE`] names a
+//! directory, and what lies in it under the name `PROGRAM:POINT` says what
+//! happens there:
+//!
+//! - a regular file: it is removed, and the process kills itself. Its absence
+//!   tells the test that the point was reached.
+//! - a fifo: the process writes its number and a newline into it, and goes on
+//!   when it has read a byte from the fifo `PROGRAM:POINT.go`. A fifo waits for
+//!   its other side, so neither has to look again and again.
+//! - nothing: nothing.
+//!
+//! PROGRAM is the name of the file that the process executes.
+
+/// The environment variable that names the directory.
+pub const VARIABLE: &str = "SWIFT_FAULTS";
+
+/// What the name of the fifo that lets a process go on ends in.
+pub const GO: &str = ".go";
+
+#[cfg(not(feature = "faults"))]
+mod points {
+    /// A point of that name, at which nothing happens.
+    #[inline(always)]
+    pub fn at(_point: &str) {}
+}
+
+#[cfg(feature = "faults")]
+mod points {
+    use std::ffi::OsStr;
+    use std::fs::{self, File};
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::FileTypeExt as _;
+    use std::path::{Path, PathBuf};
+
+    use super::{GO, VARIABLE};
+    use crate::process::{Pid, Process};
+    use crate::signals::Signal;
+
+    /// A point of that name.
+    pub fn at(point: &str) {
+        let Some(path) = place(point) else { return };
+        let Ok(kind) = fs::symlink_metadata(&path).map(|m| m.file_type()) else {
+            return;
+        };
+        if kind.is_fifo() {
+            pause(&path);
+        } else if fs::remove_file(&path).is_ok() {
+            die();
+        }
+    }
+
+    /// Where it would be said what happens at a point.
+    pub fn place(point: &str) -> Option<PathBuf> {
+        let folder = std::env::var_os(VARIABLE)?;
+        let program = std::env::current_exe().ok()?;
+        let mut name = program.file_name().map(OsStr::to_owned)?;
+        name.push(":");
+        name.push(point);
+        Some(PathBuf::from(folder).join(name))
+    }
+
+    fn pause(path: &Path) {
+        let mut go = path.as_os_str().to_owned();
+        go.push(GO);
+        let told = File::options()
+            .write(true)
+            .open(path)
+            .and_then(|mut fifo| fifo.write_all(format!("{}\n", std::process::id()).as_bytes()));
+        if told.is_ok() {
+            let _ = File::open(go).and_then(|mut fifo| fifo.read(&mut [0]));
+        }
+    }
+
+    fn die() {
+        let me = Pid::new(std::process::id() as i32);
+        if let Some(me) = me.and_then(|pid| Process::open(pid).ok()?) {
+            let _ = me.signal(Signal::KILL);
+        }
+    }
+}
+
+pub use points::*;

@@ -1,0 +1,1 @@
+//! swift-init as the init of a container.

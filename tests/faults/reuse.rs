@@ -1,0 +1,1 @@
+//! A pid that passes to another process, at every gap between the tools and inside each of them.

@@ -1,0 +1,1 @@
+//! Two thousand instances under a thousand descriptors.

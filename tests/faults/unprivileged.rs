@@ -1,0 +1,1 @@
+//! A user who owns the run directory and nothing else.
