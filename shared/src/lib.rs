@@ -5,6 +5,7 @@
 //! Tools use this crate; it uses no tool. Nothing in it prints: what a person
 //! is told is decided in a tool's `main`.
 
+mod built_in;
 pub mod catalogue;
 pub mod check;
 pub mod cli;

@@ -88,9 +88,12 @@ fn read_content(run_dir: &RunDir, path: &Path, world_writable: &mut bool) -> io:
     let mut bytes = [0; MAX_SIZE + 1];
     let mut length = 0;
     while length < bytes.len() {
-        match fd::read(&file, &mut bytes[length..])? {
-            0 => break,
-            n => length += n,
+        let room = bytes.len() - length;
+        let n = fd::read(&file, &mut bytes[length..])?;
+        length += n;
+        // Of a regular file, what does not fill the room was the last.
+        if n < room {
+            break;
         }
     }
     if length > MAX_SIZE {
@@ -113,8 +116,6 @@ pub enum Finding {
     Running {
         /// The process.
         process: Process,
-        /// Its start in clock ticks since boot.
-        start: u64,
         /// Whether it may be signalled.
         permitted: bool,
     },
@@ -150,12 +151,8 @@ pub fn verify(content: &Content, server: &Server, config: &Path) -> io::Result<F
         Sight::Gone => stopped(Reason::Stale),
         Sight::Stranger => stopped(Reason::WrongProcess),
         Sight::Starting => Ok(Finding::Starting(pid)),
-        Sight::Server { start } => match process.may_signal()? {
-            Some(permitted) => Ok(Finding::Running {
-                process,
-                start,
-                permitted,
-            }),
+        Sight::Server => match process.may_signal()? {
+            Some(permitted) => Ok(Finding::Running { process, permitted }),
             // It ended meanwhile, and what was seen may have been its successor.
             None => stopped(Reason::Stale),
         },

@@ -155,42 +155,61 @@ impl Process {
         Ok(())
     }
 
-    /// What this process is to that server with that config.
+    /// What this process is to that server with that config. Most are told by
+    /// their command line, so that one file of /proc is read; its stat costs as
+    /// much again.
     pub fn look(&self, server: &Server, config: &Path) -> io::Result<Sight> {
-        let line = command_line(self.pid)?;
-        let Some((line, stat)) = line.zip(stat(self.pid)?) else {
-            // Where /proc is mounted with hidepid, what is not there may live.
-            return if self.has_ended()? {
-                Ok(Sight::Gone)
-            } else {
-                Err(io::Error::from_raw_os_error(libc::EACCES))
-            };
+        let Some(line) = command_line(self.pid)? else {
+            return self.not_seen();
         };
-        let sight = match line {
-            _ if stat.has_ended() => Sight::Gone,
-            // Exit lets go of the memory that holds the line before it is a zombie.
-            line if line.0.is_empty() && stat.is_ending() => Sight::Gone,
-            line if line.0.is_empty() => {
-                if stat.flags & PF_KTHREAD != 0 {
-                    Sight::Stranger
-                } else {
-                    Sight::Starting
-                }
-            }
-            line if line.runs(server, config, self.pid) => Sight::Server { start: stat.start },
-            line if line.name() == Some(OsStr::new(STARTER)) => {
-                if stat.unborn {
-                    Sight::Starting
-                } else if command_line(self.pid)? != Some(line) {
-                    // It has executed between the two looks.
-                    return self.look(server, config);
-                } else {
-                    Sight::Stranger
-                }
-            }
-            _ => Sight::Stranger,
+        if line.runs(server, config, self.pid) {
+            return Ok(Sight::Server);
+        }
+        let is_starter = line.name() == Some(OsStr::new(STARTER));
+        if !line.0.is_empty() && !is_starter {
+            return Ok(Sight::Stranger);
+        }
+        let Some(stat) = stat(self.pid)? else {
+            return self.not_seen();
         };
-        Ok(sight)
+        // Exit lets go of the memory that holds the line before it is a zombie.
+        if stat.has_ended() || (line.0.is_empty() && stat.is_ending()) {
+            return Ok(Sight::Gone);
+        }
+        if line.0.is_empty() {
+            return Ok(match stat.flags & PF_KTHREAD {
+                0 => Sight::Starting,
+                _ => Sight::Stranger,
+            });
+        }
+        if stat.unborn {
+            Ok(Sight::Starting)
+        } else if command_line(self.pid)? != Some(line) {
+            // It has executed between the two looks.
+            self.look(server, config)
+        } else {
+            Ok(Sight::Stranger)
+        }
+    }
+
+    /// /proc does not show it. Where that is mounted with hidepid, what is not
+    /// there may live.
+    fn not_seen(&self) -> io::Result<Sight> {
+        if self.has_ended()? {
+            Ok(Sight::Gone)
+        } else {
+            Err(io::Error::from_raw_os_error(libc::EACCES))
+        }
+    }
+
+    /// When it started, in clock ticks since boot; none when it has ended. Had
+    /// its number passed on before the look, the pidfd would say so.
+    pub fn start(&self) -> io::Result<Option<u64>> {
+        let stat = stat(self.pid)?;
+        match self.has_ended()? {
+            true => Ok(None),
+            false => Ok(stat.map(|stat| stat.start)),
+        }
     }
 
     /// Its children, each opened before its parent was read.
@@ -233,11 +252,8 @@ pub enum Sight {
     Stranger,
     /// It stands between clone and exec, or inside exec.
     Starting,
-    /// It is the server, and started at that tick.
-    Server {
-        /// Clock ticks since boot.
-        start: u64,
-    },
+    /// It is the server.
+    Server,
 }
 
 /// What is used of /proc/PID/stat (proc_pid_stat(5)).

@@ -9,10 +9,8 @@ use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Catalogue, Limits, SITE_FILE, Server, Source};
+use super::{Catalogue, SITE_FILE, Server, Source};
 use crate::signals::Signal;
-
-const BUILT_IN: &str = include_str!("../../servers.toml");
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -72,29 +70,20 @@ struct SourceTable {
     deprecated: Option<String>,
 }
 
-/// Reads the compiled-in file, then the site's over it.
-pub(super) fn load(swift_dir: &Path) -> anyhow::Result<Catalogue> {
-    let mut catalogue = Catalogue {
-        servers: Vec::new(),
-        groups: Vec::new(),
-        run_dir: PathBuf::new(),
-        kill_wait: Duration::ZERO,
-        limits: Limits {
-            files: 0,
-            data: 0,
-            processes: 0,
-        },
-    };
-    apply(BUILT_IN, &mut catalogue).map_err(|e| e.naming("servers.toml"))?;
+/// Lays the site's file, where there is one, over the catalogue.
+pub(super) fn add_site(swift_dir: &Path, catalogue: &mut Catalogue) -> anyhow::Result<()> {
     let path = swift_dir.join(SITE_FILE);
     match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            apply(&text, &mut catalogue).map_err(|e| e.naming(&path.display().to_string()))?
-        }
+        Ok(text) => add(&text, &path.display().to_string(), catalogue)?,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
         Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
     }
-    Ok(catalogue)
+    Ok(())
+}
+
+/// Lays a file's text over the catalogue. The error names the file and the line.
+pub(super) fn add(text: &str, file: &str, catalogue: &mut Catalogue) -> anyhow::Result<()> {
+    apply(text, catalogue).map_err(|fault| fault.naming(file))
 }
 
 /// What is wrong with a file, and where in its text.
@@ -288,7 +277,19 @@ mod tests {
     fn with_site(text: &str) -> anyhow::Result<Catalogue> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(SITE_FILE), text).unwrap();
-        load(folder.path())
+        Catalogue::load(folder.path())
+    }
+
+    #[test]
+    fn what_is_compiled_in_is_the_file() {
+        let mut read = Catalogue::empty();
+        add(
+            include_str!("../../servers.toml"),
+            "servers.toml",
+            &mut read,
+        )
+        .unwrap();
+        assert_eq!(Catalogue::load(Path::new("/nonexistent")).unwrap(), read);
     }
 
     #[test]

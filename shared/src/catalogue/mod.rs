@@ -85,7 +85,35 @@ impl Catalogue {
     /// The catalogue as compiled in, with the site's file where there is one.
     /// The error names the file, the line and what is wrong there.
     pub fn load(swift_dir: &Path) -> anyhow::Result<Catalogue> {
-        file::load(swift_dir)
+        let mut catalogue = crate::built_in::catalogue();
+        file::add_site(swift_dir, &mut catalogue)?;
+        Ok(catalogue)
+    }
+
+    /// A catalogue that says nothing.
+    pub fn empty() -> Catalogue {
+        Catalogue {
+            servers: Vec::new(),
+            groups: Vec::new(),
+            run_dir: PathBuf::new(),
+            kill_wait: Duration::ZERO,
+            limits: Limits {
+                files: 0,
+                data: 0,
+                processes: 0,
+            },
+        }
+    }
+
+    /// Lays the text of a file in the form of swift-init.toml(5) over it. The
+    /// error names the file as it is given, the line and what is wrong there.
+    pub fn add(&mut self, text: &str, file: &str) -> anyhow::Result<()> {
+        file::add(text, file, self)
+    }
+
+    /// The groups that a file made, in their order, with their members.
+    pub fn own_groups(&self) -> &[(String, Vec<String>)] {
+        &self.groups
     }
 
     /// The server of that name: one of the catalogue, or else what the name

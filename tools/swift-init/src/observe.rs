@@ -26,6 +26,10 @@ pub fn calls(options: &Options, servers: &[String]) -> Vec<Call> {
     servers.iter().for_each(|server| resolve.arg(server));
     let mut pidfile = Call::new("swift-pidfile", options);
     pidfile.arg("--clean");
+    if options.command == Command::Status {
+        // Nobody acts on these rows, and people are not told when it started.
+        pidfile.arg("--no-start");
+    }
     let mut calls = vec![resolve, pidfile];
     if options.check && matches!(options.command, Command::Restart | Command::Reload) {
         let mut check = Call::new("swift-check-config", options);

@@ -8,7 +8,7 @@ use shared::row::Row;
 use shared::rundirs::RunDirs;
 use shared::stream::BadLine;
 
-use crate::examine::{Examined, examine};
+use crate::examine::{Examined, Manner, examine};
 
 /// A thread is worth its start when it has at least so many rows to look at.
 const WORTH_A_THREAD: usize = 32;
@@ -30,20 +30,20 @@ pub enum Line {
 pub struct Batches<'a> {
     /// The servers.
     pub catalogue: &'a Catalogue,
-    /// Whether pid files that lie are to be removed.
-    pub clean: bool,
+    /// How rows are looked at.
+    pub manner: Manner,
     threads: usize,
     own: Examiner<'a>,
 }
 
 impl<'a> Batches<'a> {
     /// None yet.
-    pub fn new(catalogue: &'a Catalogue, clean: bool) -> Batches<'a> {
+    pub fn new(catalogue: &'a Catalogue, manner: Manner) -> Batches<'a> {
         Batches {
             catalogue,
-            clean,
+            manner,
             threads: 0,
-            own: Examiner::new(catalogue, clean),
+            own: Examiner::new(catalogue, manner),
         }
     }
 
@@ -61,12 +61,12 @@ impl<'a> Batches<'a> {
             self.threads = available_parallelism().map_or(1, |n| n.get().min(THREADS));
         }
         let threads = self.threads.min(lines.len() / WORTH_A_THREAD);
-        let (catalogue, clean) = (self.catalogue, self.clean);
+        let (catalogue, manner) = (self.catalogue, self.manner);
         let mut parts = lines.chunks_mut(lines.len().div_ceil(threads));
         let first = parts.next();
         thread::scope(|scope| {
             for part in parts {
-                let work = move || Examiner::new(catalogue, clean).examine(part);
+                let work = move || Examiner::new(catalogue, manner).examine(part);
                 // Without a thread, its part is left for later.
                 let _ = thread::Builder::new().spawn_scoped(scope, work);
             }
@@ -80,17 +80,17 @@ impl<'a> Batches<'a> {
 /// One after another.
 struct Examiner<'a> {
     catalogue: &'a Catalogue,
-    clean: bool,
+    manner: Manner,
     run_dirs: RunDirs,
     /// That of the last row: rows of one server stand together.
     server: Option<Server>,
 }
 
 impl<'a> Examiner<'a> {
-    fn new(catalogue: &'a Catalogue, clean: bool) -> Examiner<'a> {
+    fn new(catalogue: &'a Catalogue, manner: Manner) -> Examiner<'a> {
         Examiner {
             catalogue,
-            clean,
+            manner,
             run_dirs: RunDirs::default(),
             server: None,
         }
@@ -113,7 +113,7 @@ impl<'a> Examiner<'a> {
             Some(server) if server.name == row.server => server,
             other => other.insert(self.catalogue.server(&row.server)),
         };
-        match examine(row, server, &mut self.run_dirs, self.clean) {
+        match examine(row, server, &mut self.run_dirs, self.manner) {
             Ok(examined) => Line::Examined(examined),
             Err(what) => Line::Bad(BadLine { line: number, what }),
         }
@@ -130,6 +130,10 @@ mod tests {
     fn every_row_is_looked_at_and_keeps_its_place() {
         let catalogue = Catalogue::load(Path::new("/nonexistent")).unwrap();
         let folder = tempfile::tempdir().unwrap();
+        let manner = Manner {
+            clean: true,
+            start: true,
+        };
         for count in [1, 63, 64, 1000] {
             let row = |n: u64| Row {
                 config: Some(format!("/etc/swift/object-server/{n}.conf").into()),
@@ -142,7 +146,7 @@ mod tests {
                 ..row(0)
             };
             lines.push(Some(Line::Row(count + 1, odd)));
-            Batches::new(&catalogue, true).examine(&mut lines);
+            Batches::new(&catalogue, manner).examine(&mut lines);
             let Some(Some(Line::Bad(bad))) = lines.pop() else {
                 panic!("a config that is none");
             };

@@ -5,7 +5,7 @@ use std::path::Path;
 use shared::catalogue::Server;
 use shared::faults;
 use shared::instance::{Place, place};
-use shared::pidfile::{self, Content, Finding, Look, reason_of};
+use shared::pidfile::{self, Content, Finding, reason_of};
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::rundir::RunDir;
@@ -33,36 +33,59 @@ impl Examined {
     }
 }
 
-/// Looks at the pid file and at the process that it names; with `clean`,
-/// removes a file that lies. The error is for a bad line.
+/// How rows are looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Manner {
+    /// Whether pid files that lie are removed.
+    pub clean: bool,
+    /// Whether the start of what runs is read.
+    pub start: bool,
+}
+
+/// What a look at a pid file and its process came to.
+struct Seen {
+    finding: Finding,
+    world_writable: bool,
+    content: Content,
+    /// The start of what runs, where it was wanted.
+    start: Option<u64>,
+}
+
+/// Looks at the pid file and at the process that it names, and removes a file
+/// that lies where that is wanted. The error is for a bad line.
 pub fn examine(
     row: Row,
     server: &Server,
     run_dirs: &mut RunDirs,
-    clean: bool,
+    manner: Manner,
 ) -> Result<Examined, String> {
     let Place { run_dir, beneath } = place(server, &row)?;
     let config = row.config.clone().unwrap_or_default();
-    let look_at = |run_dir: &RunDir| -> (Look, Finding) {
+    let look_at = |run_dir: &RunDir| {
         let look = pidfile::read(run_dir, &beneath);
-        let finding = verify(&look.content, server, &config);
-        (look, finding)
+        let (finding, start) = verify(&look.content, server, &config, manner);
+        Seen {
+            finding,
+            world_writable: look.world_writable,
+            content: look.content,
+            start,
+        }
     };
     let run_dir = match run_dirs.get(&run_dir) {
         Ok(Some(run_dir)) => run_dir,
-        Ok(None) => return Ok(told(row, Finding::Stopped(Reason::Absent, None))),
-        Err(e) => return Ok(told(row, Finding::Unreadable(reason_of(&e)))),
+        Ok(None) => return Ok(told(row, Finding::Stopped(Reason::Absent, None), None)),
+        Err(e) => return Ok(told(row, Finding::Unreadable(reason_of(&e)), None)),
     };
-    let (mut look, mut finding) = look_at(&run_dir);
+    let mut seen = look_at(&run_dir);
     let mut kept = None;
-    if clean && finding.lies() {
+    if manner.clean && seen.finding.lies() {
         faults::at("lie-found");
         // What was seen without the lock may be the middle of somebody's start.
         match run_dir.lock() {
             Ok(_guard) => {
-                (look, finding) = look_at(&run_dir);
-                if finding.lies() {
-                    let removed = pidfile::remove_if(&run_dir, &beneath, &look.content);
+                seen = look_at(&run_dir);
+                if seen.finding.lies() {
+                    let removed = pidfile::remove_if(&run_dir, &beneath, &seen.content);
                     kept = removed.err().map(|e| reason_of(&e));
                 }
             }
@@ -72,8 +95,8 @@ pub fn examine(
             }
         }
     }
-    let mut examined = told(row, finding);
-    examined.world_writable = look.world_writable;
+    let mut examined = told(row, seen.finding, seen.start);
+    examined.world_writable = seen.world_writable;
     if let Some(why) = kept {
         let detail = &mut examined.row.detail;
         detail.extend(format!(" cannot remove: {why}").bytes());
@@ -82,15 +105,36 @@ pub fn examine(
     Ok(examined)
 }
 
-fn verify(content: &Content, server: &Server, config: &Path) -> Finding {
+/// What a pid file's content is worth, and the start of what runs.
+fn verify(
+    content: &Content,
+    server: &Server,
+    config: &Path,
+    manner: Manner,
+) -> (Finding, Option<u64>) {
+    let verified = pidfile::verify(content, server, config).and_then(|finding| {
+        let Finding::Running { process, .. } = &finding else {
+            return Ok((finding, None));
+        };
+        if !manner.start {
+            return Ok((finding, None));
+        }
+        Ok(match process.start()? {
+            Some(start) => (finding, Some(start)),
+            // It ended after it was proven.
+            None => (Finding::Stopped(Reason::Stale, Some(process.pid)), None),
+        })
+    });
     // A process that cannot be looked at may be the server, so its pid file is
     // neither cleaned away nor replaced.
-    pidfile::verify(content, server, config)
-        .unwrap_or_else(|e| Finding::Unreadable(format!("its process: {}", reason_of(&e))))
+    verified.unwrap_or_else(|e| {
+        let why = format!("its process: {}", reason_of(&e));
+        (Finding::Unreadable(why), None)
+    })
 }
 
 /// The row with what was found.
-fn told(mut row: Row, finding: Finding) -> Examined {
+fn told(mut row: Row, finding: Finding, start: Option<u64>) -> Examined {
     let orphan = row.is_orphan();
     let ended = if orphan {
         State::Orphan
@@ -112,12 +156,8 @@ fn told(mut row: Row, finding: Finding) -> Examined {
             row.pid = Some(pid);
             alive(row, State::Starting, orphan)
         }
-        Finding::Running {
-            process,
-            start,
-            permitted,
-        } => {
-            (row.pid, row.start) = (Some(process.pid), Some(start));
+        Finding::Running { process, permitted } => {
+            (row.pid, row.start) = (Some(process.pid), start);
             match (permitted, orphan) {
                 (true, _) => alive(row, State::Running, orphan),
                 // That it is an orphan outweighs why: it must never be started.

@@ -7,6 +7,8 @@ use shared::catalogue::SWIFT_DIR;
 use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
 use shared::text;
 
+use crate::examine::Manner;
+
 /// The table of options.
 pub static TOOL: Tool = Tool {
     name: "swift-pidfile",
@@ -14,6 +16,7 @@ pub static TOOL: Tool = Tool {
     about: "Say which Swift servers run, from pid files and /proc.",
     options: &[
         Opt::flag(None, "clean", "remove pid files that lie"),
+        Opt::flag(None, "no-start", "leave out when what runs was started"),
         Opt::flag(None, "running", "write only the rows of what runs"),
         cli::SWIFT_DIR,
         cli::QUIET,
@@ -25,8 +28,8 @@ pub static TOOL: Tool = Tool {
 /// What the command line says.
 #[derive(Debug, PartialEq)]
 pub struct Options {
-    /// Whether pid files that lie are to be removed.
-    pub clean: bool,
+    /// How rows are looked at.
+    pub manner: Manner,
     /// Whether only rows of what runs are to be written.
     pub running: bool,
     /// The swift directory.
@@ -40,7 +43,10 @@ pub fn parse(
     args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
 ) -> Result<Action<Options>, UsageError> {
     let mut options = Options {
-        clean: false,
+        manner: Manner {
+            clean: false,
+            start: true,
+        },
         running: false,
         swift_dir: SWIFT_DIR.into(),
         quiet: false,
@@ -50,7 +56,8 @@ pub fn parse(
         match arg {
             Arg::Flag("help") => return Ok(Action::Help),
             Arg::Flag("version") => return Ok(Action::Version),
-            Arg::Flag("clean") => options.clean = true,
+            Arg::Flag("clean") => options.manner.clean = true,
+            Arg::Flag("no-start") => options.manner.start = false,
             Arg::Flag("running") => options.running = true,
             Arg::Flag("quiet") => options.quiet = true,
             Arg::Value("swift-dir", value) => options.swift_dir = value.path()?,
@@ -83,7 +90,8 @@ mod tests {
         let Ok(Action::Run(options)) = action(&["--clean", "-q", "--run"]) else {
             panic!("it can be understood");
         };
-        assert!(options.clean && options.quiet && options.running);
+        assert!(options.manner.clean && options.manner.start);
+        assert!(options.quiet && options.running);
         assert_eq!(action(&["-V"]), Ok(Action::Version));
     }
 

@@ -17,7 +17,7 @@ use crate::options::{Options, TOOL};
 /// Does what the command line says.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
-    let mut batches = Batches::new(&catalogue, options.clean);
+    let mut batches = Batches::new(&catalogue, options.manner);
     let mut output = stream::stdout()?;
     let mut input = Input::stdin()?;
     let mut exit = Exit::Ok;

@@ -112,10 +112,13 @@ impl Target {
             Sight::Gone => Err(Refusal::Gone),
             Sight::Stranger => Err(Refusal::Stranger(line)),
             Sight::Starting => Err(Refusal::Starting),
-            Sight::Server { start: seen } if start.is_some_and(|start| start != seen) => {
-                Err(Refusal::Gone)
+            Sight::Server => {
+                let target = Target::finish(process, server, signal, line)?;
+                match start.is_none_or(|start| start == target.start) {
+                    true => Ok(target),
+                    false => Err(Refusal::Gone),
+                }
             }
-            Sight::Server { .. } => Target::finish(process, server, signal, line),
         }
     }
 

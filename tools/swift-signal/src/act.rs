@@ -53,24 +53,25 @@ pub fn prove(row: Row, server: &Server, config: &Path) -> Proof {
         Ok(None | Some((_, Sight::Gone))) => stopped(Reason::Stale),
         Ok(Some((_, Sight::Stranger))) => stopped(Reason::WrongProcess),
         Ok(Some((_, Sight::Starting))) => Proof::Row(row.plain(State::Starting)),
-        Ok(Some((process, Sight::Server { start }))) => {
-            if row.start.is_none_or(|seen| seen == start) {
-                Proof::Process(process)
-            } else {
-                // The same server with the same config, started after the row
-                // was written: it is not the process that was asked about.
-                stopped(Reason::Stale)
-            }
-        }
-        Err(e) => {
-            let why = reason_of(&e);
-            let what = format!("cannot look at {pid} ({}): {why}", row.server);
-            Proof::Failure(
-                row.with(State::Denied, Reason::Permission, why.as_bytes()),
-                what,
-            )
-        }
+        // Another start is that of the same server with the same config, started
+        // after the row was written: it is not the process that was asked about.
+        Ok(Some((process, Sight::Server))) => match row.start.map(|seen| (seen, process.start())) {
+            None => Proof::Process(process),
+            Some((seen, Ok(Some(start)))) if seen == start => Proof::Process(process),
+            Some((_, Ok(_))) => stopped(Reason::Stale),
+            Some((_, Err(e))) => unseen(row.clone(), &e),
+        },
+        Err(e) => unseen(row.clone(), &e),
     }
+}
+
+/// The row of a process that cannot be looked at.
+fn unseen(row: Row, error: &io::Error) -> Proof {
+    let why = reason_of(error);
+    let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
+    let what = format!("cannot look at {pid} ({}): {why}", row.server);
+    let row = row.with(State::Denied, Reason::Permission, why.as_bytes());
+    Proof::Failure(row, what)
 }
 
 /// The row of what does not run, for that reason.

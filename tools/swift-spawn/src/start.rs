@@ -257,12 +257,9 @@ fn look(row: &Row, server: &Server, run_dir: &RunDir, path: &Path) -> Result<Opt
         Finding::Stopped(..) => Ok(None),
         Finding::Unreadable(why) => Err(unreadable(&why)),
         Finding::Starting(pid) => Ok(Some(found(pid, None).plain(State::Starting))),
-        Finding::Running {
-            process,
-            start,
-            permitted,
-        } => {
-            let row = found(process.pid, Some(start));
+        Finding::Running { process, permitted } => {
+            let start = process.start().map_err(|e| unreadable(&reason_of(&e)))?;
+            let row = found(process.pid, start);
             Ok(Some(if permitted {
                 row.plain(State::Running)
             } else {
