@@ -404,7 +404,8 @@ impl CommandLine {
             return false;
         };
         let is = |config: &Path| {
-            argument == config || same_file(config, &seen_from(pid, Path::new(argument)))
+            argument == config.as_os_str()
+                || same_file(config, &seen_from(pid, Path::new(argument)))
         };
         is(config) || others(server, config).iter().any(|other| is(other))
     }

@@ -40,8 +40,10 @@ pub struct Row {
     pub detail: Vec<u8>,
 }
 
-/// What tells one row's instance from another's: server, config and pid file.
-pub type Key = (String, Option<PathBuf>, Option<PathBuf>);
+/// What tells one row's instance from another's: server, config and pid file,
+/// each to the byte.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key(Box<[u8]>);
 
 impl Row {
     /// A row of which nothing but server and state is known.
@@ -59,11 +61,23 @@ impl Row {
 
     /// The row's identity; a later row of the same key replaces an earlier one.
     pub fn key(&self) -> Key {
-        (
-            self.server.clone(),
-            self.config.clone(),
-            self.pidfile.clone(),
-        )
+        fn path(path: &Option<PathBuf>) -> Option<&[u8]> {
+            path.as_ref().map(|p| p.as_os_str().as_bytes())
+        }
+        let parts = [
+            Some(self.server.as_bytes()),
+            path(&self.config),
+            path(&self.pidfile),
+        ];
+        let length = |part: &Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        let mut key = Vec::with_capacity(parts.iter().map(|part| 8 + length(part)).sum());
+        for part in parts {
+            // The length in front keeps parts apart, whatever bytes they hold.
+            let length = part.map_or(u64::MAX, |part| part.len() as u64);
+            key.extend_from_slice(&length.to_ne_bytes());
+            key.extend_from_slice(part.unwrap_or_default());
+        }
+        Key(key.into_boxed_slice())
     }
 
     /// The reason that the detail begins with, if it begins with one.
@@ -129,11 +143,13 @@ impl Row {
 
     /// Reads one line without its newline; the error says what is wrong with it.
     pub fn read(line: &[u8]) -> Result<Row, String> {
-        let fields: Vec<&[u8]> = line.split(|b| *b == b'\t').collect();
-        if fields.len() < COLUMNS {
-            let n = fields.len();
-            let s = if n == 1 { "" } else { "s" };
-            return Err(format!("{n} field{s} instead of {COLUMNS}"));
+        let mut split = line.split(|b| *b == b'\t');
+        let mut fields = [&b""[..]; COLUMNS];
+        for (n, field) in fields.iter_mut().enumerate() {
+            *field = split.next().ok_or_else(|| {
+                let s = if n == 1 { "" } else { "s" };
+                format!("{n} field{s} instead of {COLUMNS}")
+            })?;
         }
         let mut fields = fields
             .into_iter()
@@ -192,6 +208,13 @@ fn escape(field: &[u8], out: &mut Vec<u8>) {
     match field {
         b"" => return out.push(b'-'),
         b"-" => return out.extend_from_slice(b"\\x2d"),
+        // Nearly all fields are of this kind.
+        _ if field
+            .iter()
+            .all(|b| matches!(b, b' '..=b'~') && *b != b'\\') =>
+        {
+            return out.extend_from_slice(field);
+        }
         _ => {}
     }
     for chunk in field.utf8_chunks() {
@@ -228,6 +251,7 @@ fn unescape(raw: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     match raw {
         b"" => return Err("empty (an absent field is written -)"),
         b"-" => return Ok(None),
+        _ if !raw.contains(&b'\\') => return Ok(Some(raw.to_vec())),
         _ => {}
     }
     let mut out = Vec::with_capacity(raw.len());
@@ -358,6 +382,27 @@ mod tests {
         ] {
             assert_eq!(Row::read(line), Err(what.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_key_is_server_config_and_pid_file() {
+        let row = |server: &str, config: Option<&str>, pidfile: Option<&str>| Row {
+            config: config.map(Into::into),
+            pidfile: pidfile.map(Into::into),
+            ..Row::new(server, State::Stopped)
+        };
+        let one = row("a", Some("b"), Some("c"));
+        assert_eq!(one.key(), one.clone().plain(State::Ready).key());
+        for other in [
+            row("ab", Some(""), Some("c")),
+            row("a", Some("bc"), Some("")),
+            row("a", None, Some("bc")),
+            row("a", Some("b"), None),
+            row("a", Some(""), Some("bc")),
+        ] {
+            assert_ne!(one.key(), other.key());
+        }
+        assert_ne!(row("a", None, None).key(), row("a", Some(""), None).key());
     }
 
     #[test]

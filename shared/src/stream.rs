@@ -1,7 +1,7 @@
 //! Rows as they flow from one process to the next.
 
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::cli::{Exit, Tool};
 use crate::row::Row;
@@ -36,15 +36,42 @@ pub struct Decoder {
     scanned: usize,
     line: u64,
     skipping: bool,
+    /// How many bytes are read at a time.
+    room: usize,
 }
+
+/// How many bytes are read at first.
+const LEAST_ROOM: usize = 1 << 12;
+
+/// As much as a pipe holds (pipe(7)).
+const MOST_ROOM: usize = 1 << 16;
 
 impl Decoder {
     /// Takes bytes in.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.forget_taken();
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Reads once from a descriptor, and gives how many bytes came; none at its
+    /// end. What fills its room gets twice as much the next time, up to what a
+    /// pipe holds: a stream of few rows touches little memory.
+    pub fn fill(&mut self, fd: &impl AsFd) -> io::Result<usize> {
+        self.forget_taken();
+        let length = self.buffer.len();
+        let room = self.room.clamp(LEAST_ROOM, MOST_ROOM);
+        self.buffer.resize(length + room, 0);
+        let read = crate::sys::fd::read(fd, &mut self.buffer[length..]);
+        let n = *read.as_ref().unwrap_or(&0);
+        self.buffer.truncate(length + n);
+        self.room = if n == room { 2 * room } else { room };
+        read
+    }
+
+    fn forget_taken(&mut self) {
         self.buffer.drain(..self.taken);
         self.scanned -= self.taken;
         self.taken = 0;
-        self.buffer.extend_from_slice(bytes);
     }
 
     /// The next row of which the whole line has arrived.
@@ -246,11 +273,7 @@ impl Input {
 
     /// Reads once. Waits when there is nothing to read.
     pub fn fill(&mut self) -> io::Result<()> {
-        let mut chunk = [0; 1 << 14];
-        match crate::sys::fd::read(&self.fd, &mut chunk)? {
-            0 => self.ended = true,
-            n => self.decoder.push(&chunk[..n]),
-        }
+        self.ended = self.decoder.fill(&self.fd)? == 0;
         Ok(())
     }
 

@@ -57,19 +57,15 @@ pub fn may_be_started(row: &Row) -> bool {
 
 /// Rows by what was asked for, in the order in which it was.
 pub fn gather(catalogue: &Catalogue, selection: &Selection, rows: Vec<Row>) -> Vec<Group> {
-    let mut latest: HashMap<Key, usize> = HashMap::new();
-    let mut unique: Vec<Row> = Vec::new();
+    let mut latest: HashMap<Key, usize> = HashMap::with_capacity(rows.len());
+    let mut unique: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
+        let place = *latest.entry(row.key()).or_insert(unique.len());
         // Two configs of one server that do not exist have the same key.
-        match latest
-            .get(&row.key())
-            .filter(|_| row.state != State::Unconfigured)
-        {
-            Some(place) => unique[*place] = row,
-            None => {
-                latest.insert(row.key(), unique.len());
-                unique.push(row);
-            }
+        if place < unique.len() && row.state != State::Unconfigured {
+            unique[place] = row;
+        } else {
+            unique.push(row);
         }
     }
     let mut groups: Vec<(&Name, Group)> = selection

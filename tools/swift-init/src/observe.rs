@@ -1,6 +1,5 @@
 //! The observe half: what could run, what does, and whether it may be restarted.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,16 +55,10 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
         stages.push(stage);
         input = Some(output);
     }
-    let mut output = std::fs::File::from(input.expect("there are calls"));
+    let output = input.expect("there are calls");
     let mut decoder = Decoder::default();
     let mut rows = Vec::new();
-    let mut chunk = vec![0; 1 << 15];
-    loop {
-        let length = output.read(&mut chunk)?;
-        if length == 0 {
-            break;
-        }
-        decoder.push(&chunk[..length]);
+    while decoder.fill(&output)? > 0 {
         while let Some(row) = decoder.next_row() {
             rows.push(
                 row.map_err(|bad| anyhow::anyhow!("{}: {bad}", stages.last().expect("one").name))?,

@@ -55,8 +55,8 @@ impl Configs {
                 }
             });
         }
-        let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_owned();
-        configs.found.sort_by_cached_key(bytes);
+        let order = |one: &PathBuf, other: &PathBuf| one.as_os_str().cmp(other.as_os_str());
+        configs.found.sort_unstable_by(order);
         configs
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use shared::catalogue::{Server, Source};
 use shared::instance::{config_file, pid_file};
@@ -48,7 +48,8 @@ pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> 
     let mut taken = HashSet::new();
     for name in &wanted.names {
         let (source, found) = find(ground, server, name.as_deref(), faults);
-        taken.extend(found.iter().filter_map(|config| pid_file(server, config)));
+        let pid_files = found.iter().filter_map(|config| pid_file(server, config));
+        taken.extend(pid_files.map(PathBuf::into_os_string));
         let chosen = match ground.number {
             Some(number) => found.get(number - 1..number).unwrap_or_default(),
             None => &found,
@@ -64,7 +65,7 @@ pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> 
     let orphans = ground.pids.of(&server.name).iter();
     instances.extend(
         orphans
-            .filter(|pid| !taken.contains(*pid))
+            .filter(|pid| !taken.contains(pid.as_os_str()))
             .filter(|pid| wanted.names.iter().any(|name| names_pid(server, name, pid)))
             .filter_map(|pid| orphan(ground, server, pid)),
     );
