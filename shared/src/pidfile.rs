@@ -1,7 +1,8 @@
 //! Pid files: what one holds, and what that is worth.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -37,13 +38,14 @@ pub struct Look {
     pub world_writable: bool,
 }
 
-/// Reads the pid file at a path beneath the run directory.
-pub fn read(run_dir: &RunDir, path: &Path) -> Look {
+/// Reads the pid file at a path beneath the run directory, or beneath a folder
+/// of it that is open.
+pub fn read(dir: &impl AsFd, path: &Path) -> Look {
     let mut look = Look {
         content: Content::Absent,
         world_writable: false,
     };
-    look.content = match read_content(run_dir, path, &mut look.world_writable) {
+    look.content = match read_content(dir, path, &mut look.world_writable) {
         Ok(content) => content,
         Err(e) if e.kind() == io::ErrorKind::NotFound => Content::Absent,
         Err(e) => Content::Unreadable(unreadable(&e)),
@@ -71,8 +73,8 @@ pub fn reason_of(error: &io::Error) -> String {
     }
 }
 
-fn read_content(run_dir: &RunDir, path: &Path, world_writable: &mut bool) -> io::Result<Content> {
-    let file = beneath::open_file(run_dir, path)?;
+fn read_content(dir: &impl AsFd, path: &Path, world_writable: &mut bool) -> io::Result<Content> {
+    let file = beneath::open_file(dir, path)?;
     let status = beneath::status(&file)?;
     let what = match status.st_mode & libc::S_IFMT {
         libc::S_IFREG if status.st_size as usize > MAX_SIZE => "longer than 64 bytes",
@@ -167,27 +169,26 @@ pub fn remove_if(run_dir: &RunDir, path: &Path, content: &Content) -> io::Result
         Content::Unreadable(_) => Ok(false),
         now if now == *content => {
             faults::at("pid-file-compared");
-            let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-            let name = CString::new(name.as_bytes())?;
-            let folder = beneath::open_dir(
-                run_dir,
-                path.parent()
-                    .filter(|p| *p != Path::new(""))
-                    .unwrap_or(Path::new(".")),
-            )?;
-            beneath::unlink(&folder, &name)?;
+            let (folder, name) = open_folder(run_dir, path)?;
+            beneath::unlink(&folder, &CString::new(name.as_bytes())?)?;
             Ok(true)
         }
         _ => Ok(false),
     }
 }
 
+/// Opens the folder of a pid file, and gives the file's name in it.
+pub fn open_folder<'a>(run_dir: &RunDir, path: &'a Path) -> io::Result<(OwnedFd, &'a OsStr)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let folder = beneath::open_dir(run_dir, parent.unwrap_or(Path::new(".")))?;
+    Ok((folder, name))
+}
+
 /// Puts a number into a pid file that is there, all at once. To be called under
 /// the run directory's lock.
 pub fn replace(run_dir: &RunDir, path: &Path, pid: Pid) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| *parent != Path::new(""));
-    let folder = beneath::open_dir(run_dir, parent.unwrap_or(Path::new(".")))?;
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let (folder, name) = open_folder(run_dir, path)?;
     let old = beneath::status(&beneath::open_file(run_dir, path)?)?;
     beneath::replace_file(
         &folder,
@@ -205,11 +206,27 @@ pub fn remove_if_it_lies(
     server: &Server,
     config: &Path,
 ) -> io::Result<bool> {
-    let content = read(run_dir, path).content;
+    match open_folder(run_dir, path) {
+        Ok((folder, name)) => remove_in(&folder, name, server, config),
+        // What cannot be opened holds no pid file.
+        Err(_) => Ok(false),
+    }
+}
+
+/// The same for a file of that name in a folder of the run directory.
+pub fn remove_in(
+    folder: &OwnedFd,
+    name: &OsStr,
+    server: &Server,
+    config: &Path,
+) -> io::Result<bool> {
+    let content = read(folder, Path::new(name)).content;
     if !verify(&content, server, config)?.lies() {
         return Ok(false);
     }
-    remove_if(run_dir, path, &content)
+    faults::at("pid-file-judged");
+    beneath::unlink(folder, &CString::new(name.as_bytes())?)?;
+    Ok(true)
 }
 
 #[cfg(test)]

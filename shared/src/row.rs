@@ -208,13 +208,7 @@ fn escape(field: &[u8], out: &mut Vec<u8>) {
     match field {
         b"" => return out.push(b'-'),
         b"-" => return out.extend_from_slice(b"\\x2d"),
-        // Nearly all fields are of this kind.
-        _ if field
-            .iter()
-            .all(|b| matches!(b, b' '..=b'~') && *b != b'\\') =>
-        {
-            return out.extend_from_slice(field);
-        }
+        _ if is_plain(field) => return out.extend_from_slice(field),
         _ => {}
     }
     for chunk in field.utf8_chunks() {
@@ -237,6 +231,13 @@ fn escape(field: &[u8], out: &mut Vec<u8>) {
             hex(byte, out);
         }
     }
+}
+
+/// Whether a field is written as it is, as nearly all are. Without a way out
+/// in the middle, the compiler looks at many bytes at a time.
+fn is_plain(field: &[u8]) -> bool {
+    let plain = |b: &u8| (*b >= b' ') & (*b <= b'~') & (*b != b'\\');
+    field.iter().fold(true, |all, b| all & plain(b))
 }
 
 fn hex(byte: u8, out: &mut Vec<u8>) {

@@ -36,6 +36,9 @@ pub enum Role {
 /// The watch's token for signals to this process; the others are roles.
 const INBOX: u64 = 0;
 
+/// So many bytes are written to a tool at a time, as much as a pipe holds.
+const MOST: usize = 1 << 16;
+
 /// What happened.
 pub enum Event {
     /// A tool wrote a row.
@@ -100,7 +103,13 @@ impl Act {
         std::thread::Builder::new().spawn(move || {
             let mut pipe = File::from(write);
             // When the tool is gone, its end says so; nothing is to be done here.
-            while let Ok(bytes) = rows.recv() {
+            while let Ok(mut bytes) = rows.recv() {
+                // All that waits goes in one write, so that the tool need not
+                // be woken for each row.
+                while let Some(more) = (bytes.len() < MOST).then(|| rows.try_recv().ok()).flatten()
+                {
+                    bytes.extend(more);
+                }
                 if pipe.write_all(&bytes).is_err() {
                     break;
                 }

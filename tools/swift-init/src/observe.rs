@@ -25,8 +25,12 @@ pub fn calls(options: &Options, servers: &[String]) -> Vec<Call> {
     servers.iter().for_each(|server| resolve.arg(server));
     let mut pidfile = Call::new("swift-pidfile", options);
     pidfile.arg("--clean");
-    if options.command == Command::Status {
-        // Nobody acts on these rows, and people are not told when it started.
+    if matches!(
+        options.command,
+        Command::Status | Command::Stop | Command::Shutdown | Command::Kill
+    ) {
+        // What is to end is the server with that config, whichever run of it
+        // this is. Before a restart, minutes may pass with checks.
         pidfile.arg("--no-start");
     }
     let mut calls = vec![resolve, pidfile];

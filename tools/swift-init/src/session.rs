@@ -54,6 +54,8 @@ pub struct Tally {
     pub denied: usize,
     /// Given to swift-signal.
     pub signalled: usize,
+    /// Heard of from swift-signal.
+    pub answered: usize,
     /// Whether it was said that nothing runs.
     pub said_none: bool,
     /// Whether it was said that the wait is over.

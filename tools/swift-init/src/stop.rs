@@ -162,8 +162,9 @@ impl Session<'_> {
             }
         }
         self.untidy(place, &row);
-        let tally = &self.tallies[place];
-        if tally.ended + tally.survivors == 0 && tally.signalled == self.answered(place) {
+        let tally = &mut self.tallies[place];
+        tally.answered += 1;
+        if tally.ended + tally.survivors == 0 && tally.signalled == tally.answered {
             self.say_none(place);
         }
         let ended = matches!(row.state, State::Stopped | State::Killed);
@@ -171,15 +172,6 @@ impl Session<'_> {
             self.spawn(&row.plain(State::Stopped))?;
         }
         Ok(())
-    }
-
-    /// How many of those that were to end were heard of.
-    fn answered(&self, place: usize) -> usize {
-        let waiting = self.groups[place]
-            .rows
-            .iter()
-            .filter(|row| row.state == State::Running);
-        self.tallies[place].signalled - waiting.count()
     }
 
     /// Says that nothing of a server runs, once.

@@ -5,11 +5,10 @@ use std::path::Path;
 
 use shared::catalogue::Server;
 use shared::faults;
-use shared::pidfile::{self, reason_of};
+use shared::pidfile::reason_of;
 use shared::process::{Process, Sight};
 use shared::reason::Reason;
 use shared::row::Row;
-use shared::rundirs::RunDirs;
 use shared::signals::Signal;
 use shared::state::State;
 
@@ -137,51 +136,4 @@ pub fn denied(row: Row, error: &io::Error) -> Done {
         row.with(State::Denied, Reason::Permission, b"")
     };
     Done::Failure(row, what)
-}
-
-/// The row of a process that has ended, in the state that tells how, after its
-/// pid file was removed; the reason is why there was nothing to signal.
-pub fn ended(
-    row: Row,
-    state: State,
-    reason: Option<Reason>,
-    server: &Server,
-    dirs: &mut RunDirs,
-) -> Done {
-    let orphan = row.is_orphan();
-    faults::at("ended");
-    let removed = remove_pid_file(&row, server, dirs);
-    faults::at("removed");
-    let row = Row { start: None, ..row };
-    let state = if orphan { State::Orphan } else { state };
-    match removed {
-        Ok(()) => Done::Row(match reason {
-            None => row.plain(state),
-            Some(reason) => row.with(state, reason, b""),
-        }),
-        Err(e) => {
-            let why = format!("cannot remove: {e:#}");
-            let path = row.pidfile.as_deref().unwrap_or(Path::new("")).display();
-            let what = format!("cannot remove {path}: {e:#}");
-            Done::Failure(row.with(state, Reason::Stale, why.as_bytes()), what)
-        }
-    }
-}
-
-/// Removes the row's pid file, unless it stands for a process that runs: the
-/// server may have been started again meanwhile.
-fn remove_pid_file(row: &Row, server: &Server, dirs: &mut RunDirs) -> anyhow::Result<()> {
-    let place = shared::instance::place(server, row).map_err(anyhow::Error::msg)?;
-    let Some(run_dir) = dirs.get(&place.run_dir)? else {
-        return Ok(());
-    };
-    let config = row
-        .config
-        .as_deref()
-        .expect("a row with a place has a config");
-    let _guard = run_dir.lock()?;
-    match pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, config) {
-        Ok(_) => Ok(()),
-        Err(e) => Err(anyhow::anyhow!(reason_of(&e))),
-    }
 }

@@ -6,6 +6,7 @@ mod act;
 mod jobs;
 mod options;
 mod run;
+mod tidy;
 
 use std::process::ExitCode;
 

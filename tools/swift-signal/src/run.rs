@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::time::Duration;
 
-use shared::catalogue::{Catalogue, Server};
+use shared::catalogue::Catalogue;
 use shared::cli::Exit;
 use shared::faults;
 use shared::process::Process;
 use shared::reason::Reason;
 use shared::row::{Key, Row};
-use shared::rundirs::RunDirs;
 use shared::state::State;
 use shared::stream::{self, ActOutput, BadLine, Input, Next};
 use shared::watch::Watch;
@@ -19,6 +18,7 @@ use shared::{instance, sys};
 use crate::act::{self, Done, Proof};
 use crate::jobs::{Job, Jobs};
 use crate::options::{Options, TOOL};
+use crate::tidy::{Ended, Tidier};
 
 /// Descriptors that are kept free for all else: files, the lock, a look at /proc.
 const RESERVE: u64 = 32;
@@ -36,7 +36,7 @@ struct Run {
     watch: Watch,
     jobs: Jobs,
     seen: HashSet<Key>,
-    dirs: RunDirs,
+    tidier: Tidier,
     output: ActOutput<File>,
     exit: Exit,
 }
@@ -53,7 +53,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         watch: Watch::new()?,
         jobs: Jobs::new(descriptors.saturating_sub(RESERVE).max(1) as usize),
         seen: HashSet::new(),
-        dirs: RunDirs::default(),
+        tidier: Tidier::default(),
         output: ActOutput::new(stream::stdout()?),
         exit: Exit::Ok,
     };
@@ -92,16 +92,14 @@ impl Run {
                 return Ok(());
             }
             let until = self.jobs.until();
-            for token in self.watch.wait(until)? {
-                match token {
-                    STDIN => input.fill()?,
-                    token => {
-                        if let Some(job) = self.jobs.take(token) {
-                            self.end(job)?;
-                        }
-                    }
-                }
+            let tokens = self.watch.wait(until)?;
+            self.tidier.forget_locks();
+            if tokens.contains(&STDIN) {
+                input.fill()?;
             }
+            let jobs = tokens.into_iter().filter_map(|token| self.jobs.take(token));
+            let jobs: Vec<Job> = jobs.collect();
+            self.end(jobs)?;
             for (job, process) in self.jobs.take_due(&self.watch)? {
                 self.overdue(job, process)?;
             }
@@ -142,8 +140,12 @@ impl Run {
                 if matches!(row.reason(), Some(Reason::Stale | Reason::WrongProcess)) =>
             {
                 let reason = row.reason();
-                let done = act::ended(row, State::Stopped, reason, &server, &mut self.dirs);
-                self.done(done)
+                self.tidy(vec![Ended {
+                    row,
+                    server,
+                    state: State::Stopped,
+                    reason,
+                }])
             }
             (done, _) => self.done(done),
         }
@@ -160,29 +162,39 @@ impl Run {
                 .expect("it was signalled with a config");
             match act::prove(job.row.clone(), &server, &config) {
                 Proof::Process(process) => self.jobs.add(&self.watch, job, process)?,
-                Proof::Row(_) => self.end(job)?,
+                Proof::Row(_) => self.end(vec![job])?,
                 Proof::Failure(row, what) => self.done(Done::Failure(row, what))?,
             }
         }
         Ok(())
     }
 
-    /// The process has ended.
-    fn end(&mut self, job: Job) -> anyhow::Result<()> {
-        let server: Server = self.catalogue.server(&job.row.server);
-        let state = if job.killed {
-            State::Killed
-        } else {
-            State::Stopped
-        };
-        let done = act::ended(job.row, state, None, &server, &mut self.dirs);
-        self.done(done)
+    /// These processes have ended.
+    fn end(&mut self, jobs: Vec<Job>) -> anyhow::Result<()> {
+        let ended = jobs.into_iter().map(|job| Ended {
+            server: self.catalogue.server(&job.row.server),
+            state: match job.killed {
+                true => State::Killed,
+                false => State::Stopped,
+            },
+            row: job.row,
+            reason: None,
+        });
+        let ended = ended.collect();
+        self.tidy(ended)
+    }
+
+    fn tidy(&mut self, ended: Vec<Ended>) -> anyhow::Result<()> {
+        for done in self.tidier.tidy(ended) {
+            self.done(done)?;
+        }
+        Ok(())
     }
 
     /// The wait for the process is over and it has not ended.
     fn overdue(&mut self, job: Job, process: Process) -> anyhow::Result<()> {
         if process.has_ended()? {
-            return self.end(job);
+            return self.end(vec![job]);
         }
         if self.options.kill && !job.killed {
             faults::at("overdue");

@@ -1,0 +1,167 @@
+//! The pid files of what has ended: removed under the run directory's lock, many
+//! under one.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use shared::catalogue::Server;
+use shared::instance::{Place, place};
+use shared::pidfile::{self, reason_of};
+use shared::reason::Reason;
+use shared::row::Row;
+use shared::rundir::{Guard, RunDir};
+use shared::rundirs::RunDirs;
+use shared::state::State;
+use shared::{faults, sys::beneath};
+
+use crate::act::Done;
+
+/// A process that has ended.
+pub struct Ended {
+    /// Its row.
+    pub row: Row,
+    /// What it was.
+    pub server: Server,
+    /// The state that tells how it ended.
+    pub state: State,
+    /// Why there was nothing to signal, when there was not.
+    pub reason: Option<Reason>,
+}
+
+/// Removes pid files.
+#[derive(Default)]
+pub struct Tidier {
+    dirs: RunDirs,
+    /// Locks that were waited for in vain while what is at hand waited too.
+    locked: HashMap<PathBuf, String>,
+}
+
+/// The folder that is at hand. The lock is held as long as this is there.
+struct Hold {
+    run_dir: PathBuf,
+    open: Rc<RunDir>,
+    _guard: Guard,
+    /// The last folder beneath it, opened once for all its files.
+    folder: Option<(PathBuf, OwnedFd)>,
+}
+
+impl Tidier {
+    /// Forgets which locks were not to be had: what ends from now on has not
+    /// waited for them.
+    pub fn forget_locks(&mut self) {
+        self.locked.clear();
+    }
+
+    /// Removes the pid files of all of these. No row is written meanwhile: its
+    /// reader may be waiting for the lock.
+    pub fn tidy(&mut self, all: Vec<Ended>) -> Vec<Done> {
+        let mut hold = None;
+        all.into_iter()
+            .map(|ended| {
+                faults::at("ended");
+                let removed = self.remove(&ended, &mut hold);
+                faults::at("removed");
+                ended.told(removed)
+            })
+            .collect()
+    }
+
+    /// Removes a row's pid file, unless it stands for a process that runs: the
+    /// server may have been started again meanwhile.
+    fn remove(&mut self, ended: &Ended, hold: &mut Option<Hold>) -> Result<(), String> {
+        let Ended { row, server, .. } = ended;
+        let place = place(server, row)?;
+        let config = row.config.as_deref().unwrap_or(Path::new(""));
+        if hold.as_ref().is_none_or(|h| h.run_dir != place.run_dir) {
+            // Never two locks at once: somebody may want them the other way round.
+            *hold = None;
+            *hold = self.hold(&place)?;
+        }
+        let Some(hold) = hold else {
+            return Ok(());
+        };
+        let removed = match hold.folder_of(&place) {
+            Ok(Some((folder, name))) => pidfile::remove_in(folder, name, server, config),
+            Ok(None) => return Ok(()),
+            Err(e) => Err(e),
+        };
+        removed.map(drop).map_err(|e| reason_of(&e))
+    }
+
+    /// Takes the lock of a run directory; none when that does not exist.
+    fn hold(&mut self, place: &Place) -> Result<Option<Hold>, String> {
+        if let Some(why) = self.locked.get(&place.run_dir) {
+            return Err(why.clone());
+        }
+        let open = self.dirs.get(&place.run_dir).map_err(|e| reason_of(&e))?;
+        let Some(open) = open else {
+            return Ok(None);
+        };
+        match open.lock() {
+            Ok(guard) => Ok(Some(Hold {
+                run_dir: place.run_dir.clone(),
+                open,
+                _guard: guard,
+                folder: None,
+            })),
+            Err(e) => {
+                let why = format!("{e:#}");
+                self.locked.insert(place.run_dir.clone(), why.clone());
+                Err(why)
+            }
+        }
+    }
+}
+
+impl Hold {
+    /// The open folder of a pid file, with the file's name; none when there is
+    /// no such folder, and so no pid file.
+    fn folder_of<'a>(
+        &'a mut self,
+        place: &'a Place,
+    ) -> io::Result<Option<(&'a OwnedFd, &'a std::ffi::OsStr)>> {
+        let name = place
+            .beneath
+            .file_name()
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        let parent = place.beneath.parent().unwrap_or(Path::new(""));
+        if self.folder.as_ref().is_none_or(|(path, _)| path != parent) {
+            let path = match parent.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => parent,
+            };
+            // What cannot be opened, as a link, holds no pid file.
+            self.folder = beneath::open_dir(&*self.open, path)
+                .ok()
+                .map(|folder| (parent.to_owned(), folder));
+        }
+        Ok(self.folder.as_ref().map(|(_, folder)| (folder, name)))
+    }
+}
+
+impl Ended {
+    /// Its row, after its pid file was removed or could not be.
+    fn told(self, removed: Result<(), String>) -> Done {
+        let orphan = self.row.is_orphan();
+        let row = Row {
+            start: None,
+            ..self.row
+        };
+        let state = if orphan { State::Orphan } else { self.state };
+        match removed {
+            Ok(()) => Done::Row(match self.reason {
+                None => row.plain(state),
+                Some(reason) => row.with(state, reason, b""),
+            }),
+            Err(e) => {
+                let why = format!("cannot remove: {e}");
+                let path = row.pidfile.as_deref().unwrap_or(Path::new("")).display();
+                let what = format!("cannot remove {path}: {e}");
+                Done::Failure(row.with(state, Reason::Stale, why.as_bytes()), what)
+            }
+        }
+    }
+}
