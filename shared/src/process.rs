@@ -9,7 +9,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,8 +19,8 @@ use crate::catalogue::Server;
 use crate::faults;
 use crate::instance::others;
 use crate::signals::Signal;
-use crate::sys::pidfd;
 use crate::sys::spawn::UNBORN;
+use crate::sys::{fd, pidfd};
 
 /// The name of the tool that starts servers. A child of it that stands between
 /// clone and exec has its command line, and a name of its own: [`UNBORN`].
@@ -323,26 +323,18 @@ pub fn stat(pid: Pid) -> io::Result<Option<Stat>> {
 /// Reads a file of /proc/PID in few system calls: most fit into the first read,
 /// and one that fills less than it was given was the last.
 fn read_proc(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = vec![0; 4096];
-    let mut length = 0;
-    let read = fs::File::open(format!("/proc/{pid}/{file}")).and_then(|mut file| {
+    let mut bytes = Vec::with_capacity(4096);
+    let read = fs::File::open(format!("/proc/{pid}/{file}")).and_then(|file| {
         loop {
-            match file.read(&mut bytes[length..]) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Ok(n) if length + n == bytes.len() => {
-                    length += n;
-                    bytes.resize(length * 2, 0);
-                }
-                Ok(n) => return Ok(length + n),
-                Err(e) => return Err(e),
+            let room = bytes.capacity() - bytes.len();
+            if fd::read_behind(&file, &mut bytes)? < room {
+                return Ok(());
             }
+            bytes.reserve(bytes.len());
         }
     });
     match read {
-        Ok(length) => {
-            bytes.truncate(length);
-            Ok(Some(bytes))
-        }
+        Ok(()) => Ok(Some(bytes)),
         // ESRCH is what a read says when the process went away after the open.
         Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {
             Ok(None)

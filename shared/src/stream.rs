@@ -58,14 +58,11 @@ impl Decoder {
     /// pipe holds: a stream of few rows touches little memory.
     pub fn fill(&mut self, fd: &impl AsFd) -> io::Result<usize> {
         self.forget_taken();
-        let length = self.buffer.len();
         let room = self.room.clamp(LEAST_ROOM, MOST_ROOM);
-        self.buffer.resize(length + room, 0);
-        let read = crate::sys::fd::read(fd, &mut self.buffer[length..]);
-        let n = *read.as_ref().unwrap_or(&0);
-        self.buffer.truncate(length + n);
-        self.room = if n == room { 2 * room } else { room };
-        read
+        self.buffer.reserve(room);
+        let n = crate::sys::fd::read_behind(fd, &mut self.buffer)?;
+        self.room = if n >= room { 2 * room } else { room };
+        Ok(n)
     }
 
     fn forget_taken(&mut self) {

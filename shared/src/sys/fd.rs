@@ -99,6 +99,16 @@ pub fn read(fd: &impl AsFd, into: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// Reads what is there behind what a buffer holds, as much as it has room for.
+pub fn read_behind(fd: &impl AsFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    loop {
+        match rustix::io::read(fd, rustix::buffer::spare_capacity(buffer)) {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
 /// Gives standard input, output or error away, so that /dev/null stands in its
 /// place and the end of a pipe is seen when the returned descriptor is dropped.
 pub fn take_over(stdio: RawFd, with: OwnedFd) -> io::Result<()> {
