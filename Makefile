@@ -27,7 +27,7 @@ export SWIFT_VENV
 
 FAULTS := swift-init/faults,swift-serve/faults
 
-.PHONY: all lint venv test bench demo demo-swift install dist clean
+.PHONY: all lint venv test bench bench-growth bench-reload demo demo-swift install dist clean
 
 all:
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --target $(HOST) \
@@ -48,8 +48,16 @@ test: lint venv
 	$(CARGO) build --workspace --all-targets --features $(FAULTS)
 	$(CARGO) test --workspace --features $(FAULTS)
 
+# CHART=FILE writes the chart anew: make bench CHART=tests/bench/chart.svg
 bench: all venv
-	PATH="$(RELEASE):$$PATH" tests/bench/status "$(SWIFT_VENV)"
+	python3 tests/bench/bench.py --ours "$(RELEASE)/swift-init" --original "$(SWIFT_VENV)/bin/swift-init" \
+		$(if $(CHART),--chart "$(CHART)")
+
+bench-growth: all
+	python3 tests/bench/bench.py --ours "$(RELEASE)/swift-init" --growth
+
+bench-reload: all venv
+	"$(SWIFT_VENV)/bin/python3" tests/bench/reload.py "$(RELEASE)/swift-init"
 
 demo: all
 	$(CARGO) build --package test-helpers

@@ -8,6 +8,7 @@ mod failure;
 mod options;
 mod run;
 mod start;
+mod timers;
 
 use std::process::ExitCode;
 

@@ -24,6 +24,7 @@ use crate::environment;
 use crate::failure::{Failure, in_words};
 use crate::options::{Options, Stdio, TOOL};
 use crate::start::{Outcome, Starter};
+use crate::timers::Timers;
 
 /// The watch's tokens for standard input and for signals. Servers have those
 /// from 2 on, two each: an even one for the output, an odd one for the end.
@@ -43,6 +44,7 @@ struct Run {
     watch: Watch,
     inbox: Inbox,
     begun: HashMap<u64, (Begun, Place)>,
+    timers: Timers,
     next_token: u64,
     at_once: usize,
     limits_raised: bool,
@@ -72,6 +74,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         watch,
         inbox,
         begun: HashMap::new(),
+        timers: Timers::default(),
         next_token: SIGNALS + 1,
         output: ActOutput::new(stream::stdout()?),
         mute: false,
@@ -141,7 +144,7 @@ impl Run {
             // once nothing more is to be begun.
             let last_look = self.stopping() && idle;
             let now = (std::mem::take(&mut more) || last_look).then(Instant::now);
-            let tokens = self.watch.wait(earlier(now, self.until()))?;
+            let tokens = self.watch.wait(earlier(now, self.timers.first()))?;
             if last_look && tokens.is_empty() {
                 return Ok(());
             }
@@ -162,10 +165,6 @@ impl Run {
     /// Whether one more row can be taken. Without a start it needs no place.
     fn has_place(&self) -> bool {
         self.stopping() || self.begun.len() < self.at_once
-    }
-
-    fn until(&self) -> Option<Instant> {
-        self.begun.values().filter_map(|(b, _)| b.until()).min()
     }
 
     fn fill(&mut self, input: &mut Input, reading: &mut bool) {
@@ -249,7 +248,10 @@ impl Run {
                 self.next_token += 2;
                 let begun = Begun::new(row, process, output, patience, (&self.watch, token));
                 match begun {
-                    Ok(begun) => drop(self.begun.insert(token, (begun, place))),
+                    Ok(begun) => {
+                        self.timers.set(token, begun.until());
+                        self.begun.insert(token, (begun, place));
+                    }
                     Err(e) => self.trouble(&e),
                 }
             }
@@ -272,15 +274,7 @@ impl Run {
     }
 
     fn look_at_the_time(&mut self) {
-        let now = Instant::now();
-        let due = |(begun, _): &(Begun, Place)| begun.until().is_some_and(|until| until <= now);
-        let ids: Vec<u64> = self
-            .begun
-            .iter()
-            .filter(|(_, b)| due(b))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
+        for id in self.timers.due(Instant::now()) {
             if let Some((begun, _)) = self.begun.get_mut(&id) {
                 let step = begun.time_is_up();
                 self.go_on(id, step);
@@ -289,6 +283,13 @@ impl Run {
     }
 
     fn go_on(&mut self, id: u64, step: io::Result<Step>) {
+        self.follow(id, step);
+        let until = self.begun.get(&id).and_then(|(begun, _)| begun.until());
+        self.timers.set(id, until);
+    }
+
+    /// Does what a step says.
+    fn follow(&mut self, id: u64, step: io::Result<Step>) {
         match step {
             Ok(Step::Wait) => {}
             Ok(Step::Row(row)) => self.put(&row),
