@@ -167,6 +167,10 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
             ));
         }
         server_name(group).map_err(|what| at(name.span(), format!("groups: {what}")))?;
+        if members.is_empty() {
+            let what = format!("groups.{group}: at least one server or group is wanted");
+            return Err(at(name.span(), what));
+        }
         let mut names: Vec<String> = Vec::new();
         for member in members {
             let word = member.get_ref().as_str();
@@ -206,7 +210,8 @@ fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
         }
     }
     if let Some(command) = table.command {
-        if command.get_ref().is_empty() || command.get_ref().contains('/') {
+        let bad = |c: char| c == '/' || c.is_control();
+        if command.get_ref().is_empty() || command.get_ref().contains(bad) {
             return Err((
                 command.span(),
                 "command: a program's name without its folder is wanted".into(),
@@ -345,6 +350,14 @@ mod tests {
             (
                 "[groups]\nall = []\n",
                 "line 2: groups: all is every server",
+            ),
+            (
+                "[groups]\n\nx = []\n",
+                "line 3: groups.x: at least one server or group is wanted",
+            ),
+            (
+                "[server.a-b]\ncommand = \"a\\u0000b\"\n",
+                "line 2: server a-b: command: a program's name",
             ),
             (
                 "[server.a-b]\nconfig = []\n",
