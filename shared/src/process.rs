@@ -265,17 +265,19 @@ impl Stat {
     pub fn parse(line: &[u8]) -> Option<Stat> {
         let begin = line.iter().position(|b| *b == b'(')? + 1;
         let end = line.iter().rposition(|b| *b == b')')?;
-        let rest = std::str::from_utf8(line.get(end + 2..)?).ok()?;
+        let rest = line.get(end + 1..)?.strip_prefix(b" ")?;
+        let rest = std::str::from_utf8(rest).ok()?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().take(20).collect();
-        let number = |field: usize| fields.get(field - 3).and_then(|f| f.parse::<i64>().ok());
+        let field = |number: usize| fields.get(number - 3).copied();
+        let number = |at: usize| field(at)?.parse().ok();
         Some(Stat {
             unborn: line.get(begin..end)? == UNBORN.to_bytes(),
             state: *fields.first()?.as_bytes().first()?,
-            parent: number(4)? as i32,
-            group: number(5)? as i32,
-            session: number(6)? as i32,
-            flags: number(9)? as u64,
-            start: fields.get(22 - 3)?.parse().ok()?,
+            parent: number(4)?,
+            group: number(5)?,
+            session: number(6)?,
+            flags: field(9)?.parse().ok()?,
+            start: field(22)?.parse().ok()?,
         })
     }
 
@@ -643,7 +645,9 @@ mod tests {
             b"1 (a)",
             b"1 (a) ",
             b"1 (a) S 1 1",
-            b"1 (a) S x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            b"1 (a) S x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            b"1 (a) S 4294967297 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            b"1 (a)1 S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
         ] {
             assert_eq!(Stat::parse(bad), None);
         }
