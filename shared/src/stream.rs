@@ -41,9 +41,13 @@ pub struct Decoder {
 impl Decoder {
     /// Takes bytes in.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.taken);
-        self.scanned -= self.taken;
-        self.taken = 0;
+        // What is left moves only when at least as much is let go. So no byte
+        // moves more than twice, even if more rows come than are taken.
+        if self.taken >= self.buffer.len() - self.taken {
+            self.buffer.drain(..self.taken);
+            self.scanned -= self.taken;
+            self.taken = 0;
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
