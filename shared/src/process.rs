@@ -384,7 +384,7 @@ impl CommandLine {
     /// another name of the same file. A config of another source that has the
     /// same pid file will do, since the server may have been started before its
     /// config moved.
-    fn runs(&self, server: &Server, config: &Path, pid: Pid) -> bool {
+    pub fn runs(&self, server: &Server, config: &Path, pid: Pid) -> bool {
         let command = OsStr::new(&server.command);
         let Some((_, Some(argument))) = self.program(pid, |name| name == command) else {
             return false;
@@ -481,7 +481,8 @@ impl Disposition {
         !(self.caught || self.blocked || self.ignored)
     }
 
-    fn parse(status: &[u8], signal: Signal) -> Option<Disposition> {
+    /// Reads the file; none when it makes no sense.
+    pub fn parse(status: &[u8], signal: Signal) -> Option<Disposition> {
         let text = std::str::from_utf8(status).ok().map(str::to_owned);
         // Only the Name line can hold anything that is not ASCII.
         let text = text.unwrap_or_else(|| String::from_utf8_lossy(status).into_owned());
@@ -519,7 +520,7 @@ mod tests {
         CommandLine(args.iter().flat_map(|a| a.bytes().chain([0])).collect())
     }
 
-    fn runs(args: &[&str]) -> bool {
+    pub fn runs(args: &[&str]) -> bool {
         let me = Pid::new(std::process::id() as i32).unwrap();
         line(args).runs(
             &Server::unlisted("object-server"),
