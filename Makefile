@@ -27,7 +27,12 @@ export SWIFT_VENV
 
 FAULTS := swift-init/faults,swift-serve/faults
 
-.PHONY: all lint venv test bench bench-growth bench-reload demo demo-swift install dist clean
+# How long `make fuzz` feeds each property, and which ones: make fuzz FUZZ=row FUZZ_SECONDS=3600
+FUZZ_SECONDS ?= 600
+FUZZ ?= $(basename $(notdir $(wildcard tests/fuzz/corpus/*.txt)))
+
+.PHONY: all lint venv test soak fuzz growth bench bench-growth bench-reload demo demo-swift install \
+	dist clean
 
 all:
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --target $(HOST) \
@@ -47,6 +52,26 @@ venv:
 test: lint venv
 	$(CARGO) build --workspace --all-targets --features $(FAULTS)
 	$(CARGO) test --workspace --features $(FAULTS)
+
+# All that tests/faults/ does, with the counts of its long form.
+soak: venv
+	$(CARGO) build --workspace --all-targets --features $(FAULTS)
+	SWIFT_SOAK=1 $(CARGO) test --workspace --features $(FAULTS) --test faults -- --nocapture
+
+# The inputs that are found lie below target/fuzz/, and what makes a property fail in
+# tests/fuzz/targets/artifacts/. Without a sanitizer the stable toolchain does.
+fuzz:
+	for name in $(FUZZ); do \
+		$(CARGO) run --quiet --package swift-fuzz --bin fuzz-corpus -- \
+			unpack $$name $(TARGET_DIR)/fuzz/$$name && \
+		$(CARGO) fuzz run --fuzz-dir tests/fuzz/targets --sanitizer none $$name \
+			$(TARGET_DIR)/fuzz/$$name -- -max_total_time=$(FUZZ_SECONDS) -timeout=60 \
+			-rss_limit_mb=1024 -max_len=4096 || exit 1; \
+	done
+
+growth:
+	$(CARGO) build --release --package swift-fuzz --bin fuzz-growth
+	tests/fuzz/growth "$(TARGET_DIR)/release/fuzz-growth"
 
 # CHART=FILE writes the chart anew: make bench CHART=tests/bench/chart.svg
 bench: all venv

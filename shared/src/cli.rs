@@ -168,26 +168,34 @@ impl Value {
     }
 }
 
+/// A number as `_parse_num` in optparse.py takes it: what it begins with says the base, and a sign or
+/// a blank in front of that makes it decimal.
 fn integer(text: &str) -> Option<i64> {
+    let text = text.to_ascii_lowercase();
+    match text.as_bytes() {
+        [b'0', b'x', ..] => python_int(&text, 16, "0x"),
+        b"0b" => Some(0),
+        [b'0', b'b', ..] => python_int(&text[2..], 2, "0b"),
+        [b'0', ..] => python_int(&text, 8, "0o"),
+        _ => python_int(&text, 10, ""),
+    }
+}
+
+/// `int(text, base)` of Python: blanks around it, a sign, the base's prefix, and single underscores
+/// before digits.
+fn python_int(text: &str, base: u32, prefix: &str) -> Option<i64> {
     let text = text.trim();
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let digits = match digits.strip_prefix(prefix) {
+        Some(bare) if !prefix.is_empty() => bare.strip_prefix('_').unwrap_or(bare),
+        _ => digits,
     };
-    if digits.starts_with(['+', '-']) {
+    let are_digits = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_digit(base));
+    if !digits.split('_').all(are_digits) {
         return None;
     }
-    let lower = digits.to_ascii_lowercase();
-    let value = if let Some(hex) = lower.strip_prefix("0x") {
-        i64::from_str_radix(hex, 16)
-    } else if let Some(binary) = lower.strip_prefix("0b") {
-        i64::from_str_radix(binary, 2)
-    } else if lower.len() > 1 && lower.starts_with('0') {
-        i64::from_str_radix(lower.strip_prefix("0o").unwrap_or(&lower), 8)
-    } else {
-        lower.parse()
-    };
-    Some(sign * value.ok()?)
+    i64::from_str_radix(&format!("{sign}{}", digits.replace('_', "")), base).ok()
 }
 
 /// The arguments of a tool, read against its table. Options may stand
@@ -495,7 +503,16 @@ mod tests {
             ("04", Some(4)),
             ("0", Some(0)),
             ("-3", Some(-3)),
+            ("-010", Some(-10)),
+            (" 010 ", Some(10)),
+            ("0o17", Some(15)),
+            ("1_000", Some(1000)),
+            ("0x_f", Some(15)),
+            ("0b", Some(0)),
             ("08", None),
+            ("0x-5", None),
+            ("-0x5", None),
+            ("1__0", None),
             ("", None),
             ("1.5", None),
             ("--3", None),

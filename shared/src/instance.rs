@@ -8,10 +8,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::catalogue::Server;
 use crate::row::Row;
+
+/// No path of so many bytes can be opened (PATH_MAX in linux/limits.h, its zero byte included).
+const TOO_LONG: usize = 4096;
 
 /// The endings that a config can have, and those of its pid file.
 const ENDINGS: [(&str, &str); 2] = [(".conf.d", ".pid.d"), (".conf", ".pid")];
@@ -89,6 +92,11 @@ pub struct Place {
 pub fn place(server: &Server, row: &Row) -> Result<Place, String> {
     let config = row.config.as_ref().ok_or("field 2: no config")?;
     let path = row.pidfile.as_ref().ok_or("field 3: no pid file")?;
+    for (field, path) in [(2, config), (3, path)] {
+        if path.as_os_str().len() >= TOO_LONG {
+            return Err(format!("field {field}: longer than a path can be"));
+        }
+    }
     let parts: Vec<&OsStr> = config.iter().collect();
     for from in 0..parts.len() {
         if !server
@@ -99,7 +107,7 @@ pub fn place(server: &Server, row: &Row) -> Result<Place, String> {
             continue;
         }
         let beneath = pid_file(server, &parts[from..].iter().collect::<PathBuf>());
-        if let Some(beneath) = beneath.filter(|b| path.ends_with(b)) {
+        if let Some(beneath) = beneath.filter(|b| path.ends_with(b) && !climbs(b)) {
             let run_dir = path
                 .ancestors()
                 .nth(beneath.iter().count())
@@ -120,6 +128,12 @@ pub fn place(server: &Server, row: &Row) -> Result<Place, String> {
         path.display(),
         config.display()
     ))
+}
+
+/// Whether a path leads up somewhere. No scan finds such a one beneath a
+/// directory.
+fn climbs(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
 }
 
 #[cfg(test)]
@@ -280,11 +294,18 @@ mod tests {
             ),
             ("/etc/swift/object-server/1.conf", "/etc/passwd"),
             (
+                "/etc/swift/object-server/../1.conf",
+                "/run/swift/object-server/../1.pid",
+            ),
+            (
                 "/etc/swift/proxy-server.conf",
                 "/run/swift/proxy-server.pid",
             ),
         ] {
             assert!(place(&server, &row(config, pid)).is_err());
         }
+        let folders = "/object-server".repeat(TOO_LONG / 14 + 1);
+        let error = place(&server, &row(&format!("{folders}/1.conf"), "/1.pid"));
+        assert_eq!(error, Err("field 2: longer than a path can be".into()));
     }
 }

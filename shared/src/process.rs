@@ -281,17 +281,19 @@ impl Stat {
     pub fn parse(line: &[u8]) -> Option<Stat> {
         let begin = line.iter().position(|b| *b == b'(')? + 1;
         let end = line.iter().rposition(|b| *b == b')')?;
-        let rest = std::str::from_utf8(line.get(end + 2..)?).ok()?;
+        let rest = line.get(end + 1..)?.strip_prefix(b" ")?;
+        let rest = std::str::from_utf8(rest).ok()?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().take(20).collect();
-        let number = |field: usize| fields.get(field - 3).and_then(|f| f.parse::<i64>().ok());
+        let field = |number: usize| fields.get(number - 3).copied();
+        let number = |at: usize| field(at)?.parse().ok();
         Some(Stat {
             unborn: line.get(begin..end)? == UNBORN.to_bytes(),
             state: *fields.first()?.as_bytes().first()?,
-            parent: number(4)? as i32,
-            group: number(5)? as i32,
-            session: number(6)? as i32,
-            flags: number(9)? as u64,
-            start: fields.get(22 - 3)?.parse().ok()?,
+            parent: number(4)?,
+            group: number(5)?,
+            session: number(6)?,
+            flags: field(9)?.parse().ok()?,
+            start: field(22)?.parse().ok()?,
         })
     }
 
@@ -390,7 +392,7 @@ impl CommandLine {
     /// another name of the same file. A config of another source that has the
     /// same pid file will do, since the server may have been started before its
     /// config moved.
-    fn runs(&self, server: &Server, config: &Path, pid: Pid) -> bool {
+    pub fn runs(&self, server: &Server, config: &Path, pid: Pid) -> bool {
         let command = OsStr::new(&server.command);
         let Some((_, Some(argument))) = self.program(pid, |name| name == command) else {
             return false;
@@ -488,7 +490,8 @@ impl Disposition {
         !(self.caught || self.blocked || self.ignored)
     }
 
-    fn parse(status: &[u8], signal: Signal) -> Option<Disposition> {
+    /// Reads the file; none when it makes no sense.
+    pub fn parse(status: &[u8], signal: Signal) -> Option<Disposition> {
         let text = std::str::from_utf8(status).ok().map(str::to_owned);
         // Only the Name line can hold anything that is not ASCII.
         let text = text.unwrap_or_else(|| String::from_utf8_lossy(status).into_owned());
@@ -526,7 +529,7 @@ mod tests {
         CommandLine(args.iter().flat_map(|a| a.bytes().chain([0])).collect())
     }
 
-    fn runs(args: &[&str]) -> bool {
+    pub fn runs(args: &[&str]) -> bool {
         let me = Pid::new(std::process::id() as i32).unwrap();
         line(args).runs(
             &Server::unlisted("object-server"),
@@ -652,7 +655,9 @@ mod tests {
             b"1 (a)",
             b"1 (a) ",
             b"1 (a) S 1 1",
-            b"1 (a) S x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            b"1 (a) S x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            b"1 (a) S 4294967297 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            b"1 (a)1 S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
         ] {
             assert_eq!(Stat::parse(bad), None);
         }

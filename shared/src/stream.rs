@@ -65,10 +65,14 @@ impl Decoder {
         Ok(n)
     }
 
+    /// What is left moves only when at least as much is let go. So no byte moves
+    /// more than twice, even if more rows come than are taken.
     fn forget_taken(&mut self) {
-        self.buffer.drain(..self.taken);
-        self.scanned -= self.taken;
-        self.taken = 0;
+        if self.taken >= self.buffer.len() - self.taken {
+            self.buffer.drain(..self.taken);
+            self.scanned -= self.taken;
+            self.taken = 0;
+        }
     }
 
     /// The next row of which the whole line has arrived.

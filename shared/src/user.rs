@@ -27,7 +27,8 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-fn parse(status: &[u8]) -> Option<User> {
+/// Reads /proc/PID/status; none when it makes no sense.
+pub fn parse(status: &[u8]) -> Option<User> {
     let numbers = |key: &[u8]| -> Option<Vec<u32>> {
         let mut lines = status.split(|b| *b == b'\n');
         let line = lines.find_map(|line| line.strip_prefix(key))?;

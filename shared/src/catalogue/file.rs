@@ -1,6 +1,6 @@
 //! The catalogue's form as a file: swift-init.toml(5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -127,12 +127,12 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
     // A map sorts by name; the file's own order is what is shown.
     let mut servers: Vec<_> = file.server.into_iter().collect();
     servers.sort_by_key(|(name, _)| name.span().start);
+    // A file of ten thousand servers is not searched ten thousand times.
+    let named = catalogue.servers.iter().map(|server| server.name.clone());
+    let mut places: HashMap<String, usize> = named.zip(0..).collect();
     for (name, table) in servers {
         server_name(name.get_ref()).map_err(|what| at(name.span(), what))?;
-        let place = catalogue
-            .servers
-            .iter()
-            .position(|s| s.name == *name.get_ref());
+        let place = places.get(name.get_ref()).copied();
         let mut server = match place {
             Some(place) => catalogue.servers[place].clone(),
             None => Server::unlisted(name.get_ref()),
@@ -141,10 +141,14 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
             .map_err(|(span, what)| at(span, format!("server {}: {what}", server.name)))?;
         match place {
             Some(place) => catalogue.servers[place] = server,
-            None => catalogue.servers.push(server),
+            None => {
+                places.insert(server.name.clone(), catalogue.servers.len());
+                catalogue.servers.push(server);
+            }
         }
     }
 
+    let mut known: HashSet<String> = catalogue.groups().map(str::to_owned).collect();
     let mut groups: Vec<_> = file.groups.into_iter().collect();
     groups.sort_by_key(|(name, _)| name.span().start);
     for (name, members) in groups {
@@ -156,12 +160,18 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
             ));
         }
         server_name(group).map_err(|what| at(name.span(), format!("groups: {what}")))?;
+        if members.is_empty() {
+            let what = format!("groups.{group}: at least one server or group is wanted");
+            return Err(at(name.span(), what));
+        }
         let mut names: Vec<String> = Vec::new();
+        let mut taken = HashSet::new();
         for member in members {
             let word = member.get_ref().as_str();
-            let found = match catalogue.members(word) {
+            let group_of_that_name = known.contains(word).then(|| catalogue.members(word));
+            let found = match group_of_that_name.flatten() {
                 Some(members) => members.into_iter().map(str::to_owned).collect(),
-                None if catalogue.servers.iter().any(|s| s.name == word) => vec![word.to_owned()],
+                None if places.contains_key(word) => vec![word.to_owned()],
                 None => {
                     return Err(at(
                         member.span(),
@@ -169,13 +179,11 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
                     ));
                 }
             };
-            for found in found {
-                if !names.contains(&found) {
-                    names.push(found);
-                }
-            }
+            names.extend(found.into_iter().filter(|name| taken.insert(name.clone())));
         }
-        catalogue.groups.retain(|(known, _)| known != group);
+        if !known.insert(group.clone()) {
+            catalogue.groups.retain(|(known, _)| known != group);
+        }
         catalogue.groups.push((group.clone(), names));
     }
     Ok(())
@@ -195,7 +203,8 @@ fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
         }
     }
     if let Some(command) = table.command {
-        if command.get_ref().is_empty() || command.get_ref().contains('/') {
+        let bad = |c: char| c == '/' || c.is_control();
+        if command.get_ref().is_empty() || command.get_ref().contains(bad) {
             return Err((
                 command.span(),
                 "command: a program's name without its folder is wanted".into(),
@@ -346,6 +355,14 @@ mod tests {
             (
                 "[groups]\nall = []\n",
                 "line 2: groups: all is every server",
+            ),
+            (
+                "[groups]\n\nx = []\n",
+                "line 3: groups.x: at least one server or group is wanted",
+            ),
+            (
+                "[server.a-b]\ncommand = \"a\\u0000b\"\n",
+                "line 2: server a-b: command: a program's name",
             ),
             (
                 "[server.a-b]\nconfig = []\n",

@@ -4,6 +4,7 @@
 mod file;
 mod select;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -128,18 +129,13 @@ impl Catalogue {
 
     /// The names of all groups: `all` first, then the others in their order.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
-        let mut named: Vec<&str> = vec!["all"];
-        for group in self
-            .servers
-            .iter()
-            .map(|s| s.group.as_str())
-            .chain(self.groups.iter().map(|g| g.0.as_str()))
-        {
-            if !named.contains(&group) {
-                named.push(group);
-            }
-        }
-        named.into_iter()
+        let of_servers = self.servers.iter().map(|s| s.group.as_str());
+        let of_site = self.groups.iter().map(|g| g.0.as_str());
+        let mut named = HashSet::new();
+        std::iter::once("all")
+            .chain(of_servers)
+            .chain(of_site)
+            .filter(move |group| named.insert(*group))
     }
 
     /// The members of a group, in the catalogue's order; none when there is no such group.

@@ -1,5 +1,7 @@
 //! From the words of a command line to servers.
 
+use std::collections::HashMap;
+
 use super::Catalogue;
 
 /// One server as asked for.
@@ -27,25 +29,28 @@ impl Catalogue {
     /// Groups, globs and names to servers, as Manager.__init__ in manager.py
     /// reads them, except that `object.1 object.2` stay two.
     pub fn select<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Selection {
-        let mut selection = Selection {
-            names: Vec::new(),
-            strict: true,
+        let mut selected = Selected {
+            selection: Selection {
+                names: Vec::new(),
+                strict: true,
+            },
+            places: HashMap::new(),
         };
         for word in words {
             if let Some(members) = self.members(word) {
-                selection.add_all(&members);
+                selected.add_all(&members);
             } else if word.contains('*') {
                 let matching = self
                     .servers
                     .iter()
                     .map(|s| s.name.as_str())
                     .filter(|name| matches(word, name));
-                selection.add_all(&matching.collect::<Vec<_>>());
+                selected.add_all(&matching.collect::<Vec<_>>());
             } else {
-                selection.add(self.spelled_out(word));
+                selected.add(self.spelled_out(word));
             }
         }
-        selection
+        selected.selection
     }
 
     /// `object.2` is object-server with the config 2; the server's part ends at
@@ -72,9 +77,16 @@ impl Catalogue {
     }
 }
 
-impl Selection {
+/// A selection as it grows, and where in it a server with a config stands:
+/// names can come by the hundred thousand from standard input.
+struct Selected {
+    selection: Selection,
+    places: HashMap<(String, Option<String>), usize>,
+}
+
+impl Selected {
     fn add_all(&mut self, names: &[&str]) {
-        self.strict = false;
+        self.selection.strict = false;
         for name in names {
             self.add(Name {
                 server: (*name).to_owned(),
@@ -85,11 +97,13 @@ impl Selection {
     }
 
     fn add(&mut self, name: Name) {
-        let same = |n: &Name| n.server == name.server && n.config == name.config;
-        match self.names.iter().position(same) {
+        let names = &mut self.selection.names;
+        let next = names.len();
+        let key = (name.server.clone(), name.config.clone());
+        match *self.places.entry(key).or_insert(next) {
+            place if place == next => names.push(name),
             // Whoever also names a member of a group wants to hear of it.
-            Some(place) => self.names[place].spelled_out |= name.spelled_out,
-            None => self.names.push(name),
+            place => names[place].spelled_out |= name.spelled_out,
         }
     }
 }

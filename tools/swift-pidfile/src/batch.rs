@@ -8,7 +8,8 @@ use shared::row::Row;
 use shared::rundirs::RunDirs;
 use shared::stream::BadLine;
 
-use crate::examine::{Examined, Manner, examine};
+use crate::examine::{Examined, examine};
+use crate::options::Manner;
 
 /// A thread is worth its start when it has at least so many rows to look at.
 const WORTH_A_THREAD: usize = 32;

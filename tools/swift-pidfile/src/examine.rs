@@ -12,6 +12,8 @@ use shared::rundir::RunDir;
 use shared::rundirs::RunDirs;
 use shared::state::State;
 
+use crate::options::Manner;
+
 /// What a look came to.
 pub struct Examined {
     /// The row as it is now.
@@ -31,15 +33,6 @@ impl Examined {
             world_writable: false,
         }
     }
-}
-
-/// How rows are looked at.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Manner {
-    /// Whether pid files that lie are removed.
-    pub clean: bool,
-    /// Whether the start of what runs is read.
-    pub start: bool,
 }
 
 /// What a look at a pid file and its process came to.

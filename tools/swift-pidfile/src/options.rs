@@ -7,8 +7,6 @@ use shared::catalogue::SWIFT_DIR;
 use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
 use shared::text;
 
-use crate::examine::Manner;
-
 /// The table of options.
 pub static TOOL: Tool = Tool {
     name: "swift-pidfile",
@@ -24,6 +22,15 @@ pub static TOOL: Tool = Tool {
         cli::VERSION,
     ],
 };
+
+/// How rows are looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Manner {
+    /// Whether pid files that lie are removed.
+    pub clean: bool,
+    /// Whether the start of what runs is read.
+    pub start: bool,
+}
 
 /// What the command line says.
 #[derive(Debug, PartialEq)]

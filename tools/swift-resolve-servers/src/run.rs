@@ -1,5 +1,6 @@
 //! From names to rows.
 
+use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::path::Path;
 
@@ -62,17 +63,22 @@ fn installed(
     quiet: bool,
 ) -> Vec<Wanted> {
     let mut all: Vec<Wanted> = Vec::new();
+    let mut places = HashMap::new();
     for name in selection.names {
-        match all.iter_mut().find(|w| w.server.name == name.server) {
-            Some(wanted) => {
+        match places.get(&name.server) {
+            Some(place) => {
+                let wanted: &mut Wanted = &mut all[*place];
                 wanted.names.push(name.config);
                 wanted.spelled_out |= name.spelled_out;
             }
-            None => all.push(Wanted {
-                server: catalogue.server(&name.server),
-                names: vec![name.config],
-                spelled_out: name.spelled_out,
-            }),
+            None => {
+                all.push(Wanted {
+                    server: catalogue.server(&name.server),
+                    names: vec![name.config],
+                    spelled_out: name.spelled_out,
+                });
+                places.insert(name.server, all.len() - 1);
+            }
         }
     }
     all.retain(|wanted| {

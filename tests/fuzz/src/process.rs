@@ -1,0 +1,239 @@
+//! What /proc says of a process, which can call itself what it likes.
+
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use shared::catalogue::Server;
+use shared::process::{CommandLine, Disposition, Pid, Stat};
+use shared::signals::Signal;
+use shared::user;
+
+use crate::cursor::Cursor;
+use crate::folder::Folder;
+
+/// Where the configs and programs lie that command lines are made of.
+struct Ground {
+    folder: Folder,
+    words: Vec<Vec<u8>>,
+}
+
+static GROUND: LazyLock<Ground> = LazyLock::new(|| {
+    let folder = Folder::new();
+    folder.write("a.conf", b"");
+    folder.write("other.conf", b"");
+    let program = folder.write("swift-a", b"");
+    fs::set_permissions(program, Permissions::from_mode(0o755)).expect("it is ours");
+    // A text of the program's name, which a pager may show.
+    fs::create_dir(folder.path().join("log")).expect("the directory is ours");
+    folder.write("log/swift-a", b"");
+    let linked = |from: &str, to: &str| {
+        std::os::unix::fs::symlink(from, folder.path().join(to)).expect("the directory is ours");
+    };
+    linked("a.conf", "link.conf");
+    linked("nowhere", "broken.conf");
+    fs::hard_link(
+        folder.path().join("a.conf"),
+        folder.path().join("hard.conf"),
+    )
+    .expect("the directory is ours");
+    let mut words: Vec<Vec<u8>> = [
+        "", "-", "-u", "--", "swift-a", "swift-ab", "/swift-a", "swift-a/", "python3", "a.conf",
+        "/a.conf", "verbose", ".",
+    ]
+    .map(|word| word.as_bytes().to_vec())
+    .into();
+    for name in [
+        "",
+        "a.conf",
+        "link.conf",
+        "hard.conf",
+        "broken.conf",
+        "other.conf",
+        "swift-a",
+        "log/swift-a",
+        "gone/swift-a",
+        "../swift-a",
+        "./a.conf",
+        "/a.conf",
+    ] {
+        let path = format!("{}/{name}", folder.path().display());
+        words.push(path.into_bytes());
+    }
+    Ground { folder, words }
+});
+
+/// A command line that counts as a server's is one by the words of DESIGN: the first argument, or the
+/// first one after it that does not begin with `-`, has the program's name as its last part, and the
+/// next argument is the config, by its bytes or as the same file.
+///
+/// Each byte of the input stands for a word of the line; those above are a word of bytes of its own.
+///
+/// Fails when `CommandLine::program` compares how a name begins, when `runs` looks for the config
+/// anywhere after the program, and when `may_be_script` takes every file for a script.
+pub fn command_line(data: &[u8]) {
+    let me = Pid::new(std::process::id() as i32).expect("a process has a number");
+    let line = line(data);
+    let args: Vec<&OsStr> = line.args().collect();
+    // What the arguments are is not in doubt: NUL ends each.
+    let mut again: Vec<u8> = args
+        .iter()
+        .flat_map(|a| [a.as_bytes(), b"\0"].concat())
+        .collect();
+    if !line.0.ends_with(b"\0") {
+        again.pop();
+    }
+    assert_eq!(again, line.0);
+    for config in ["a.conf", "broken.conf", "none.conf"] {
+        let config = GROUND.folder.path().join(config);
+        let server = Server::unlisted("a");
+        let runs = line.runs(&server, &config, me);
+        assert!(
+            !runs || by_definition(&args, &config),
+            "{args:?} is not swift-a with {}",
+            config.display()
+        );
+        // Where no script is in question, it is also the other way round.
+        if let [program, argument, ..] = args[..]
+            && last_part(program) == b"swift-a"
+            && argument == config
+        {
+            assert!(runs, "{args:?}");
+        }
+    }
+}
+
+fn line(data: &[u8]) -> CommandLine {
+    let words = &GROUND.words;
+    let mut cursor = Cursor::new(data);
+    let mut line = Vec::new();
+    let whole = cursor.below(2) == 0;
+    while !cursor.is_empty() {
+        match usize::from(cursor.byte()) {
+            known if known < words.len() => line.extend_from_slice(&words[known]),
+            _ => line.extend_from_slice(cursor.until(0)),
+        }
+        line.push(0);
+    }
+    if !whole {
+        line.pop();
+    }
+    CommandLine(line)
+}
+
+/// The definition, word by word. A script that is there and cannot be executed is none.
+fn by_definition(args: &[&OsStr], config: &Path) -> bool {
+    let first = args.first().map(|_| 0);
+    let script = (1..args.len()).find(|at| !args[*at].as_bytes().starts_with(b"-"));
+    let named = |at: &usize| last_part(args[*at]) == b"swift-a";
+    let can_run = |at: &usize| match fs::symlink_metadata(Path::new(args[*at])) {
+        Ok(_) => {
+            fs::metadata(Path::new(args[*at])).is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
+        }
+        Err(_) => true,
+    };
+    let has_config = |at: usize| args.get(at + 1).is_some_and(|arg| is_file(arg, config));
+    let first = first.filter(named).is_some_and(has_config);
+    first || script.filter(named).filter(can_run).is_some_and(has_config)
+}
+
+fn is_file(arg: &OsStr, config: &Path) -> bool {
+    let same = |one: fs::Metadata, other: fs::Metadata| {
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    };
+    let meta = |path: PathBuf| fs::metadata(path).ok();
+    let here = meta(Path::new(arg).into()).filter(|_| !arg.is_empty());
+    arg == config
+        || here
+            .zip(meta(config.into()))
+            .is_some_and(|(one, other)| same(one, other))
+}
+
+fn last_part(arg: &OsStr) -> &[u8] {
+    let bytes = arg.as_bytes();
+    let after = bytes
+        .iter()
+        .rposition(|b| *b == b'/')
+        .map_or(0, |slash| slash + 1);
+    &bytes[after..]
+}
+
+/// /proc/PID/stat and /proc/PID/status: nothing panics, whatever they hold; and what a process calls
+/// itself does not change what is read of it, whole or cut short.
+///
+/// Fails when `Stat::parse` looks for the first `)`, when it asks for no blank after it, when it takes
+/// a number that does not fit, and when `Disposition::parse` or `user::parse` look for their keys
+/// within lines.
+pub fn status(data: &[u8]) {
+    if let Some(stat) = Stat::parse(data) {
+        let after = data
+            .iter()
+            .rposition(|b| *b == b')')
+            .expect("it ends the name");
+        let after = String::from_utf8_lossy(&data[after + 1..]).into_owned();
+        let fields: Vec<&str> = after.split_ascii_whitespace().collect();
+        let number = |field: usize| fields[field - 3].parse::<i128>().expect("it was taken");
+        let numbers = [stat.parent, stat.group, stat.session].map(i128::from);
+        assert_eq!(numbers, [number(4), number(5), number(6)]);
+        let numbers = [stat.flags, stat.start].map(i128::from);
+        assert_eq!(numbers, [number(9), number(22)]);
+    }
+    let _ = Disposition::parse(data, Signal::TERM);
+    let _ = user::parse(data);
+
+    let mut cursor = Cursor::new(data);
+    let state = cursor.choose(b"RSDZTtXxKWPI");
+    let numbers: [i32; 3] = std::array::from_fn(|_| cursor.number() as i32);
+    let (flags, start) = (cursor.number() as u32, cursor.number());
+    let [parent, group, session] = numbers;
+    let name = cursor.rest();
+    let mut line = b"4711 (".to_vec();
+    line.extend_from_slice(name);
+    let fields = format!(
+        ") {} {parent} {group} {session} 0 -1 {flags} 1 2 3 4 5 6 7 8 20 0 1 0 {start} 9 10 11\n",
+        char::from(state)
+    );
+    line.extend_from_slice(fields.as_bytes());
+    let stat = Stat::parse(&line).expect("it is a line of the kernel's");
+    assert_eq!(
+        (stat.state, stat.parent, stat.group, stat.session),
+        (state, parent, group, session)
+    );
+    assert_eq!((stat.flags, stat.start), (flags.into(), start));
+    assert_eq!(stat.unborn, name == b"swift-starting");
+    // Cut short anywhere between the name and the start, it is no line.
+    let (from, to) = (
+        7 + name.len(),
+        line.len() - format!("{start} 9 10 11\n").len(),
+    );
+    let cut = from + start as usize % (to - from + 1);
+    assert_eq!(Stat::parse(&line[..cut]), None);
+    dispositions(name, group, flags.into(), start);
+}
+
+fn dispositions(name: &[u8], uid: i32, caught: u64, ignored: u64) {
+    // The kernel escapes a newline in a name, and a backslash.
+    let name: Vec<u8> = name.iter().copied().filter(|b| *b != b'\n').collect();
+    let uid = uid as u32;
+    let mut text = b"Name:\t".to_vec();
+    text.extend_from_slice(&name);
+    let rest = format!(
+        "\nUid:\t0\t{uid}\t7\t{uid}\nGid:\t6\t6\t6\t6\nGroups:\t6 8 \nSigBlk:\t{:016x}\n\
+         SigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}\n",
+        !caught
+    );
+    text.extend_from_slice(rest.as_bytes());
+    for number in 1..=64 {
+        let signal = Signal::from_number(number).expect("there are 64");
+        let found = Disposition::parse(&text, signal).expect("it is the kernel's");
+        let bit = |mask: u64| mask >> (number - 1) & 1 == 1;
+        let expected = (bit(caught), !bit(caught), bit(ignored));
+        assert_eq!((found.caught, found.blocked, found.ignored), expected);
+    }
+    let user = user::parse(&text).expect("it is the kernel's");
+    let whose = if uid == 0 { 7 } else { uid };
+    assert_eq!((user.uid, user.gid, user.groups), (whose, 6, vec![6, 8]));
+}
