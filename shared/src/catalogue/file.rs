@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::{Catalogue, Limits, SITE_FILE, Server, Source};
 use crate::signals::Signal;
+use crate::text;
 
 const BUILT_IN: &str = include_str!("../../servers.toml");
 
@@ -206,7 +207,8 @@ fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
         }
     }
     if let Some(command) = table.command {
-        if command.get_ref().is_empty() || command.get_ref().contains('/') {
+        let odd = |c: char| c == '/' || text::steers(c);
+        if command.get_ref().is_empty() || command.get_ref().contains(odd) {
             return Err((
                 command.span(),
                 "command: a program's name without its folder is wanted".into(),
@@ -352,6 +354,10 @@ mod tests {
             ),
             (
                 "[server.a-b]\ncommand = \"/bin/x\"\n",
+                "line 2: server a-b: command: a program's name",
+            ),
+            (
+                "[server.a-b]\ncommand = \"a\\u001b[2J\"\n",
                 "line 2: server a-b: command: a program's name",
             ),
             ("x = \n", "line 1: "),
