@@ -55,10 +55,6 @@ fn close_all() {
 }
 
 /// Starts itself once more, under the same command line, as a child that outlives it.
-#[expect(
-    clippy::zombie_processes,
-    reason = "it ends at once, and whoever adopts the child reaps it"
-)]
 fn daemonise() -> ! {
     let mut args = std::env::args_os();
     let mut command = Command::new("/proc/self/exe");
