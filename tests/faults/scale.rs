@@ -13,6 +13,7 @@ use std::thread;
 
 use test_helpers::{LIMIT, Outcome, Sandbox, run, tools_dir};
 
+use crate::points::Points;
 use crate::soak::times;
 
 /// Instances that are managed together.
@@ -23,8 +24,8 @@ struct Crowd {
     descriptors: usize,
     /// The signals that ended servers, one a line.
     records: Receiver<String>,
-    /// Held open when servers may end.
-    gate: Option<File>,
+    /// The fifos of which each lets servers go on as long as it is open.
+    open: Vec<File>,
 }
 
 impl Crowd {
@@ -35,7 +36,7 @@ impl Crowd {
         for number in 1..=count {
             sandbox.conf(&format!("object-server/{number}.conf"), "");
         }
-        for fifo in ["record", "gate"] {
+        for fifo in ["ready", "record", "gate"] {
             let mode = nix::sys::stat::Mode::S_IRWXU;
             nix::unistd::mkfifo(&sandbox.path(fifo), mode).expect("a fifo can be made");
         }
@@ -57,7 +58,7 @@ impl Crowd {
             count,
             descriptors,
             records,
-            gate: None,
+            open: Vec::new(),
         };
         let raised = crowd.run(&format!("ulimit -n {}", descriptors + 1));
         assert_ne!(raised.code(), 0, "the limit is one that can be raised");
@@ -92,9 +93,27 @@ impl Crowd {
                 Err(error) => panic!("{number} of {} got it: {error}", self.count),
             }
         }
-        let opened = File::options().write(true).open(self.sandbox.path("gate"));
-        self.gate = Some(opened.expect("it is a fifo"));
+        self.open("gate");
         ending.join().expect("it ended")
+    }
+
+    /// The same for one that starts all servers, none of which is ready before swift-spawn awaits as
+    /// many as it can.
+    fn start(&mut self, line: &str) -> Outcome {
+        let points = Points::new(&self.sandbox);
+        let full = points.pause_at("swift-spawn:full");
+        let mut command = self.command(line);
+        points.apply(&mut command);
+        let starting = thread::spawn(move || run(&mut command));
+        full.reached();
+        self.open("ready");
+        drop(full);
+        starting.join().expect("it ended")
+    }
+
+    fn open(&mut self, fifo: &str) {
+        let opened = File::options().write(true).open(self.sandbox.path(fifo));
+        self.open.push(opened.expect("it is a fifo"));
     }
 
     fn pid_files(&self) -> usize {
@@ -156,7 +175,7 @@ fn two_thousand_are_started_seen_reloaded_and_stopped_in_one_command_each() {
     let n = 2000;
     let mut crowd = Crowd::new(n, 1024);
     told(
-        &crowd.run("swift-init object start"),
+        &crowd.start("swift-init object start"),
         &[("Starting object-server...(", n)],
     );
     let started = crowd.running();
@@ -168,7 +187,7 @@ fn two_thousand_are_started_seen_reloaded_and_stopped_in_one_command_each() {
     let reload = crowd.run("swift-init object reload-seamless");
     told(&reload, &[("  signal: 10", n)]);
     assert_eq!(crowd.running(), started);
-    let stop = crowd.run_through_the_gate("swift-init object stop", "15");
+    let stop = crowd.run_through_the_gate("swift-init -k 3600 object stop", "15");
     told(
         &stop,
         &[("  signal: 15", n), (") appears to have stopped", n)],
@@ -189,24 +208,24 @@ fn a_crowd_is_restarted_in_one_command() {
     let mut crowd = smaller_crowd();
     let n = crowd.count;
     told(
-        &crowd.run("swift-init object no-wait"),
+        &crowd.start("swift-init object start"),
         &[("Starting object-server...(", n)],
     );
     let first = crowd.running();
     let ended = (") appears to have stopped", n);
     let starting = ("Starting object-server...(", n);
-    let restart = crowd.run_through_the_gate("swift-init object restart", "15");
+    let restart = crowd.run_through_the_gate("swift-init -k 3600 object restart", "15");
     told(&restart, &[("  signal: 15", n), ended, starting]);
     let second = crowd.running();
     assert!(all_new(&first, &second));
     told(
-        &crowd.run("swift-init object reload"),
+        &crowd.run("swift-init -k 3600 object reload"),
         &[("  signal: 1", n), ended, starting],
     );
     let third = crowd.running();
     assert!(all_new(&second, &third));
     told(
-        &crowd.run("swift-init object shutdown"),
+        &crowd.run("swift-init -k 3600 object shutdown"),
         &[("  signal: 1", n), ended],
     );
     assert_eq!(crowd.running().len(), 0);
@@ -219,7 +238,7 @@ fn a_crowd_goes_through_pipelines() {
     let n = crowd.count;
     let rows = "swift-resolve-servers object | swift-pidfile --clean";
     let (started, ready) = (("\tstarted\t-", n), ("\tready\t-", n));
-    let start = crowd.run(&format!("{rows} | swift-spawn --keep-limits"));
+    let start = crowd.start(&format!("{rows} | swift-spawn --keep-limits"));
     told(&start, &[started, ready]);
     let first = crowd.running();
     assert_eq!(first.len(), n);
@@ -233,11 +252,11 @@ fn a_crowd_goes_through_pipelines() {
     );
     assert_eq!(crowd.running(), first);
     let line = format!(
-        "{rows} | swift-check-config | swift-signal --wait=300 graceful | swift-spawn --keep-limits"
+        "{rows} | swift-check-config | swift-signal --wait=3600 graceful | swift-spawn --keep-limits"
     );
     told(&crowd.run_through_the_gate(&line, "1"), &[started, ready]);
     assert!(all_new(&first, &crowd.running()));
-    let stop = crowd.run(&format!("{rows} | swift-signal --wait=300 stop"));
+    let stop = crowd.run(&format!("{rows} | swift-signal --wait=3600 stop"));
     told(&stop, &[("\tstopped\t-", n)]);
     assert_eq!(crowd.running().len(), 0);
     assert_eq!(crowd.pid_files(), 0);

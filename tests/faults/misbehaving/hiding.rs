@@ -23,7 +23,7 @@ fn one_that_puts_itself_into_the_background_is_told_of() {
         Starting object-server...(etc/object-server/1.conf)
         ! swift-init: object-server (etc/object-server/1.conf): has ended with exit status 0, so it does not run
         = 0; 2, stray 1, stray 1
-        $ swift-init object restart
+        $ swift-init -k 3600 object restart
         Signal object-server  pid: <2>  signal: 15
         object-server (<2>) appears to have stopped
         Starting object-server...(etc/object-server/1.conf)
@@ -38,7 +38,7 @@ fn one_that_puts_itself_into_the_background_is_told_of() {
         $ swift-init object.1 no-daemon
         Starting object-server...(etc/object-server/1.conf)
         = 0; 2, stray 1, stray 1, stray 1, stray 1, stray 1
-        $ swift-init -v object stop
+        $ swift-init -v -k 3600 object stop
         Removing stale pid file run/object-server/1.pid
         Signal object-server  pid: <2>  signal: 15
         Removing stale pid file run/object-server/2.pid
@@ -111,7 +111,7 @@ fn one_that_closes_all_its_descriptors_is_a_server_as_any() {
         Signal object-server  pid: <1>  signal: 10
         Signal object-server  pid: <2>  signal: 10
         = 0; 1, 2
-        $ swift-init object restart
+        $ swift-init -k 3600 object restart
         Signal object-server  pid: <1>  signal: 15
         Signal object-server  pid: <2>  signal: 15
         object-server (<1>) appears to have stopped
@@ -129,7 +129,7 @@ fn one_that_closes_all_its_descriptors_is_a_server_as_any() {
         object-server etc/object-server/2.conf run/object-server/2.pid <2> T started -
         object-server etc/object-server/2.conf run/object-server/2.pid <2> T ready -
         = 0; 1, 2
-        $ swift-init object stop
+        $ swift-init -k 3600 object stop
         Signal object-server  pid: <1>  signal: 15
         Signal object-server  pid: <2>  signal: 15
         object-server (<1>) appears to have stopped
@@ -156,13 +156,13 @@ fn one_that_dies_just_after_it_was_ready_does_not_run() {
         Removing stale pid file run/object-server/1.pid
         No object-server running
         = 1; nothing
-        $ swift-init object restart
+        $ swift-init -k 3600 object restart
         No object-server running
         Starting object-server...(etc/object-server/1.conf)
         up
         ! swift-init: object-server (etc/object-server/1.conf): failed to start: ended by signal 9
         = 1; nothing
-        $ swift-init object stop
+        $ swift-init -k 3600 object stop
         No object-server running
         = 1; nothing
         ",

@@ -83,7 +83,7 @@ impl Stage {
             let ended = |stage: &Stage| format!("= {}; {}", outcome.code(), stage.running());
             let shown = |lines: &[String], end: &str| format!("{}\n{end}", lines.join("\n"));
             // Whoever was killed with its group may take a moment to be gone.
-            while ended(self) != end && self.one_ends(&end) {}
+            while told == wanted && ended(self) != end && self.one_ends(&end) {}
             assert!(
                 told == wanted && ended(self) == end,
                 "\n$ {line}\nwas:\n{}\nwanted:\n{}\n",

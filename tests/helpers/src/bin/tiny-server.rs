@@ -4,9 +4,9 @@
 //! It makes a session of its own and closes its outputs when it is ready. USR1 reloads it: it says
 //! RELOADING=1 and READY=1. TERM and HUP end it. Its config is always a good one, and never read.
 //!
-//! When the environment variable `TINY_SERVER` names a directory, a signal that ends it is first
-//! recorded, as a line with its number in the fifo `record` there; then it waits until somebody opens
-//! the fifo `gate` for writing.
+//! When the environment variable `TINY_SERVER` names a directory, it is not ready before somebody has
+//! opened the fifo `ready` there for writing. A signal that ends it is first recorded, as a line with
+//! its number in the fifo `record`; then it waits for the fifo `gate` in the same way.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -31,6 +31,10 @@ fn main() {
     }
     handled.thread_block().expect("signals can be blocked");
     let inbox = SignalFd::with_flags(&handled, SfdFlags::SFD_CLOEXEC).expect("a signalfd");
+    let folder = std::env::var_os("TINY_SERVER").map(PathBuf::from);
+    if let Some(folder) = &folder {
+        let _ = File::open(folder.join("ready"));
+    }
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null.expect("/dev/null opens");
     dup2_stdin(&null).expect("descriptor 0 can be replaced");
@@ -45,8 +49,8 @@ fn main() {
             notify("READY=1");
             continue;
         }
-        if let Some(folder) = std::env::var_os("TINY_SERVER").map(PathBuf::from) {
-            record(&folder, signal.ssi_signo);
+        if let Some(folder) = &folder {
+            record(folder, signal.ssi_signo);
         }
         return;
     }
