@@ -111,6 +111,13 @@ impl Crowd {
         starting.join().expect("it ended")
     }
 
+    /// Lets all go on, whenever they come.
+    fn open_for_all(&mut self, fifo: &str) {
+        let mut options = File::options();
+        let opened = options.read(true).write(true).open(self.sandbox.path(fifo));
+        self.open.push(opened.expect("it is a fifo"));
+    }
+
     fn open(&mut self, fifo: &str) {
         let opened = File::options().write(true).open(self.sandbox.path(fifo));
         self.open.push(opened.expect("it is a fifo"));
@@ -260,4 +267,21 @@ fn a_crowd_goes_through_pipelines() {
     told(&stop, &[("\tstopped\t-", n)]);
     assert_eq!(crowd.running().len(), 0);
     assert_eq!(crowd.pid_files(), 0);
+}
+
+/// A check takes two descriptors, and as many are made at a time as there is memory for. Fails when one
+/// for which no descriptor is left counts as bad.
+#[test]
+fn configs_are_good_however_few_descriptors_there_are() {
+    let n = 100;
+    let mut crowd = Crowd::new(n, 48);
+    let rows = "swift-resolve-servers object | swift-pidfile";
+    let check = crowd.run(&format!("{rows} | swift-check-config"));
+    told(&check, &[("\tstopped\tabsent", n)]);
+    let ready = ("\tready\t-", n);
+    crowd.open_for_all("ready");
+    let start = crowd.run(&format!("{rows} | swift-spawn --keep-limits"));
+    told(&start, &[("\tstarted\t-", n), ready]);
+    let reload = crowd.run(&format!("{rows} | swift-reload"));
+    told(&reload, &[("\tsignalled\t-", n), ("\treloaded\t-", n)]);
 }

@@ -121,3 +121,34 @@ fn a_flood_from_a_check_is_cut() {
     let cut = format!("\\n[{} bytes left out]\\n", flood - KEPT);
     assert!(rows[0][6].contains(&cut));
 }
+
+/// As many as there are, some always have something to say, and their time is up all the same. Fails
+/// when what was killed for that counts as ended by itself. That one is not read for ever is tested
+/// where it is read, since here it depends on who is faster.
+#[test]
+fn checks_that_print_without_end_are_ended_when_their_time_is_up() {
+    const COUNT: usize = 8;
+    let stage = Stage::new(&[""; COUNT]);
+    let outcome = run(&mut stage.command("rows | swift-spawn -q --keep-limits"));
+    assert_eq!(outcome.code(), 0, "{}", outcome.err());
+    for number in 1..=COUNT {
+        let conf = format!("object-server/{number}.conf");
+        stage
+            .sandbox
+            .conf(&conf, "check_flood = 1000000000000000\n");
+    }
+    for tool in [
+        "swift-check-config -q --timeout=0.1",
+        "swift-reload -q --check-timeout=0.1",
+    ] {
+        let outcome = run(&mut stage.command(&format!("rows | {tool}")));
+        assert_eq!(outcome.code(), 1, "{}", outcome.err());
+        let rows = outcome.rows();
+        assert_eq!(rows.len(), COUNT);
+        for row in rows {
+            assert_eq!(row[5], "misconfigured");
+            assert!(row[6].starts_with("timeout"), "{}", &row[6][..20]);
+        }
+    }
+    assert_eq!(stage.alive().len(), COUNT);
+}
