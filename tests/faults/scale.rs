@@ -174,9 +174,9 @@ fn all_new(old: &BTreeMap<usize, i32>, new: &BTreeMap<usize, i32>) -> bool {
     old.len() == new.len() && new.iter().all(|(number, pid)| old.get(number) != Some(pid))
 }
 
-/// Fails with EMFILE when swift-spawn, swift-reload or swift-signal hold all of their processes at a
-/// time, and waits for the missing records without end when swift-signal awaits a window of them before
-/// it signals the next.
+/// Seen failing when swift-spawn, swift-reload or swift-signal hold all of their processes at a time, and
+/// when swift-signal awaits some before it has signalled the rest: the window is never full, or records
+/// are missing, and both are waited for in vain.
 #[test]
 fn two_thousand_are_started_seen_reloaded_and_stopped_in_one_command_each() {
     let n = 2000;
