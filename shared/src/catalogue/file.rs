@@ -11,7 +11,6 @@ use toml::Spanned;
 
 use super::{Catalogue, Limits, SITE_FILE, Server, Source};
 use crate::signals::Signal;
-use crate::text;
 
 const BUILT_IN: &str = include_str!("../../servers.toml");
 
@@ -207,7 +206,7 @@ fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
         }
     }
     if let Some(command) = table.command {
-        let odd = |c: char| c == '/' || text::steers(c);
+        let odd = |c: char| c == '/' || c.is_control();
         if command.get_ref().is_empty() || command.get_ref().contains(odd) {
             return Err((
                 command.span(),
