@@ -23,6 +23,9 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// memory is what runs out first.
 const AT_ONCE: usize = 32;
 
+/// How much is read from one check before the others and the time get their turn.
+const TURN: usize = 256 * 1024;
+
 /// The exit status of a server that does not know the option.
 const UNKNOWN_OPTION: u8 = 2;
 
@@ -129,19 +132,20 @@ impl Checks {
         while self.running.len() < AT_ONCE
             && let Some((id, question, user)) = self.waiting.pop_front()
         {
-            if let Err(verdict) = self.start(id, &question, user.as_ref()) {
-                verdicts.push((id, verdict));
+            match self.start(id, &question, user.as_ref()) {
+                Ok(()) => {}
+                // Those that run give back what is missing when they end.
+                Err(Obstacle::Full(_)) if !self.running.is_empty() => {
+                    self.waiting.push_front((id, question, user));
+                    break;
+                }
+                Err(Obstacle::Full(e)) => verdicts.push((id, cannot_execute(&e))),
+                Err(Obstacle::Verdict(verdict)) => verdicts.push((id, verdict)),
             }
         }
-        let now = Instant::now();
-        loop {
-            let tokens = self.watch.wait(Some(now))?;
-            if tokens.is_empty() {
-                break;
-            }
-            for token in tokens {
-                self.hear(token & !1, token & 1 == 1, &mut verdicts)?;
-            }
+        // Once, since of one that prints without end there is always more.
+        for token in self.watch.wait(Some(Instant::now()))? {
+            self.hear(token & !1, token & 1 == 1, &mut verdicts)?;
         }
         for check in self.running.values_mut().filter(|r| !r.timed_out) {
             if check.until.is_some_and(|until| until <= Instant::now()) {
@@ -157,8 +161,8 @@ impl Checks {
         Ok(verdicts)
     }
 
-    fn start(&mut self, id: u64, question: &Question, user: Option<&User>) -> Result<(), Verdict> {
-        let cannot = |e: io::Error| Verdict::Bad(Reason::ExecFailed, reason_of(&e).into_bytes());
+    fn start(&mut self, id: u64, question: &Question, user: Option<&User>) -> Result<(), Obstacle> {
+        let cannot = Obstacle::of;
         let folder = question
             .folder
             .as_ref()
@@ -243,20 +247,25 @@ impl Checks {
 }
 
 impl Running {
-    /// Reads what is there; `false` at the end of the output.
+    /// Reads what is there, up to a limit; `false` at the end of the output.
     fn read_output(&mut self) -> io::Result<bool> {
         let Some(output) = &self.output else {
             return Ok(true);
         };
         let mut buffer = [0; 8192];
-        loop {
+        let mut total = 0;
+        while total < TURN {
             match fd::read(output, &mut buffer) {
                 Ok(0) => return Ok(false),
-                Ok(n) => self.excerpt.push(&buffer[..n]),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Ok(n) => {
+                    self.excerpt.push(&buffer[..n]);
+                    total += n;
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 Err(e) => return Err(e),
             }
         }
+        Ok(true)
     }
 
     fn verdict(&self, status: Ended) -> Verdict {
@@ -270,14 +279,33 @@ impl Running {
     }
 }
 
-fn exec_failure(failure: spawn::Failure) -> Verdict {
+/// Why a check was not begun.
+enum Obstacle {
+    /// There are no descriptors left.
+    Full(io::Error),
+    /// What it comes to.
+    Verdict(Verdict),
+}
+
+impl Obstacle {
+    fn of(error: io::Error) -> Obstacle {
+        match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => Obstacle::Full(error),
+            _ => Obstacle::Verdict(cannot_execute(&error)),
+        }
+    }
+}
+
+fn cannot_execute(error: &io::Error) -> Verdict {
+    Verdict::Bad(Reason::ExecFailed, reason_of(error).into_bytes())
+}
+
+fn exec_failure(failure: spawn::Failure) -> Obstacle {
     match failure {
         Failure::Exec(e) if e.kind() == io::ErrorKind::NotFound => {
-            Verdict::Bad(Reason::ExecMissing, Vec::new())
+            Obstacle::Verdict(Verdict::Bad(Reason::ExecMissing, Vec::new()))
         }
-        Failure::Exec(e) | Failure::Fork(e) | Failure::PidFile(e) => {
-            Verdict::Bad(Reason::ExecFailed, reason_of(&e).into_bytes())
-        }
+        Failure::Exec(e) | Failure::Fork(e) | Failure::PidFile(e) => Obstacle::of(e),
     }
 }
 
@@ -385,6 +413,20 @@ mod tests {
             ask("sleep 600 & echo bad; exit 1", LONG),
             Verdict::Bad(Reason::Exit(1), b"bad\n".to_vec())
         );
+    }
+
+    #[test]
+    fn one_that_prints_without_end_leaves_the_others_their_turn() {
+        let me = crate::process::Pid::new(std::process::id() as i32).unwrap();
+        let mut check = Running {
+            id: 1,
+            process: Process::open(me).unwrap().unwrap(),
+            output: Some(std::fs::File::open("/dev/zero").unwrap().into()),
+            excerpt: Excerpt::default(),
+            until: None,
+            timed_out: false,
+        };
+        assert!(check.read_output().unwrap());
     }
 
     #[test]

@@ -218,8 +218,9 @@ fn escape(field: &[u8], out: &mut Vec<u8>) {
                 '\n' => out.extend_from_slice(b"\\n"),
                 '\r' => out.extend_from_slice(b"\\r"),
                 '\\' => out.extend_from_slice(b"\\\\"),
-                // Those of two bytes (U+0080 to U+009F) drive terminals as well.
-                c if c.is_control() => {
+                // Those of two bytes (U+0080 to U+009F) drive terminals as well,
+                // and others make one name look like another.
+                c if crate::text::steers(c) => {
                     c.encode_utf8(&mut [0; 4])
                         .bytes()
                         .for_each(|byte| hex(byte, out));
@@ -322,6 +323,7 @@ mod tests {
             "gr\u{fc}n".as_bytes(),
             b"\\x2d",
             "\u{9b}31m".as_bytes(),
+            "\u{202e}fnoc.\u{2066}".as_bytes(),
             b" ",
             b"\xe2\x82",
         ] {
@@ -335,7 +337,7 @@ mod tests {
             assert!(
                 line.trim_end_matches('\n')
                     .chars()
-                    .all(|c| c == '\t' || !c.is_control())
+                    .all(|c| c == '\t' || !crate::text::steers(c))
             );
             assert_eq!(line.matches('\n').count(), 1);
             assert_eq!(Row::read(line.trim_end_matches('\n').as_bytes()), Ok(row));

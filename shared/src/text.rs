@@ -18,11 +18,22 @@ pub fn backslash_replace(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Text for a terminal: control characters other than newline and tab are
-/// escaped, so that no server's output can drive it.
+/// Whether a character is none to be read, but says how others are to be shown.
+/// Control characters drive a terminal. Those that turn the direction of text
+/// around (Bidi_Control in the Unicode Character Database) do not, but make one
+/// name look like another, and those that part lines or paragraphs make two
+/// lines of one. Joiners and other invisible characters are none of them: what
+/// is written in many languages needs them.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text for a terminal: characters that steer it, other than newline and tab,
+/// are escaped, so that no server's output can drive it or fool its reader.
 pub fn for_terminal(text: &str) -> Cow<'_, str> {
     fn drives(c: char) -> bool {
-        c.is_control() && c != '\n' && c != '\t'
+        steers(c) && c != '\n' && c != '\t'
     }
     if !text.contains(drives) {
         return Cow::Borrowed(text);
@@ -32,6 +43,7 @@ pub fn for_terminal(text: &str) -> Cow<'_, str> {
         match c {
             '\r' => out.push_str("\\r"),
             c if drives(c) && (c as u32) < 0x100 => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c if drives(c) => out.push_str(&format!("\\u{:04x}", c as u32)),
             c => out.push(c),
         }
     }
@@ -98,6 +110,15 @@ mod tests {
         assert_eq!(
             for_terminal("\x1b[2J\ta\nb\r\u{9b}31m"),
             "\\x1b[2J\ta\nb\\r\\x9b31m"
+        );
+        assert_eq!(
+            for_terminal("a\u{202e}fnoc.b\u{2069}\u{2028}\u{61c}"),
+            "a\\u202efnoc.b\\u2069\\u2028\\u061c"
+        );
+        // What is only written in other letters, or joined, stays.
+        assert_eq!(
+            for_terminal("\u{5e9}\u{200d}\u{e9}"),
+            "\u{5e9}\u{200d}\u{e9}"
         );
         assert_eq!(one_line(b"two\nlines\n"), "two\\nlines");
         assert_eq!(last_line(b"Traceback:\n  x\nError: y \n\n"), b"Error: y");

@@ -372,6 +372,10 @@ mod tests {
                 "[server.a-b]\ncommand = \"/bin/x\"\n",
                 "line 2: server a-b: command: a program's name",
             ),
+            (
+                "[server.a-b]\ncommand = \"a\\u001b[2J\"\n",
+                "line 2: server a-b: command: a program's name",
+            ),
             ("x = \n", "line 1: "),
         ] {
             let error = with_site(text).unwrap_err().to_string();

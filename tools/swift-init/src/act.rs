@@ -15,6 +15,7 @@ use shared::state::State;
 use shared::stream::{Input, Next};
 use shared::sys::fd;
 use shared::sys::signals::Inbox;
+use shared::text;
 use shared::watch::{Watch, earlier};
 
 use crate::options::TOOL;
@@ -210,9 +211,12 @@ impl Act {
             }
         }
         let awaited = self.actors.values().flat_map(|a| a.awaited.values());
-        self.progress.draw(awaited.map(|row| match row.pid {
-            Some(pid) => format!("{} ({pid})", row.server),
-            None => row.server.clone(),
+        self.progress.draw(awaited.map(|row| {
+            let name = text::one_line(row.server.as_bytes());
+            match row.pid {
+                Some(pid) => format!("{name} ({pid})"),
+                None => name,
+            }
         }));
         Ok(())
     }

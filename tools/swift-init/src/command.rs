@@ -1,7 +1,5 @@
 //! From the request to the exit status.
 
-use std::io::Write as _;
-
 use anyhow::Context as _;
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
@@ -36,9 +34,9 @@ pub fn run(request: Request) -> anyhow::Result<Exit> {
 }
 
 fn print(text: &str, exit: Exit) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
+    let mut voice = Voice::new();
+    voice.text(text);
+    voice.finish()?;
     Ok(exit)
 }
 

@@ -1,9 +1,11 @@
 //! The pipeline as a line of shell.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 
 use shared::catalogue::Catalogue;
 use shared::program::SearchPath;
+use shared::text;
 
 use crate::command;
 use crate::observe;
@@ -73,13 +75,29 @@ fn shell(call: &Call) -> anyhow::Result<String> {
 }
 
 fn quote(word: &OsStr) -> String {
-    let text = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.into_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
+    match word.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(plain) => text.to_owned(),
+        Some(text) if !text.contains(text::steers) => {
+            format!("'{}'", text.replace('\'', "'\\''"))
+        }
+        _ => dollar_quote(word.as_bytes()),
     }
+}
+
+/// What no shell reads between simple quotes as a person sees it: the form of
+/// bash, zsh and POSIX.1-2024, in which a terminal shows what it is. Octal
+/// digits, since hexadecimal ones have no end that all agree on.
+fn dollar_quote(bytes: &[u8]) -> String {
+    let mut out = String::from("$'");
+    for byte in bytes {
+        match byte {
+            b'\'' | b'\\' => out.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => out.push(char::from(*byte)),
+            byte => out.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+    out + "'"
 }
 
 #[cfg(test)]
@@ -95,5 +113,16 @@ mod tests {
         );
         assert_eq!(quote("it's".as_ref()), "'it'\\''s'");
         assert_eq!(quote("object.1".as_ref()), "object.1");
+        assert_eq!(quote("gr\u{fc}n".as_ref()), "'gr\u{fc}n'");
+    }
+
+    #[test]
+    fn no_word_drives_a_terminal_and_a_shell_reads_it_back() {
+        let word = OsStr::from_bytes(b"a\x1b[2J1'\\\xff\xc2\x9b\n\xe2\x80\xae");
+        let quoted = quote(word);
+        assert_eq!(
+            quoted,
+            "$'a\\033[2J1\\'\\\\\\377\\302\\233\\012\\342\\200\\256'"
+        );
     }
 }

@@ -64,6 +64,7 @@ fn describe(row: &Row) -> Option<String> {
         (State::Unreloaded, reason) => {
             format!("not reloaded: {}", ending(reason, &text, false))
         }
+        (State::Finished, _) => "has ended with exit status 0, so it does not run".into(),
         (State::Survived, _) => "has not ended in time".into(),
         (State::Denied, Some(Reason::Unsupported)) => text,
         (State::Denied, _) => return None,

@@ -138,6 +138,10 @@ impl Session<'_> {
                 if reason == Some(Reason::Output) {
                     self.print(&row);
                 }
+                let once = self.options.once && self.groups[place].server.once;
+                if row.state == State::Finished && self.options.daemon && !once {
+                    self.report(&row);
+                }
             }
             (State::Failed, Some(Reason::ExecMissing)) => {
                 if !std::mem::replace(&mut self.tallies[place].said_missing, true) {

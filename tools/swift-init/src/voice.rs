@@ -34,14 +34,19 @@ impl Voice {
     /// Says a line. It may name files that somebody else named, and hold what a
     /// server printed: nothing of it is to drive a terminal.
     pub fn line(&mut self, line: &str) {
-        if self.terminal {
-            self.buffer.push_str(&text::for_terminal(line));
-        } else {
-            self.buffer.push_str(line);
-        }
+        self.text(line);
         self.buffer.push('\n');
         if self.buffer.len() > 1 << 15 {
             self.flush();
+        }
+    }
+
+    /// Says lines that end with a newline already.
+    pub fn text(&mut self, text: &str) {
+        if self.terminal {
+            self.buffer.push_str(&text::for_terminal(text));
+        } else {
+            self.buffer.push_str(text);
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
+use shared::faults;
 use shared::instance::{self, Place};
 use shared::pidfile::reason_of;
 use shared::reason::Reason;
@@ -131,6 +132,9 @@ impl Run {
             let idle = self.begun.is_empty();
             if self.given_up || (!reading && idle) {
                 return Ok(());
+            }
+            if reading && !self.has_place() {
+                faults::at("full");
             }
             if watchable && watched != (reading && self.has_place()) {
                 watched = !watched;

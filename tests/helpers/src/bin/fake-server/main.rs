@@ -12,6 +12,7 @@
 mod notify;
 mod record;
 mod settings;
+mod tricks;
 mod workers;
 
 use std::fs::{File, OpenOptions};
@@ -21,7 +22,7 @@ use std::path::Path;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getpgrp, getpid, setsid};
+use nix::unistd::{Pid, getpgrp, getpid, setpgid, setsid};
 
 use settings::{Reload, Settings};
 use workers::Workers;
@@ -35,17 +36,7 @@ struct Call {
 }
 
 fn main() {
-    let mut args: Vec<String> = std::env::args_os()
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
-    let is_script = |arg: &String| base(arg).starts_with("swift-") && arg.contains('/');
-    if args.len() > 1 && !base(&args[0]).starts_with("swift-") && is_script(&args[1]) {
-        args.remove(0);
-    }
-    let call = Call {
-        name: base(&args.remove(0)).to_owned(),
-        args,
-    };
+    let call = tricks::call_before_it_was_renamed().unwrap_or_else(call);
     let conf = call.args.first().map_or("", String::as_str);
     let settings = Settings::read(Path::new(conf), &call.name);
     if std::env::var_os(workers::MARK).is_some() {
@@ -59,6 +50,21 @@ fn main() {
         record::write(file, &call);
     }
     serve(&call, settings);
+}
+
+/// What the command line says.
+fn call() -> Call {
+    let mut args: Vec<String> = std::env::args_os()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let is_script = |arg: &String| base(arg).starts_with("swift-") && arg.contains('/');
+    if args.len() > 1 && !base(&args[0]).starts_with("swift-") && is_script(&args[1]) {
+        args.remove(0);
+    }
+    Call {
+        name: base(&args.remove(0)).to_owned(),
+        args,
+    }
 }
 
 impl Call {
@@ -75,13 +81,19 @@ fn base(path: &str) -> &str {
 fn check(settings: &Settings) -> ! {
     wait_for(settings.check_after.as_deref());
     say(&settings.check_print);
+    tricks::flood(settings.check_flood);
     std::process::exit(settings.check_exit);
 }
 
 fn serve(call: &Call, mut settings: Settings) -> ! {
+    tricks::play(call, &settings);
     if !settings.no_setsid {
         // Fails only when it leads a session already.
         let _ = setsid();
+    }
+    if settings.regroup {
+        // Fails only when it leads a session.
+        let _ = setpgid(getpid(), getpid());
     }
     if let Some(user) = settings.user {
         nix::unistd::setuid(user.into()).expect("root may become any user");
@@ -92,8 +104,9 @@ fn serve(call: &Call, mut settings: Settings) -> ! {
         .expect("signals can be blocked");
     say(&settings.print);
     complain(&settings.print_error);
+    tricks::flood(settings.flood);
     if settings.hold_output {
-        workers::hold_output();
+        workers::hold_output(settings.stray);
     }
     wait_for(settings.ready_after.as_deref());
     let end_early = !settings.exit_late;
@@ -116,7 +129,8 @@ fn serve(call: &Call, mut settings: Settings) -> ! {
     // look as if the signal killed it.
     let inbox = SignalFd::with_flags(&handled, SfdFlags::SFD_CLOEXEC).expect("a signalfd");
     notify::send("READY=1");
-    let keeps_output = settings.never_close || call.has("verbose");
+    // One that has closed all of it has other things where its outputs were.
+    let keeps_output = settings.never_close || settings.close_all || call.has("verbose");
     if !keeps_output {
         close_outputs();
     }

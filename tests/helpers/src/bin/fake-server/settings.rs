@@ -50,6 +50,8 @@ pub struct Settings {
     pub never_close: bool,
     /// `hold_output = true`: leaves a child behind that holds its outputs and does nothing.
     pub hold_output: bool,
+    /// `stray = true`: that child is in a process group of its own.
+    pub stray: bool,
     /// `no_setsid = true`: stays in the session that it was started in.
     pub no_setsid: bool,
     /// `user = UID`: becomes this user.
@@ -70,6 +72,18 @@ pub struct Settings {
     pub linger: bool,
     /// `record = FILE`: appends what it was started with.
     pub record: Option<PathBuf>,
+    /// `flood = BYTES`: says so many more bytes before it is ready.
+    pub flood: u64,
+    /// `check_flood = BYTES`: how much more `--test-config` says.
+    pub check_flood: u64,
+    /// `close_all = true`: closes every descriptor that it has before it does anything else.
+    pub close_all: bool,
+    /// `daemonise = true`: goes on as a child of its own, in another session, and ends with 0.
+    pub daemonise: bool,
+    /// `retitle = TEXT`: has this for its command line and its name, as setproctitle(3) makes it.
+    pub retitle: Option<String>,
+    /// `regroup = true`: moves into a process group of its own, if it may.
+    pub regroup: bool,
 }
 
 impl Settings {
@@ -108,6 +122,7 @@ impl Settings {
             workers: last("workers").map_or(0, |value| value.parse().expect("a number")),
             never_close: flag("never_close"),
             hold_output: flag("hold_output"),
+            stray: flag("stray"),
             no_setsid: flag("no_setsid"),
             user: last("user").map(|value| value.parse().expect("a number")),
             once_exit: number("once_exit").unwrap_or(0),
@@ -118,6 +133,12 @@ impl Settings {
             reload_after: path("reload_after"),
             linger: flag("linger"),
             record: path("record"),
+            flood: last("flood").map_or(0, |value| value.parse().expect("a number")),
+            check_flood: last("check_flood").map_or(0, |value| value.parse().expect("a number")),
+            close_all: flag("close_all"),
+            daemonise: flag("daemonise"),
+            retitle: last("retitle").map(str::to_owned),
+            regroup: flag("regroup"),
         }
     }
 }

@@ -89,13 +89,17 @@ pub fn work(settings: &Settings) -> ! {
     }
 }
 
-/// Leaves a child behind that holds the server's outputs for as long as nobody ends it.
+/// Leaves a child behind that holds the server's outputs for as long as nobody ends it; a stray one is
+/// in a process group of its own, where no signal to the server's reaches it.
 #[expect(
     clippy::zombie_processes,
     reason = "the server reaps all its children when SIGCHLD comes"
 )]
-pub fn hold_output() {
+pub fn hold_output(stray: bool) {
     let mut command = Command::new("sleep");
+    if stray {
+        command.process_group(0);
+    }
     let child = command.arg("1000").spawn().expect("sleep can be started");
     crate::record::enter(child.id());
 }

@@ -1,0 +1,170 @@
+//! Servers that cannot be followed, and those that only look so.
+
+use crate::misbehaving::story::Stage;
+
+/// What a server that puts itself into the background leaves in its pid file is the number of a
+/// process that has ended, so nothing leads to what goes on. `start` says so. Fails when it does not;
+/// the original does not. That the exit status is 0 is the original's too.
+#[test]
+fn one_that_puts_itself_into_the_background_is_told_of() {
+    let mut stage = Stage::new(&["daemonise = true", ""]);
+    stage.play(
+        "
+        $ swift-init object start
+        Starting object-server...(etc/object-server/1.conf)
+        Starting object-server...(etc/object-server/2.conf)
+        ! swift-init: object-server (etc/object-server/1.conf): has ended with exit status 0, so it does not run
+        = 0; 2, stray 1
+        $ swift-init object status
+        object-server running (<2> - etc/object-server/2.conf)
+        = 0; 2, stray 1
+        $ swift-init object start
+        object-server running (<2> - etc/object-server/2.conf)
+        Starting object-server...(etc/object-server/1.conf)
+        ! swift-init: object-server (etc/object-server/1.conf): has ended with exit status 0, so it does not run
+        = 0; 2, stray 1, stray 1
+        $ swift-init -k 3600 object restart
+        Signal object-server  pid: <2>  signal: 15
+        object-server (<2>) appears to have stopped
+        Starting object-server...(etc/object-server/1.conf)
+        Starting object-server...(etc/object-server/2.conf)
+        ! swift-init: object-server (etc/object-server/1.conf): has ended with exit status 0, so it does not run
+        = 0; 2, stray 1, stray 1, stray 1
+        $ rows | swift-spawn
+        object-server etc/object-server/1.conf run/object-server/1.pid <1> T started -
+        object-server etc/object-server/1.conf run/object-server/1.pid <1> T finished -
+        object-server etc/object-server/2.conf run/object-server/2.pid <2> T running -
+        = 0; 2, stray 1, stray 1, stray 1, stray 1
+        $ swift-init object.1 no-daemon
+        Starting object-server...(etc/object-server/1.conf)
+        = 0; 2, stray 1, stray 1, stray 1, stray 1, stray 1
+        $ swift-init -v -k 3600 object stop
+        Removing stale pid file run/object-server/1.pid
+        Signal object-server  pid: <2>  signal: 15
+        Removing stale pid file run/object-server/2.pid
+        object-server (<2>) appears to have stopped
+        = 0; stray 1, stray 1, stray 1, stray 1, stray 1
+        ",
+    );
+}
+
+/// A daemon that does so in its one pass has ended well.
+#[test]
+fn a_pass_that_ends_well_is_no_failure() {
+    let mut stage = Stage::new(&["print = done\\n"]);
+    stage.play(
+        "
+        $ swift-init object-updater once
+        Running object-updater once...(etc/object-server/1.conf)
+        done
+        = 0; nothing
+        ",
+    );
+}
+
+/// One that takes another command line cannot be proven any more: it is left alone, whatever is asked
+/// for, and it is not known that it runs. Fails when a pid file is believed without a look at the
+/// process; the original signals what it has not proven.
+#[test]
+fn one_that_renames_itself_is_left_alone() {
+    let mut stage = Stage::new(&["retitle = kworker/0:1"]);
+    stage.play(
+        "
+        $ swift-init object start
+        Starting object-server...(etc/object-server/1.conf)
+        = 0; 1
+        $ rows | swift-signal stop
+        object-server etc/object-server/1.conf run/object-server/1.pid <1> - stopped wrong-process
+        = 0; 1
+        $ swift-init -v object stop
+        Removing pid file run/object-server/1.pid with wrong pid <1>
+        No object-server running
+        = 1; kworker/0:1
+        $ swift-init object status
+        No object-server running
+        = 1; kworker/0:1
+        $ swift-init object start
+        Starting object-server...(etc/object-server/1.conf)
+        = 0; 1, kworker/0:1
+        $ swift-init object reload-seamless
+        No object-server running
+        = 1; kworker/0:1, kworker/0:1
+        $ swift-init --kill-after-timeout object kill
+        No object-server running
+        = 0; kworker/0:1, kworker/0:1
+        ",
+    );
+}
+
+/// It has no output whose end could tell more than that it is ready. Fails when the end of the output
+/// of a process that lives counts as its death.
+#[test]
+fn one_that_closes_all_its_descriptors_is_a_server_as_any() {
+    let mut stage = Stage::new(&["close_all = true", "close_all = true"]);
+    stage.play(
+        "
+        $ swift-init object start
+        Starting object-server...(etc/object-server/1.conf)
+        Starting object-server...(etc/object-server/2.conf)
+        = 0; 1, 2
+        $ swift-init object reload-seamless
+        Signal object-server  pid: <1>  signal: 10
+        Signal object-server  pid: <2>  signal: 10
+        = 0; 1, 2
+        $ swift-init -k 3600 object restart
+        Signal object-server  pid: <1>  signal: 15
+        Signal object-server  pid: <2>  signal: 15
+        object-server (<1>) appears to have stopped
+        object-server (<2>) appears to have stopped
+        Starting object-server...(etc/object-server/1.conf)
+        Starting object-server...(etc/object-server/2.conf)
+        = 0; 1, 2
+        $ swift-init object status
+        object-server running (<1> - etc/object-server/1.conf)
+        object-server running (<2> - etc/object-server/2.conf)
+        = 0; 1, 2
+        $ rows | swift-signal stop | swift-spawn
+        object-server etc/object-server/1.conf run/object-server/1.pid <1> T started -
+        object-server etc/object-server/1.conf run/object-server/1.pid <1> T ready -
+        object-server etc/object-server/2.conf run/object-server/2.pid <2> T started -
+        object-server etc/object-server/2.conf run/object-server/2.pid <2> T ready -
+        = 0; 1, 2
+        $ swift-init -k 3600 object stop
+        Signal object-server  pid: <1>  signal: 15
+        Signal object-server  pid: <2>  signal: 15
+        object-server (<1>) appears to have stopped
+        object-server (<2>) appears to have stopped
+        = 0; nothing
+        ",
+    );
+}
+
+/// One that closes its outputs and dies right then counts as failed when it has printed something,
+/// since it is watched for a while then; the next command knows it either way. Fails when its pid file
+/// is believed.
+#[test]
+fn one_that_dies_just_after_it_was_ready_does_not_run() {
+    let mut stage = Stage::new(&["exit_late = true\nprint = up\\n\ndie_by = KILL"]);
+    stage.play(
+        "
+        $ swift-init object start
+        Starting object-server...(etc/object-server/1.conf)
+        up
+        ! swift-init: object-server (etc/object-server/1.conf): failed to start: ended by signal 9
+        = 1; nothing
+        $ swift-init -v object status
+        Removing stale pid file run/object-server/1.pid
+        No object-server running
+        = 1; nothing
+        $ swift-init -k 3600 object restart
+        No object-server running
+        Starting object-server...(etc/object-server/1.conf)
+        up
+        ! swift-init: object-server (etc/object-server/1.conf): failed to start: ended by signal 9
+        = 1; nothing
+        $ swift-init -k 3600 object stop
+        No object-server running
+        = 1; nothing
+        ",
+    );
+}
