@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
+use shared::faults;
 use shared::instance::{self, Place};
 use shared::pidfile::reason_of;
 use shared::reason::Reason;
@@ -301,6 +302,7 @@ impl Run {
                 }
             }
             Ok(Step::Remove(row, failure)) => {
+                faults::at("ended");
                 let server = self.catalogue.server(&row.server);
                 if let Some((_, place)) = self.begun.remove(&id)
                     && let Err(e) = begun::remove_pid_file(&row, &server, &place)
