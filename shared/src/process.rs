@@ -197,7 +197,9 @@ impl Process {
     /// ended, since those that were found may be another's then.
     pub fn children(&self) -> io::Result<Option<Vec<Process>>> {
         let mut children = Vec::new();
-        for pid in child_numbers(self.pid)? {
+        let numbers = child_numbers(self.pid)?;
+        faults::at("children-listed");
+        for pid in numbers {
             let Some(child) = Process::open(pid)? else {
                 continue;
             };

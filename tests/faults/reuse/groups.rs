@@ -9,12 +9,18 @@ const CHILDREN: [&str; 2] = ["--children", "HUP"];
 /// Another one's workers have the parent that is looked for, by its number.
 ///
 /// Fails when it is not asked in the end whether the parent still lives (`proven`, `child-opened`),
-/// and when the parent is looked at before it is opened (`process-opened`). That nothing was found of
-/// a server that is gone used to be told as `signalled children 0`.
+/// when the parent is looked at before it is opened (`process-opened`), and when a server that is gone
+/// is told as `signalled children 0`.
 #[test]
 fn another_ones_workers_are_not_signalled() {
-    let cases = pairs(&["process-opened", "proven", "child-opened"], &ALL);
-    Stage::rounds(times(15, 600), &cases, |stage, &(point, who)| {
+    let points = [
+        "process-opened",
+        "proven",
+        "children-listed",
+        "child-opened",
+    ];
+    let cases = pairs(&points, &ALL);
+    Stage::rounds(times(20, 800), &cases, |stage, &(point, who)| {
         let round = format!("{point}, {who:?}");
         let server = stage.server_with(2);
         let rows = row(&server, "running\t-");
@@ -34,12 +40,13 @@ fn another_ones_workers_are_not_signalled() {
 
 /// The number of a worker that went is nobody's worker's.
 ///
-/// Fails when a worker's parent is not read after it was opened (`child-opened`), and when workers are
-/// signalled by number (`children-proven`).
+/// Fails when a worker's parent is not read (`children-listed`), when it is read before the worker is
+/// opened (`child-opened`), and when workers are signalled by number (`children-proven`).
 #[test]
 fn a_worker_that_went_takes_its_signal_along() {
-    let cases = pairs(&["child-opened", "children-proven"], &ALL);
-    Stage::rounds(times(20, 600), &cases, |stage, &(point, who)| {
+    let points = ["children-listed", "child-opened", "children-proven"];
+    let cases = pairs(&points, &ALL);
+    Stage::rounds(times(15, 600), &cases, |stage, &(point, who)| {
         let round = format!("{point}, {who:?}");
         let server = stage.server_with(2);
         let rows = row(&server, "running\t-");
@@ -60,7 +67,8 @@ const KILL: [&str; 3] = ["--kill", "--wait=0", "stop"];
 
 /// A group has the number of who leads it, and so has the group of who comes after.
 ///
-/// Fails when a group is killed by its number, and without the look whether its leader still lives.
+/// Fails when a group is killed by its number, when its leader is opened again without a look whether
+/// the one that was proven still lives, and when a kill that reached nobody is told as one.
 #[test]
 fn another_ones_group_is_not_killed() {
     let cases = pairs(&["overdue", "leads"], &ALL);

@@ -107,7 +107,7 @@ fn a_pid_means_who_had_it_in_the_beginning() {
 /// folder, and not in that of who has its number by then, where another program may lie under that
 /// name.
 ///
-/// Fails when the folder is looked up after the process was proven: then the other one's program was
+/// Fails when the folder is looked up after the process was proven: then the other one's program is
 /// executed, with the rights of the reload.
 #[test]
 fn nothing_is_executed_in_the_folder_of_who_comes_after() {
@@ -161,7 +161,7 @@ sys.stdin.read()
 
 /// The name under which a server speaks goes by its number, so who comes after can speak for it.
 ///
-/// Fails when what is said is believed without a look whether the process still lives: the row was
+/// Fails when what is said is believed without a look whether the process still lives: then the row is
 /// `unreloaded refused never mind`, as if the old generation served on.
 #[test]
 fn who_comes_after_does_not_speak_for_the_server() {
