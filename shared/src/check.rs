@@ -41,14 +41,14 @@ pub enum Verdict {
 }
 
 /// A check that is to be made.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Question {
     /// The file to execute.
     pub program: PathBuf,
     /// Its arguments, its own name first and `--test-config` last.
     pub args: Vec<OsString>,
     /// The folder in which it is asked, when not this process's own.
-    pub folder: Option<PathBuf>,
+    pub folder: Option<OwnedFd>,
 }
 
 struct Running {
@@ -163,12 +163,6 @@ impl Checks {
 
     fn start(&mut self, id: u64, question: &Question, user: Option<&User>) -> Result<(), Obstacle> {
         let cannot = Obstacle::of;
-        let folder = question
-            .folder
-            .as_ref()
-            .map(std::fs::File::open)
-            .transpose()
-            .map_err(cannot)?;
         let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
         let pipe = (!self.speaking).then(fd::pipe).transpose();
         let (output, end) = pipe.map_err(cannot)?.unzip();
@@ -191,7 +185,7 @@ impl Checks {
             own_number: None,
             stdio: [null.as_fd(), outputs[0], outputs[1]],
             extra: Vec::new(),
-            folder: folder.as_ref().map(AsFd::as_fd),
+            folder: question.folder.as_ref().map(AsFd::as_fd),
             own_session: true,
             signals: Dispositions::Default,
             parent_death: Some(crate::signals::Signal::KILL),

@@ -117,19 +117,19 @@ impl Process {
         crate::sys::fd::is_readable(&self.fd)
     }
 
-    /// Kills the process group that it leads, or it alone when it leads none.
-    /// A process that is gone already is fine.
-    pub fn kill_group(&self) -> io::Result<()> {
+    /// Kills the process group that it leads, or it alone when it leads none;
+    /// `false` when it is gone already.
+    pub fn kill_group(&self) -> io::Result<bool> {
         let leads = stat(self.pid)?.is_some_and(|stat| stat.group == self.pid.number());
         // Had the number passed on before the look, the pidfd says so now.
         if leads && !self.has_ended()? {
             faults::at("leads");
             match pidfd::send_group(&self.fd, Signal::KILL) {
                 Err(e) if e.raw_os_error() == Some(libc::EINVAL) => self.kill_members()?,
-                result => return gone(result).map(drop),
+                result => return gone(result),
             }
         }
-        self.signal(Signal::KILL).map(drop)
+        self.signal(Signal::KILL)
     }
 
     /// Kills the members of its group one by one, for kernels before 6.9: each
@@ -212,10 +212,13 @@ impl Process {
         }
     }
 
-    /// Its children, each opened before its parent was read.
-    pub fn children(&self) -> io::Result<Vec<Process>> {
+    /// Its children, each opened before its parent was read; none when it has
+    /// ended, since those that were found may be another's then.
+    pub fn children(&self) -> io::Result<Option<Vec<Process>>> {
         let mut children = Vec::new();
-        for pid in child_numbers(self.pid)? {
+        let numbers = child_numbers(self.pid)?;
+        faults::at("children-listed");
+        for pid in numbers {
             let Some(child) = Process::open(pid)? else {
                 continue;
             };
@@ -225,13 +228,7 @@ impl Process {
                 children.push(child);
             }
         }
-        // Had this process ended and its number passed on, the children found
-        // would be another's.
-        if self.has_ended()? {
-            Ok(Vec::new())
-        } else {
-            Ok(children)
-        }
+        Ok((!self.has_ended()?).then_some(children))
     }
 }
 

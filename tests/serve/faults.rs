@@ -98,3 +98,35 @@ fn killed_at(point: &str, after: After) {
     let left = site.sh(site::WORKERS);
     assert_eq!(left.out(), "", "{point}: workers are left");
 }
+
+/// Workers know their manager by its number. A manager of another server may have had it before, and
+/// been killed: its workers serve on until somebody starts that server again.
+///
+/// Fails when the workers of a dead manager are found by its number and their generation alone.
+#[test]
+fn a_keeper_ends_no_worker_of_another_server() {
+    let site = Site::new();
+    let plans = site.sandbox.path("faults");
+    fs::create_dir(&plans).expect("the sandbox is ours");
+    let faults = format!("SWIFT_FAULTS={}", plans.display());
+    site.must(&format!("{faults} swift-init hello-server start"));
+    let pid = site.pid();
+    let bear = |server: &str| {
+        let line = format!(
+            "env SWIFT_SERVE_MANAGER={pid} SWIFT_SERVE_GENERATION=2 SWIFT_SERVE_SERVER='{server}' \
+             sleep 1000 >/dev/null 2>&1 & echo $!"
+        );
+        site.must(&line).out().trim().to_owned()
+    };
+    let other = bear("/usr/bin/swift-other-server /etc/swift/other-server.conf");
+    let own = format!("{} /etc/swift/hello-server.conf", site.program().display());
+    let own = bear(&own);
+    fs::write(plans.join("swift-serve:before-exec"), "").expect("the sandbox is ours");
+    assert_eq!(site.sh(&format!("swift-reload {pid}")).code(), 1);
+    site.until("the keeper is in the pid file", || site.pid() != pid);
+    let lives = |pid: &str| site.sh(&format!("grep -qs '^State:[^ZX]*$' /proc/{pid}/status"));
+    site.until("its own are ended", || lives(&own).code() != 0);
+    assert_eq!(lives(&other).code(), 0);
+    site.must("swift-init hello-server stop");
+    assert_eq!(lives(&other).code(), 0);
+}

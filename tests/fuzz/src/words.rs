@@ -12,8 +12,8 @@ use shared::text::{backslash_replace, for_terminal, last_line, one_line, quote, 
 use crate::cursor::Cursor;
 use crate::mutate::Random;
 
-/// Text for a person: no control character is left that drives a terminal, one line is one line, and
-/// what needs no escape is not touched.
+/// Text for a person: no control character is left that drives a terminal, none that turns text around
+/// and fools its reader, one line is one line, and what needs no escape is not touched.
 ///
 /// Fails when `for_terminal` lets U+0080 to U+009F through, when it escapes the tab, when `one_line`
 /// leaves a newline, and when `backslash_replace` drops bytes.
@@ -26,8 +26,15 @@ pub fn text(data: &[u8]) {
     }
     assert_eq!(replaced, naive);
     let shown = for_terminal(&replaced);
-    assert!(!shown.contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
-    if !replaced.contains(|c: char| c.is_control() && c != '\n' && c != '\t') {
+    // Bidi_Control of the Unicode Character Database, and the separators of lines and paragraphs.
+    const FOOLS: [u32; 14] = [
+        0x61c, 0x200e, 0x200f, 0x2028, 0x2029, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066,
+        0x2067, 0x2068, 0x2069,
+    ];
+    let steers = |c: char| c.is_control() || FOOLS.contains(&(c as u32));
+    let drives = |c: char| steers(c) && c != '\n' && c != '\t';
+    assert!(!shown.contains(drives));
+    if !replaced.contains(drives) {
         assert_eq!(shown, replaced);
     }
     assert_eq!(
@@ -35,7 +42,7 @@ pub fn text(data: &[u8]) {
         replaced.matches(['\n', '\t']).count()
     );
     for line in [one_line(data), quote(data)] {
-        assert!(!line.contains(char::is_control), "{line}");
+        assert!(!line.contains(steers), "{line}");
     }
     assert_eq!(for_terminal(&shown), shown);
     let last = last_line(data);

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use shared::check::{Checks, Verdict};
+use shared::faults;
 use shared::watch::{Watch, earlier};
 
 use crate::options::Manner;
@@ -54,10 +55,11 @@ impl Many {
             self.watch.add(reload.process(), id * 2 + 1)?;
             Ok(reload)
         });
-        let reload = match watched {
+        let mut reload = match watched {
             Ok(reload) => reload,
             Err(failure) => return self.fail(id, failure),
         };
+        faults::at("bound");
         let checks = self.manner.check && reload.target.server.check;
         let question = checks.then(|| reload.target.question());
         let user = reload.target.other_user();

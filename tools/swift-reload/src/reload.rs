@@ -174,6 +174,7 @@ impl Reload {
 
     /// Goes on after the check, or without one.
     pub fn checked(&mut self, verdict: Verdict, told: &mut Vec<News>) -> Progress {
+        faults::at("checked");
         match verdict {
             Verdict::Good => {}
             Verdict::TooOld => told.push(News::TooOld),
@@ -265,16 +266,14 @@ impl Reload {
                     }
                     Notice::Other(_) => {}
                 }
-                if ready
-                    && self.phase == Phase::Signalled
-                    && let Some(why) = &refused
-                {
-                    return Err(Failure::new(Reason::Refused, why.clone()));
-                }
                 if ready && self.phase == Phase::Signalled {
-                    return match self.process().has_ended()? {
-                        true => Err(self.ended()),
-                        false => Ok(Some(End::Reloaded)),
+                    // Whoever has its number when it has ended could say all this.
+                    if self.process().has_ended()? {
+                        return Err(self.ended());
+                    }
+                    return match &refused {
+                        Some(why) => Err(Failure::new(Reason::Refused, why.clone())),
+                        None => Ok(Some(End::Reloaded)),
                     };
                 }
             }

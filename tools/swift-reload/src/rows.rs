@@ -28,8 +28,9 @@ const MANY: u64 = 1;
 
 /// Descriptors that are kept free for the checks, and for a look at /proc.
 const RESERVE: u64 = 160;
-/// Descriptors that one reload holds: its process and its socket.
-const EACH: u64 = 2;
+/// Descriptors that one reload holds: its process, its socket, and its folder
+/// until it is checked.
+const EACH: u64 = 3;
 
 /// A row that is to be acted on, and how.
 struct Task {

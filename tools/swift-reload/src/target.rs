@@ -4,8 +4,9 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use shared::catalogue::{Catalogue, Server};
 use shared::check::{Question, Verdict};
@@ -34,6 +35,9 @@ pub struct Target {
     line: CommandLine,
     start: u64,
     user: User,
+    /// Where it is, if that may be seen: that of another user's process is not
+    /// for everybody.
+    folder: Option<OwnedFd>,
 }
 
 /// Why a process is none that can be reloaded.
@@ -132,6 +136,9 @@ impl Target {
         faults::at("looked-at");
         let stat = stat(pid)?.ok_or(Refusal::Gone)?;
         let user = user::of(pid)?.ok_or(Refusal::Gone)?;
+        // Opened here and not when it is needed: by then it may be the folder
+        // of another process, which chooses what is executed in it.
+        let folder = File::open(format!("/proc/{pid}/cwd")).ok();
         // Had it ended before the looks, they may have met another process
         // that has the number now.
         if stat.is_ending() || process.has_ended()? {
@@ -147,6 +154,7 @@ impl Target {
             line,
             start: stat.start,
             user,
+            folder: folder.map(OwnedFd::from),
         })
     }
 
@@ -186,13 +194,11 @@ impl Target {
 
     /// How its config is checked: by the command line that it will execute
     /// again, as it stands, in the folder in which it will be executed. The
-    /// verdict when there is nothing that could be asked.
-    pub fn question(&self) -> Result<Question, Verdict> {
+    /// verdict when there is nothing that could be asked. To be asked once.
+    pub fn question(&mut self) -> Result<Question, Verdict> {
         let mut args: Vec<OsString> = self.line.args().map(OsString::from).collect();
         args.push(TEST_CONFIG.into());
-        // That of another user's process is not for everybody to see.
-        let folder = PathBuf::from(format!("/proc/{}/cwd", self.pid()));
-        let folder = File::open(&folder).is_ok().then_some(folder);
+        let folder = self.folder.take();
         let program = Path::new(&args[0]);
         let program = if program.is_absolute() {
             program.to_owned()

@@ -53,9 +53,12 @@ fn pids() -> impl Iterator<Item = Pid> {
 }
 
 /// The workers of a generation whose manager is dead: searched until a search
-/// finds no further one, since one may just be executing.
-pub fn of_generation(manager: Pid, generation: u64) -> Vec<Process> {
+/// finds no further one, since one may just be executing. The server is looked
+/// at too: a manager of another one that was killed earlier may have had the
+/// same number, and its workers serve on.
+pub fn of_generation(invocation: &Invocation, manager: Pid, generation: u64) -> Vec<Process> {
     let variables = [
+        (SERVER, mark(invocation)),
         (MANAGER, manager.to_string()),
         (GENERATION, generation.to_string()),
     ];

@@ -255,7 +255,7 @@ impl Manager {
         }) else {
             return;
         };
-        for process in crate::leftovers::of_generation(dead, self.number) {
+        for process in crate::leftovers::of_generation(&self.invocation, dead, self.number) {
             let id = self.next_id();
             let mut worker = crate::worker::Worker::stray(process, id, self.number);
             worker.leave(Some(signal), patience);

@@ -109,9 +109,11 @@ pub fn signal(row: Row, server: &Server, config: &Path, signal: Signal, children
 fn signal_children(row: Row, parent: &Process, signal: Signal) -> Done {
     let mut count = 0;
     let children = match parent.children() {
-        Ok(children) => children,
+        Ok(Some(children)) => children,
+        Ok(None) => return Done::Row(stopped(row, Reason::Stale)),
         Err(e) => return denied(row, &e),
     };
+    faults::at("children-proven");
     for child in children {
         match child.signal(signal) {
             Ok(reached) => count += u32::from(reached),

@@ -198,9 +198,14 @@ impl Run {
         }
         if self.options.kill && !job.killed {
             faults::at("overdue");
-            if let Err(e) = process.kill_group() {
-                let done = act::denied(job.row, &e);
-                return self.done(done);
+            match process.kill_group() {
+                Ok(true) => {}
+                // It has ended by itself in the last moment.
+                Ok(false) => return self.end(vec![job]),
+                Err(e) => {
+                    let done = act::denied(job.row, &e);
+                    return self.done(done);
+                }
             }
             let wait = self.wait.unwrap_or(KILL_WAIT).max(KILL_WAIT);
             return Ok(self.jobs.add(&self.watch, job.killed(wait), process)?);

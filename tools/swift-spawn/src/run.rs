@@ -306,6 +306,7 @@ impl Run {
                 }
             }
             Ok(Step::Remove(row, failure)) => {
+                faults::at("ended");
                 let server = self.catalogue.server(&row.server);
                 if let Some((_, place)) = self.begun.remove(&id)
                     && let Err(e) = begun::remove_pid_file(&row, &server, &place)

@@ -1,0 +1,97 @@
+//! swift-spawn: an old pid file whose number comes to life, and a start that fails.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::stage::{ALL, CONFIG, Going, OTHERS, Stage, Who, pairs, row, said};
+use crate::soak::times;
+
+/// The number in an old pid file comes to life while a server is started in its place. Who has it is
+/// left alone; only when it is this very server, seen in time, is no second one started.
+///
+/// Fails when the pid file is not looked at again before the start (for `Again`).
+#[test]
+fn a_start_replaces_a_pid_file_and_nobody_else() {
+    let before = pairs(&["found", "locked"], &ALL);
+    let after = pairs(&["looked", "folder-made"], &OTHERS);
+    let cases = [before, after].concat();
+    Stage::rounds(times(18, 700), &cases, |stage, &(point, who)| {
+        let round = format!("{point}, {who:?}");
+        let server = stage.server();
+        stage.thief.free(server.pid);
+        let point = format!("swift-spawn:{point}");
+        let rows = row(&server, "stopped\tstale");
+        let paused = stage.up_to(&point, "swift-spawn", &[], &rows);
+        let thief = stage.take(&server, who);
+        let outcome = paused.finish();
+        assert_eq!(outcome.code(), 0, "{round}: {outcome}");
+        if who == Who::Again {
+            assert_eq!(outcome.out(), row(&thief, "running\t-"), "{round}");
+            stage.told_truth(&thief, who, &round);
+        } else {
+            assert_eq!(said(&outcome), ["started -", "ready -"], "{round}");
+            assert_ne!(stage.end_started(&round), thief.pid, "{round}");
+        }
+        stage.unharmed(&thief, &round);
+    });
+}
+
+/// A server that is not ready in time is ended and waited for, so its number is free before its pid
+/// file is removed.
+///
+/// Fails when the pid file is removed without a look (for `Again`), and when it is left (for others).
+#[test]
+fn a_start_that_took_too_long_touches_nobody_else() {
+    let Some(mut stage) = Stage::with("never_close = true") else {
+        return;
+    };
+    stage.play(times(5, 300), &ALL, |stage, &who| {
+        let round = format!("{who:?}");
+        let nobody = stage.server();
+        stage.thief.free(nobody.pid);
+        let pause = stage.points.pause_at("swift-spawn:ended");
+        let tool = stage.tool("swift-spawn", &["--start-timeout=0.01", "-q"]);
+        let going = Going::start(tool, &row(&nobody, "stopped\tstale"));
+        pause.reached();
+        let pid = stage.pid_file().expect("it was started");
+        let pid = pid.parse().expect("a pid");
+        let thief = stage.thief.take(pid, 0, who.line());
+        drop(pause);
+        let outcome = going.finish();
+        assert_eq!(said(&outcome), ["started -", "failed timeout"], "{round}");
+        stage.told_truth(&thief, who, &round);
+        stage.unharmed(&thief, &round);
+    });
+}
+
+/// A program that cannot be executed was a process for a moment, whose number stands in the pid file.
+///
+/// Fails when the pid file is left, and when it is removed without a look.
+#[test]
+fn a_start_that_was_none_touches_nobody_else() {
+    let Some(mut stage) = Stage::new() else {
+        return;
+    };
+    let program = stage.sandbox.path("bin/swift-object-updater");
+    fs::write(&program, "\0").expect("the sandbox can be written");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let pid_file = stage.sandbox.run_dir().join("object-updater/1.pid");
+    stage.play(times(5, 300), &ALL, |stage, &who| {
+        let path = "/run/swift/object-updater/1.pid";
+        let rows = format!("object-updater\t{CONFIG}\t{path}\t-\t-\tstopped\tabsent\n");
+        let paused = stage.up_to("swift-spawn:not-executed", "swift-spawn", &["-q"], &rows);
+        let pid = fs::read_to_string(&pid_file).expect("it had a number");
+        let line = match who {
+            Who::Again => &["swift-object-updater", CONFIG],
+            _ => who.line(),
+        };
+        let number = pid.parse().expect("a pid");
+        let thief = stage.thief.take(number, 0, line);
+        let outcome = paused.finish();
+        let wanted = ["failed exec-failed Exec format error"];
+        assert_eq!(said(&outcome), wanted, "{who:?}");
+        let left = (who == Who::Again).then_some(pid);
+        assert_eq!(fs::read_to_string(&pid_file).ok(), left, "{who:?}");
+        stage.unharmed(&thief, &format!("{who:?}"));
+    });
+}
