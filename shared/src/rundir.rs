@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -55,10 +56,16 @@ impl AsFd for RunDir {
 impl RunDir {
     /// Opens the directory; none when it does not exist.
     pub fn open(path: &Path) -> io::Result<Option<RunDir>> {
-        let dir = std::fs::File::open(path);
+        // Whatever lies there is not waited for, as a fifo would be.
+        let dir = std::fs::File::options()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_NONBLOCK)
+            .open(path);
         let dir = match dir {
-            Ok(file) if file.metadata()?.is_dir() => OwnedFd::from(file),
-            Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
+            Ok(file) => OwnedFd::from(file),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Catalogue, Limits, SITE_FILE, Server, Source};
+use crate::plain;
 use crate::signals::Signal;
 
 const BUILT_IN: &str = include_str!("../../servers.toml");
@@ -87,7 +88,7 @@ pub(super) fn load(swift_dir: &Path) -> anyhow::Result<Catalogue> {
     };
     apply(BUILT_IN, &mut catalogue).map_err(|e| e.naming("servers.toml"))?;
     let path = swift_dir.join(SITE_FILE);
-    match std::fs::read_to_string(&path) {
+    match plain::read_text(&path) {
         Ok(text) => {
             apply(&text, &mut catalogue).map_err(|e| e.naming(&path.display().to_string()))?
         }
