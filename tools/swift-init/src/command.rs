@@ -1,10 +1,8 @@
 //! From the request to the exit status.
 
-use std::io::Write as _;
-
 use anyhow::Context as _;
 use shared::catalogue::Catalogue;
-use shared::cli::Exit;
+use shared::cli::{self, Exit};
 use shared::faults;
 
 use crate::group;
@@ -36,9 +34,7 @@ pub fn run(request: Request) -> anyhow::Result<Exit> {
 }
 
 fn print(text: &str, exit: Exit) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
+    cli::print(text)?;
     Ok(exit)
 }
 
@@ -68,7 +64,7 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
         voice.flush();
         done?
     };
-    voice.finish().context("cannot write to standard output")?;
+    voice.finish().context(cli::UNWRITABLE)?;
     Ok(if done { Exit::Ok } else { Exit::Failed })
 }
 
