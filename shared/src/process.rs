@@ -426,7 +426,7 @@ fn same_file(one: &Path, other: &Path) -> bool {
 
 /// The numbers of a process's children: /proc/PID/task/TID/children where the
 /// kernel has it (CONFIG_PROC_CHILDREN), or else a search of all processes.
-fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
+pub fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
     let numbers = |text: Vec<u8>| {
         text.split(|b| *b == b' ')
             .filter_map(Pid::parse)

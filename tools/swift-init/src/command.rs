@@ -11,7 +11,7 @@ use crate::options::{Command, Options, Request};
 use crate::session::Session;
 use crate::stage::Call;
 use crate::voice::Voice;
-use crate::{environment, explain, foreground, help, status};
+use crate::{environment, explain, foreground, help, init, status};
 
 /// Does what was asked for.
 pub fn run(request: Request) -> anyhow::Result<Exit> {
@@ -39,6 +39,7 @@ fn print(text: &str, exit: Exit) -> anyhow::Result<Exit> {
 }
 
 fn carry_out(options: Options) -> anyhow::Result<Exit> {
+    init::begin().context("cannot look after orphans")?;
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let selection = catalogue.select(options.servers.iter().map(String::as_str));
     let strict = options.strict.unwrap_or(selection.strict);
