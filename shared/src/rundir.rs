@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -115,9 +115,23 @@ impl RunDir {
             // Somebody may have removed the file before it was locked: then the
             // next one to come makes a new file and would hold a lock as well.
             if beneath::status(&lock)?.st_nlink > 0 {
-                return Ok(Guard { lock });
+                let guard = Guard { lock };
+                self.in_place()
+                    .with_context(|| format!("cannot lock {}", name.display()))?;
+                return Ok(guard);
             }
             self.lock.replace(None);
+        }
+    }
+
+    /// Whether the path still leads to this directory: what is written into one
+    /// that was renamed or unmounted meanwhile, nobody finds.
+    fn in_place(&self) -> io::Result<()> {
+        let (now, own) = (std::fs::metadata(&self.path)?, beneath::status(&self.dir)?);
+        if (now.dev(), now.ino()) == (own.st_dev, own.st_ino) {
+            Ok(())
+        } else {
+            Err(io::Error::other("another directory is in its place"))
         }
     }
 
