@@ -177,7 +177,7 @@ impl Process {
                     Sight::Starting
                 }
             }
-            line if line.runs(server, config, self.pid) => Sight::Server { start: stat.start },
+            line if line.runs(server, config, self.pid)? => Sight::Server { start: stat.start },
             line if line.name() == Some(OsStr::new(STARTER)) => {
                 if stat.unborn {
                     Sight::Starting
@@ -381,16 +381,22 @@ impl CommandLine {
     /// Whether this line runs the server with the config: the same bytes, or
     /// another name of the same file. A config of another source that has the
     /// same pid file will do, since the server may have been started before its
-    /// config moved.
-    fn runs(&self, server: &Server, config: &Path, pid: Pid) -> bool {
+    /// config moved. An error when that is not for this process to see, as the
+    /// folder of another user's process: who is not known is no stranger.
+    fn runs(&self, server: &Server, config: &Path, pid: Pid) -> io::Result<bool> {
         let command = OsStr::new(&server.command);
         let Some((_, Some(argument))) = self.program(pid, |name| name == command) else {
-            return false;
+            return Ok(false);
         };
-        let is = |config: &Path| {
-            argument == config || same_file(config, &seen_from(pid, Path::new(argument)))
-        };
-        is(config) || others(server, config).iter().any(|other| is(other))
+        for config in [config.to_owned()]
+            .into_iter()
+            .chain(others(server, config))
+        {
+            if argument == config || same_file(&config, &seen_from(pid, Path::new(argument)))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -419,9 +425,16 @@ fn seen_from(pid: Pid, path: &Path) -> PathBuf {
     }
 }
 
-fn same_file(one: &Path, other: &Path) -> bool {
-    let identity = |path| fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
-    identity(one).is_some_and(|one| identity(other) == Some(one))
+fn same_file(one: &Path, other: &Path) -> io::Result<bool> {
+    let identity = |path| match fs::metadata(path) {
+        Ok(m) => Ok(Some((m.dev(), m.ino()))),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
+        Err(_) => Ok(None),
+    };
+    match identity(one)? {
+        Some(one) => Ok(identity(other)? == Some(one)),
+        None => Ok(false),
+    }
 }
 
 /// The numbers of a process's children: /proc/PID/task/TID/children where the
@@ -519,11 +532,13 @@ mod tests {
 
     fn runs(args: &[&str]) -> bool {
         let me = Pid::new(std::process::id() as i32).unwrap();
-        line(args).runs(
-            &Server::unlisted("object-server"),
-            Path::new("/etc/swift/object-server/1.conf"),
-            me,
-        )
+        line(args)
+            .runs(
+                &Server::unlisted("object-server"),
+                Path::new("/etc/swift/object-server/1.conf"),
+                me,
+            )
+            .unwrap()
     }
 
     #[test]
@@ -572,6 +587,7 @@ mod tests {
             let me = Pid::new(std::process::id() as i32).unwrap();
             let line = line(&[interpreter, script.to_str().unwrap(), "/x"]);
             line.runs(&Server::unlisted("a"), Path::new("/x"), me)
+                .unwrap()
         };
         let set_mode = |mode| {
             use std::os::unix::fs::PermissionsExt as _;
@@ -599,9 +615,10 @@ mod tests {
         std::os::unix::fs::symlink(&one, &two).unwrap();
         let me = Pid::new(std::process::id() as i32).unwrap();
         let line = line(&["swift-a", one.to_str().unwrap()]);
-        assert!(line.runs(&Server::unlisted("a"), &two, me));
-        assert!(!line.runs(&Server::unlisted("a"), &other, me));
-        assert!(!line.runs(&Server::unlisted("a"), Path::new("/nonexistent"), me));
+        let runs = |config: &Path| line.runs(&Server::unlisted("a"), config, me).unwrap();
+        assert!(runs(&two));
+        assert!(!runs(&other));
+        assert!(!runs(Path::new("/nonexistent")));
     }
 
     #[test]
@@ -611,7 +628,7 @@ mod tests {
             .unwrap()
             .server("object-expirer");
         let line = line(&["swift-object-expirer", "/etc/swift/object-expirer.conf"]);
-        let runs = |config: &str| line.runs(&expirer, Path::new(config), me);
+        let runs = |config: &str| line.runs(&expirer, Path::new(config), me).unwrap();
         assert!(runs("/etc/swift/object-expirer.conf"));
         assert!(runs("/etc/swift/object-server.conf"));
         assert!(!runs("/etc/swift/object-server/1.conf"));
