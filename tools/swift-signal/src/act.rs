@@ -12,6 +12,7 @@ use shared::row::Row;
 use shared::rundirs::RunDirs;
 use shared::signals::Signal;
 use shared::state::State;
+use shared::text;
 
 /// What came of a row.
 pub enum Done {
@@ -159,9 +160,10 @@ pub fn ended(
             Some(reason) => row.with(state, reason, b""),
         }),
         Err(e) => {
-            let why = format!("cannot remove: {e:#}");
+            let e = text::without_numbers(&format!("{e:#}"));
+            let why = format!("cannot remove: {e}");
             let path = row.pidfile.as_deref().unwrap_or(Path::new("")).display();
-            let what = format!("cannot remove {path}: {e:#}");
+            let what = format!("cannot remove {path}: {e}");
             Done::Failure(row.with(state, Reason::Stale, why.as_bytes()), what)
         }
     }
