@@ -59,6 +59,7 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
     } else if options.command == Command::Status {
         status::say(&options, &groups, &mut voice)
     } else {
+        environment::need_files()?;
         let mut session = Session::new(&options, &catalogue, strict, groups, voice)?;
         let done = act(&mut session);
         voice = session.into_voice();

@@ -44,8 +44,17 @@ impl Session<'_> {
                 }
             }
         }
+        if self
+            .groups
+            .iter()
+            .any(|group| group.running().next().is_some())
+        {
+            self.before_restarts()?;
+        }
         self.end_all(true)?;
         if self.groups.iter().all(left_alone) {
+            self.act.close(Role::Spawn);
+            while self.next()?.is_some() {}
             return Ok(!self.has_failed());
         }
         self.start_all(false)
