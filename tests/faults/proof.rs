@@ -9,21 +9,18 @@ use std::process::Command;
 
 use test_helpers::{Outcome, Sandbox, run};
 
-/// Prints `PID NAME CONFIG` of every process in the namespace that runs a server.
-const SERVERS: &str = r#"for process in /proc/[0-9]*; do
-    line=$(tr '\0' ' ' 2>/dev/null <$process/cmdline)
-    case ${line%% *} in swift-*-*|*/swift-*-*) case $line in *.conf*)
-        echo "${process#/proc/} $line";;
-    esac esac
-done"#;
+/// Prints `PID/cmdline` of every process in the namespace that runs a server: its program, or the script
+/// that leads to it, and then a config.
+const SERVERS: &str = r"cd /proc && \
+    grep -lsaP '(^|/|\x00)swift-[a-z]+-[a-z]+\x00[^\x00]*\.conf' [0-9]*/cmdline || :";
 
 /// The numbers of all processes in the sandbox's namespace that run a server. A zombie has no command
 /// line, and so is none.
 pub fn servers(sandbox: &Sandbox) -> BTreeSet<String> {
     let outcome = run(sandbox.command("sh").args(["-c", SERVERS]));
     assert_eq!((outcome.code(), outcome.err().as_str()), (0, ""));
-    let of_line = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
-    outcome.out().lines().map(of_line).collect()
+    let pid = |line: &str| line.trim_end_matches("/cmdline").to_owned();
+    outcome.out().lines().map(pid).collect()
 }
 
 /// The numbers in the regular files that end in `.pid` beneath a directory.
