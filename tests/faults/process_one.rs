@@ -120,8 +120,8 @@ fn sandbox(lines: &str) -> Sandbox {
     sandbox
 }
 
-/// Fails when the three are not blocked and read from a descriptor: the kernel drops a signal that
-/// would end an init. The original answers to INT alone, and is killed in the end.
+/// Fails when one of the three is not blocked and read from a descriptor: the kernel drops a signal that
+/// would end an init. The original goes on after TERM, and is killed in the end.
 #[test]
 fn each_request_to_end_stops_the_servers() {
     let sandbox = sandbox("tell = UP");
@@ -192,7 +192,7 @@ fn orphans_are_no_zombies() {
     assert_eq!(container.end().0, 0);
 }
 
-/// Fails when the rows of ended servers are not counted. The original exits 0 whatever they gave.
+/// Fails when the rows of ended servers are not counted.
 #[test]
 fn it_exits_with_what_the_servers_gave() {
     let sandbox = sandbox("");
@@ -232,7 +232,7 @@ fn a_second_request_ends_the_container() {
     assert!(servers(&sandbox).is_empty());
 }
 
-/// Fails when what ended is not told apart from what runs on, or when swift-init stays.
+/// Fails when init takes the statuses of its own tools: they cannot be awaited then.
 #[test]
 fn in_daemon_mode_the_container_ends_when_all_is_up() {
     let sandbox = sandbox("");

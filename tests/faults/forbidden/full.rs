@@ -100,8 +100,8 @@ fn each_stage_without_room_is_told() {
     }
 }
 
-/// Fails when a restart stops what it cannot start again: nothing serves then. The original does, and
-/// starts it anew untracked.
+/// Fails when a restart stops what it cannot start again: nothing serves then. The original ends in a
+/// traceback there.
 #[test]
 fn a_read_only_run_directory_leaves_servers_alone() {
     let sandbox = with_servers(&["1", "2"]);
