@@ -44,11 +44,8 @@ impl Session<'_> {
                 }
             }
         }
-        if self
-            .groups
-            .iter()
-            .any(|group| group.running().next().is_some())
-        {
+        let rows = || self.groups.iter().flat_map(|group| &group.rows);
+        if rows().any(|row| row.state == State::Running) {
             self.before_restarts()?;
         }
         self.end_all(true)?;
