@@ -9,6 +9,8 @@
 
 #[path = "src/catalogue/mod.rs"]
 mod catalogue;
+#[path = "src/plain.rs"]
+mod plain;
 #[path = "src/signals.rs"]
 mod signals;
 
@@ -25,7 +27,12 @@ use catalogue::{Catalogue, Server, Source};
 use signals::Signal;
 
 fn main() {
-    for path in ["servers.toml", "src/catalogue", "src/signals.rs"] {
+    for path in [
+        "servers.toml",
+        "src/catalogue",
+        "src/plain.rs",
+        "src/signals.rs",
+    ] {
         println!("cargo::rerun-if-changed={path}");
     }
     let text = std::fs::read_to_string("servers.toml").expect("servers.toml can be read");

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use crate::text;
 
 /// One option of a tool.
@@ -369,11 +371,19 @@ impl Opt {
     }
 }
 
-/// Prints on standard output.
-fn show(text: &str) -> anyhow::Result<Exit> {
+/// Writes text on standard output, at once.
+pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context(UNWRITABLE)
+}
+
+/// What cannot be done when standard output is full.
+pub const UNWRITABLE: &str = "cannot write standard output";
+
+fn show(text: &str) -> anyhow::Result<Exit> {
+    print(text)?;
     Ok(Exit::Ok)
 }
 

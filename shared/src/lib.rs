@@ -15,6 +15,7 @@ pub mod faults;
 pub mod instance;
 pub mod notify;
 pub mod pidfile;
+pub mod plain;
 pub mod process;
 pub mod program;
 pub mod reason;

@@ -162,7 +162,7 @@ impl Process {
         let Some(line) = command_line(self.pid)? else {
             return self.not_seen();
         };
-        if line.runs(server, config, self.pid) {
+        if line.runs(server, config, self.pid)? {
             return Ok(Sight::Server);
         }
         let is_starter = line.name() == Some(OsStr::new(STARTER));
@@ -388,17 +388,24 @@ impl CommandLine {
     /// Whether this line runs the server with the config: the same bytes, or
     /// another name of the same file. A config of another source that has the
     /// same pid file will do, since the server may have been started before its
-    /// config moved.
-    pub fn runs(&self, server: &Server, config: &Path, pid: Pid) -> bool {
+    /// config moved. An error when that is not for this process to see, as the
+    /// folder of another user's process: who is not known is no stranger.
+    pub fn runs(&self, server: &Server, config: &Path, pid: Pid) -> io::Result<bool> {
         let command = OsStr::new(&server.command);
         let Some((_, Some(argument))) = self.program(pid, |name| name == command) else {
-            return false;
+            return Ok(false);
         };
-        let is = |config: &Path| {
-            argument == config.as_os_str()
-                || same_file(config, &seen_from(pid, Path::new(argument)))
-        };
-        is(config) || others(server, config).iter().any(|other| is(other))
+        for config in [config.to_owned()]
+            .into_iter()
+            .chain(others(server, config))
+        {
+            if argument == config.as_os_str()
+                || same_file(&config, &seen_from(pid, Path::new(argument)))?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -427,14 +434,21 @@ fn seen_from(pid: Pid, path: &Path) -> PathBuf {
     }
 }
 
-fn same_file(one: &Path, other: &Path) -> bool {
-    let identity = |path| fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
-    identity(one).is_some_and(|one| identity(other) == Some(one))
+fn same_file(one: &Path, other: &Path) -> io::Result<bool> {
+    let identity = |path| match fs::metadata(path) {
+        Ok(m) => Ok(Some((m.dev(), m.ino()))),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
+        Err(_) => Ok(None),
+    };
+    match identity(one)? {
+        Some(one) => Ok(identity(other)? == Some(one)),
+        None => Ok(false),
+    }
 }
 
 /// The numbers of a process's children: /proc/PID/task/TID/children where the
 /// kernel has it (CONFIG_PROC_CHILDREN), or else a search of all processes.
-fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
+pub fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
     let numbers = |text: Vec<u8>| {
         text.split(|b| *b == b' ')
             .filter_map(Pid::parse)
@@ -528,11 +542,13 @@ mod tests {
 
     pub fn runs(args: &[&str]) -> bool {
         let me = Pid::new(std::process::id() as i32).unwrap();
-        line(args).runs(
-            &Server::unlisted("object-server"),
-            Path::new("/etc/swift/object-server/1.conf"),
-            me,
-        )
+        line(args)
+            .runs(
+                &Server::unlisted("object-server"),
+                Path::new("/etc/swift/object-server/1.conf"),
+                me,
+            )
+            .unwrap()
     }
 
     #[test]
@@ -581,6 +597,7 @@ mod tests {
             let me = Pid::new(std::process::id() as i32).unwrap();
             let line = line(&[interpreter, script.to_str().unwrap(), "/x"]);
             line.runs(&Server::unlisted("a"), Path::new("/x"), me)
+                .unwrap()
         };
         let set_mode = |mode| {
             use std::os::unix::fs::PermissionsExt as _;
@@ -608,9 +625,10 @@ mod tests {
         std::os::unix::fs::symlink(&one, &two).unwrap();
         let me = Pid::new(std::process::id() as i32).unwrap();
         let line = line(&["swift-a", one.to_str().unwrap()]);
-        assert!(line.runs(&Server::unlisted("a"), &two, me));
-        assert!(!line.runs(&Server::unlisted("a"), &other, me));
-        assert!(!line.runs(&Server::unlisted("a"), Path::new("/nonexistent"), me));
+        let runs = |config: &Path| line.runs(&Server::unlisted("a"), config, me).unwrap();
+        assert!(runs(&two));
+        assert!(!runs(&other));
+        assert!(!runs(Path::new("/nonexistent")));
     }
 
     #[test]
@@ -620,7 +638,7 @@ mod tests {
             .unwrap()
             .server("object-expirer");
         let line = line(&["swift-object-expirer", "/etc/swift/object-expirer.conf"]);
-        let runs = |config: &str| line.runs(&expirer, Path::new(config), me);
+        let runs = |config: &str| line.runs(&expirer, Path::new(config), me).unwrap();
         assert!(runs("/etc/swift/object-expirer.conf"));
         assert!(runs("/etc/swift/object-server.conf"));
         assert!(!runs("/etc/swift/object-server/1.conf"));

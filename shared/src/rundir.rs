@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -55,10 +56,16 @@ impl AsFd for RunDir {
 impl RunDir {
     /// Opens the directory; none when it does not exist.
     pub fn open(path: &Path) -> io::Result<Option<RunDir>> {
-        let dir = std::fs::File::open(path);
+        // Whatever lies there is not waited for, as a fifo would be.
+        let dir = std::fs::File::options()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_NONBLOCK)
+            .open(path);
         let dir = match dir {
-            Ok(file) if file.metadata()?.is_dir() => OwnedFd::from(file),
-            Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
+            Ok(file) => OwnedFd::from(file),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };
@@ -108,9 +115,23 @@ impl RunDir {
             // Somebody may have removed the file before it was locked: then the
             // next one to come makes a new file and would hold a lock as well.
             if beneath::status(&lock)?.st_nlink > 0 {
-                return Ok(Guard { lock });
+                let guard = Guard { lock };
+                self.in_place()
+                    .with_context(|| format!("cannot lock {}", name.display()))?;
+                return Ok(guard);
             }
             self.lock.replace(None);
+        }
+    }
+
+    /// Whether the path still leads to this directory: what is written into one
+    /// that was renamed or unmounted meanwhile, nobody finds.
+    fn in_place(&self) -> io::Result<()> {
+        let (now, own) = (std::fs::metadata(&self.path)?, beneath::status(&self.dir)?);
+        if (now.dev(), now.ino()) == (own.st_dev, own.st_ino) {
+            Ok(())
+        } else {
+            Err(io::Error::other("another directory is in its place"))
         }
     }
 

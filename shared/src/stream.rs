@@ -169,16 +169,17 @@ impl<W: Write> Output<W> {
             .write_all(&self.buffer)
             .and_then(|()| self.to.flush());
         self.buffer.clear();
-        result
+        result.map_err(|e| io::Error::new(e.kind(), format!("cannot write standard output: {e}")))
     }
 }
 
-/// The output of a tool that acts. When its reader is gone, the tool begins
-/// nothing more, but what it has begun it brings to its end, so the loss is
-/// remembered instead of being an error.
+/// The output of a tool that acts. When its reader is gone, or the disk beneath
+/// the rows is full, the tool begins nothing more, but what it has begun it
+/// brings to its end, so the loss is remembered instead of being an error.
 pub struct ActOutput<W> {
     output: Output<W>,
     reader_gone: bool,
+    error: Option<io::Error>,
 }
 
 impl<W: Write> ActOutput<W> {
@@ -187,37 +188,47 @@ impl<W: Write> ActOutput<W> {
         ActOutput {
             output,
             reader_gone: false,
+            error: None,
         }
     }
 
-    /// Whether nobody reads any more.
+    /// Whether rows reach nobody any more.
     pub fn reader_gone(&self) -> bool {
         self.reader_gone
     }
 
     /// Adds a row.
-    pub fn put(&mut self, row: &Row) -> io::Result<()> {
-        let result = if self.reader_gone {
-            Ok(())
-        } else {
-            self.output.put(row)
-        };
-        self.remember(result)
+    pub fn put(&mut self, row: &Row) {
+        if !self.reader_gone {
+            let result = self.output.put(row);
+            self.remember(result);
+        }
     }
 
     /// Writes what is waiting. To be called before anything that may block.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub fn flush(&mut self) {
         let result = self.output.flush();
-        self.remember(result)
+        self.remember(result);
     }
 
-    fn remember(&mut self, result: io::Result<()>) -> io::Result<()> {
-        match result {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
-                self.reader_gone = true;
-                Ok(())
+    fn remember(&mut self, result: io::Result<()>) {
+        if let Err(e) = result {
+            self.reader_gone = true;
+            if e.kind() != io::ErrorKind::BrokenPipe {
+                self.error.get_or_insert(e);
             }
-            result => result,
+        }
+    }
+
+    /// The exit status that the output calls for. Why it could not be written
+    /// is said, unless its reader did not want it.
+    pub fn finish(&mut self, tool: &Tool) -> Exit {
+        if let Some(e) = self.error.take() {
+            tool.say(&crate::pidfile::reason_of(&e));
+        }
+        match self.reader_gone {
+            true => Exit::Failed,
+            false => Exit::Ok,
         }
     }
 }
@@ -358,13 +369,24 @@ mod tests {
         let (read, write) = crate::sys::fd::pipe().unwrap();
         let mut output = ActOutput::new(Output::new(std::fs::File::from(write)));
         let row = Row::new("a", State::Stopped);
-        output.put(&row).unwrap();
-        output.flush().unwrap();
+        output.put(&row);
+        output.flush();
         drop(read);
         assert!(!output.reader_gone());
-        output.put(&row).unwrap();
-        output.flush().unwrap();
+        output.put(&row);
+        output.flush();
+        assert!(output.reader_gone() && output.error.is_none());
+    }
+
+    #[test]
+    fn a_full_disk_is_remembered_with_its_reason() {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut output = ActOutput::new(Output::new(full.unwrap()));
+        output.put(&Row::new("a", State::Stopped));
+        output.flush();
         assert!(output.reader_gone());
+        let why = crate::pidfile::reason_of(&output.error.unwrap());
+        assert_eq!(why, "cannot write standard output: No space left on device");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod killed;
 mod misbehaving;
 mod points;
 mod process_one;
+mod proof;
 mod reuse;
 mod scale;
 mod soak;

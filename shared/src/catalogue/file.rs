@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Catalogue, SITE_FILE, Server, Source};
+use crate::plain;
 use crate::signals::Signal;
 
 #[derive(Deserialize, Default)]
@@ -73,7 +74,7 @@ struct SourceTable {
 /// Lays the site's file, where there is one, over the catalogue.
 pub(super) fn add_site(swift_dir: &Path, catalogue: &mut Catalogue) -> anyhow::Result<()> {
     let path = swift_dir.join(SITE_FILE);
-    match std::fs::read_to_string(&path) {
+    match plain::read_text(&path) {
         Ok(text) => add(&text, &path.display().to_string(), catalogue)?,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
         Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),

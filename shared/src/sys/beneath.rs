@@ -51,11 +51,29 @@ pub fn open_dir(dir: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Opens a file for reading and writing, and creates it with mode 0600 when it
-/// is missing.
+/// is missing. It belongs to the directory's owner then, as far as this process
+/// may say so: what root makes is not to lock the owner out.
 pub fn open_or_create(dir: &impl AsFd, name: &Path) -> io::Result<OwnedFd> {
-    let flags =
-        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    open(dir.as_fd(), name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    loop {
+        match open(dir.as_fd(), name, flags, Mode::empty()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            result => return result,
+        }
+        let new = flags | OFlag::O_CREAT | OFlag::O_EXCL;
+        match open(dir.as_fd(), name, new, Mode::S_IRUSR | Mode::S_IWUSR) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+            Ok(file) => {
+                // Only of a file that was made just now: what somebody else put
+                // there may be another name of a file elsewhere.
+                let owner = status(dir)?;
+                let (uid, gid) = (owner.st_uid.into(), owner.st_gid.into());
+                let _ = nix::unistd::fchown(&file, Some(uid), Some(gid));
+                return Ok(file);
+            }
+        }
+    }
 }
 
 /// Opens a directory and makes those on the way that are missing, with mode

@@ -89,6 +89,18 @@ pub fn is_readable(fd: &impl AsFd) -> io::Result<bool> {
     }
 }
 
+/// Waits until a descriptor has something to read, or has ended.
+pub fn wait_readable(fd: &impl AsFd) -> io::Result<()> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, PollTimeout::NONE) {
+            Err(nix::Error::EINTR) => {}
+            result => return Ok(result.map(drop)?),
+        }
+    }
+}
+
 /// Reads what is there, again when a signal came in between.
 pub fn read(fd: &impl AsFd, into: &mut [u8]) -> io::Result<usize> {
     loop {

@@ -62,6 +62,16 @@ pub fn send_group(pidfd: &impl AsFd, signal: Signal) -> io::Result<()> {
     send_with_flags(pidfd, signal.number(), SIGNAL_PROCESS_GROUP)
 }
 
+/// Takes the status of a child of this process if it has ended; whatever it is.
+pub fn reap(child: Pid) -> io::Result<()> {
+    use nix::sys::wait::waitpid;
+    let child = nix::unistd::Pid::from_raw(child.number());
+    match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
+        Ok(_) | Err(Errno::ECHILD | Errno::EINTR) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {

@@ -27,6 +27,12 @@ pub fn user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
+/// Whether this process is the first of its pid namespace, so that the kernel
+/// ends all others there with it (pid_namespaces(7)).
+pub fn is_init() -> bool {
+    nix::unistd::getpid().as_raw() == 1
+}
+
 /// Whether this process leads its process group.
 pub fn leads_group() -> bool {
     nix::unistd::getpgrp() == nix::unistd::getpid()

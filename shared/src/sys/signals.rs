@@ -63,6 +63,15 @@ fn named(signal: Signal) -> io::Result<NixSignal> {
     Ok(NixSignal::try_from(signal.number())?)
 }
 
+/// Blocks signals, so that they wait until an [`Inbox`] takes them.
+pub fn hold(signals: &[Signal]) -> io::Result<()> {
+    let mut set = SigSet::empty();
+    for signal in signals {
+        set.add(named(*signal)?);
+    }
+    Ok(sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?)
+}
+
 /// Whether this process ignores a signal.
 pub fn is_ignored(signal: Signal) -> bool {
     // SAFETY: with no new action given, sigaction only fills in the old one.
@@ -83,6 +92,8 @@ pub fn keep_children() {
 }
 
 /// Ends this process by a signal, so that its parent sees that cause of death.
+/// The kernel lets no signal of its own end the first process of a namespace
+/// (pid_namespaces(7)): that one exits as a shell tells of such an end.
 pub fn die_of(signal: Signal) -> io::Error {
     let attempt = || -> io::Result<()> {
         let named = named(signal)?;
@@ -92,7 +103,11 @@ pub fn die_of(signal: Signal) -> io::Error {
         sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set), None)?;
         Ok(nix::sys::signal::raise(named)?)
     };
-    attempt()
+    let result = attempt();
+    if super::session::is_init() {
+        std::process::exit(128 + signal.number());
+    }
+    result
         .err()
         .unwrap_or_else(|| io::Error::other("the signal did not end this process"))
 }

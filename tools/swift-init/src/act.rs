@@ -14,7 +14,7 @@ use shared::signals::Signal;
 use shared::state::State;
 use shared::stream::{Input, Next};
 use shared::sys::fd;
-use shared::sys::signals::Inbox;
+use shared::sys::signals::{Inbox, die_of};
 use shared::text;
 use shared::watch::{Watch, earlier};
 
@@ -33,6 +33,9 @@ pub enum Role {
     /// swift-spawn.
     Spawn = 3,
 }
+
+/// What asks this process to end.
+pub const REQUESTS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
 
 /// The watch's token for signals to this process; the others are roles.
 const INBOX: u64 = 0;
@@ -59,6 +62,8 @@ pub struct Act {
     progress: Progress,
     /// Whether every tool has done its duty.
     pub sound: bool,
+    /// A tool was asked to begin nothing more, and may have ended of it.
+    halted: bool,
 }
 
 struct Actor {
@@ -73,7 +78,7 @@ struct Actor {
 impl Act {
     /// No tool yet. From here on, requests to end come as events.
     pub fn new() -> anyhow::Result<Act> {
-        let inbox = Inbox::new(&[Signal::INT, Signal::TERM, Signal::HUP])?;
+        let inbox = Inbox::new(&REQUESTS)?;
         let watch = Watch::new()?;
         watch.add(&inbox, INBOX)?;
         let (actors, ready) = (HashMap::new(), VecDeque::new());
@@ -84,6 +89,7 @@ impl Act {
             ready,
             progress: Progress::new(),
             sound: true,
+            halted: false,
         })
     }
 
@@ -136,7 +142,10 @@ impl Act {
         let actor = self.actors.get_mut(&role).expect("the tool was started");
         let number = actor.order.len() as u64;
         actor.order.insert(row.key(), number);
-        actor.awaited.insert(number, row.clone());
+        // The number of what is to be started is not known yet; the pid file may
+        // have held another.
+        let pid = row.pid.filter(|_| role != Role::Spawn);
+        actor.awaited.insert(number, Row { pid, ..row.clone() });
         let mut line = Vec::new();
         row.write(&mut line);
         if let Some(to) = &actor.to {
@@ -156,6 +165,24 @@ impl Act {
     /// Whether a tool still runs.
     pub fn runs(&self, role: Role) -> bool {
         self.actors.contains_key(&role)
+    }
+
+    /// Has a tool begin nothing more, and waits until it has told what has become
+    /// of all that it was given: begun, or not.
+    pub fn halt(&mut self, role: Role) -> anyhow::Result<()> {
+        if let Some(actor) = self.actors.get(&role) {
+            actor.stage.halt()?;
+            self.halted = true;
+        }
+        let unanswered = |actor: &Actor| actor.awaited.values().any(|row| row.pid.is_none());
+        while self.actors.get(&role).is_some_and(unanswered) {
+            match self.next()? {
+                Some(Event::Asked(signal)) => return Err(die_of(signal).into()),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     /// Nothing more is expected to be heard of what the tools were given: what
@@ -260,7 +287,7 @@ impl Act {
         self.progress.clear();
         // A terminal that goes asks all of its processes to end, and the tool
         // did: that is no failure of its own.
-        if !self.is_asked()? {
+        if !self.is_asked()? && !self.halted {
             let name = actor.stage.name;
             self.sound &= actor.stage.finish();
             for row in actor.awaited.values() {

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use shared::catalogue::Catalogue;
-use shared::cli::Exit;
+use shared::cli::{self, Exit};
 use shared::faults;
 
 use crate::group;
@@ -11,7 +11,7 @@ use crate::options::{Command, Options, Request};
 use crate::session::Session;
 use crate::stage::Call;
 use crate::voice::Voice;
-use crate::{environment, explain, foreground, help, status};
+use crate::{environment, explain, foreground, help, init, status};
 
 /// Does what was asked for.
 pub fn run(request: Request) -> anyhow::Result<Exit> {
@@ -36,11 +36,12 @@ pub fn run(request: Request) -> anyhow::Result<Exit> {
 fn print(text: &str, exit: Exit) -> anyhow::Result<Exit> {
     let mut voice = Voice::new();
     voice.text(text);
-    voice.finish()?;
+    voice.finish().context(cli::UNWRITABLE)?;
     Ok(exit)
 }
 
 fn carry_out(options: Options) -> anyhow::Result<Exit> {
+    init::begin().context("cannot look after orphans")?;
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let selection = catalogue.select(options.servers.iter().map(String::as_str));
     let strict = options.strict.unwrap_or(selection.strict);
@@ -60,13 +61,14 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
     } else if options.command == Command::Status {
         status::say(&options, &groups, &mut voice)
     } else {
+        environment::need_files()?;
         let mut session = Session::new(&options, &catalogue, strict, groups, voice)?;
         let done = act(&mut session);
         voice = session.into_voice();
         voice.flush();
         done?
     };
-    voice.finish().context("cannot write to standard output")?;
+    voice.finish().context(cli::UNWRITABLE)?;
     Ok(if done { Exit::Ok } else { Exit::Failed })
 }
 

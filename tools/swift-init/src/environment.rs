@@ -1,8 +1,19 @@
 //! The limits that servers are started with.
 
+use anyhow::Context as _;
 use nix::sys::resource::Resource;
 use shared::catalogue::Limits;
 use shared::sys::limits;
+
+/// How many open files this process and the tools need at least, so that none
+/// comes to its end in the middle of what it does.
+const FILES_NEEDED: u64 = 32;
+
+/// Sees to it that there can be as many open files as are needed.
+pub fn need_files() -> anyhow::Result<()> {
+    limits::raise(Resource::RLIMIT_NOFILE, FILES_NEEDED)
+        .with_context(|| format!("cannot raise the limit of open files to {FILES_NEEDED}"))
+}
 
 /// Raises this process's limits, which the servers inherit. What comes back is
 /// what the original says of each that cannot be raised far enough.

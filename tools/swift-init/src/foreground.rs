@@ -2,11 +2,13 @@
 
 use std::os::fd::AsFd as _;
 
+use shared::faults;
 use shared::signals::Signal;
 
 use crate::act::{Event, Role};
 use crate::command;
 use crate::group;
+use crate::init;
 use crate::observe;
 use crate::options::{Command, Options};
 use crate::session::Session;
@@ -46,6 +48,12 @@ pub fn start(session: &mut Session) -> anyhow::Result<bool> {
             Some(Event::Row(_, row)) => session.spawned(row),
             Some(Event::Asked(signal)) => return stop(session, signal),
             Some(Event::End(_)) => {}
+            // The kernel ends all with an init, and what lost its starter would
+            // have no time to finish.
+            None if init::is_init() && !session.act.sound => {
+                stop(session, Signal::TERM)?;
+                return Ok(false);
+            }
             None => return Ok(!session.has_failed()),
         }
     }
@@ -57,6 +65,9 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
         session.voice.line("\nuser quit");
         session.voice.flush();
     }
+    faults::at("asked");
+    // What would be started after the look below would not be found by it.
+    session.act.halt(Role::Spawn)?;
     // What runs is stopped, also when its config was broken since it was started.
     let options = Options {
         command: Command::Stop,

@@ -9,6 +9,7 @@ mod explain;
 mod foreground;
 mod group;
 mod help;
+mod init;
 mod observe;
 mod options;
 mod progress;

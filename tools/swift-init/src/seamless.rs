@@ -21,6 +21,9 @@ impl Session<'_> {
                     self.need_reload()?;
                     self.act.give(Role::Reload, &row);
                 } else {
+                    if row.state == State::Running {
+                        self.before_restarts()?;
+                    }
                     self.end_one(place, &row)?;
                 }
             }

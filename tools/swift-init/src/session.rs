@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use shared::catalogue::Catalogue;
 use shared::row::{Key, Row};
+use shared::rundir::RunDir;
 use shared::signals::Signal;
 use shared::sys;
 
@@ -152,12 +153,28 @@ impl<'a> Session<'a> {
         if !self.given.insert(row.key()) {
             return Ok(());
         }
+        self.need_spawn()?;
+        self.act.give(Role::Spawn, row);
+        Ok(())
+    }
+
+    /// Starts swift-spawn when it does not run yet.
+    fn need_spawn(&mut self) -> anyhow::Result<()> {
         self.raise_limits();
         let mut call = command::spawn(self.options);
         call.arg("--keep-limits");
-        self.need(Role::Spawn, call, self.options.wait)?;
-        self.act.give(Role::Spawn, row);
-        Ok(())
+        self.need(Role::Spawn, call, self.options.wait)
+    }
+
+    /// To be called before anything is stopped that is to be started again: sees
+    /// to it that swift-spawn runs and that pid files can be changed at all.
+    pub fn before_restarts(&mut self) -> anyhow::Result<()> {
+        let run_dir = self.options.run_dir.as_ref();
+        let run_dir = run_dir.unwrap_or(&self.catalogue.run_dir);
+        if let Some(run_dir) = RunDir::open(run_dir)? {
+            drop(run_dir.lock()?);
+        }
+        self.need_spawn()
     }
 
     fn need(&mut self, role: Role, mut call: Call, waits: bool) -> anyhow::Result<()> {

@@ -14,6 +14,7 @@ use shared::sys::fd;
 use shared::sys::pidfd::{self, Ended};
 use shared::sys::spawn::{Dispositions, Plan, spawn};
 
+use crate::init;
 use crate::observe::complain_of_missing;
 use crate::options::{Options, TOOL};
 
@@ -96,7 +97,9 @@ pub fn start(
         parent_death: Some(Signal::TERM),
         pid_file: None,
     };
+    let mut tools = init::tools();
     let child = spawn(&plan).map_err(|e| anyhow::anyhow!("{}: {e}", starting()))?;
+    tools.push(child.pid);
     Ok((
         Stage {
             name: call.name,
@@ -107,10 +110,18 @@ pub fn start(
 }
 
 impl Stage {
+    /// Asks the tool to begin nothing more. One that has ended needs no asking.
+    pub fn halt(&self) -> io::Result<()> {
+        self.process.signal(Signal::HUP).map(drop)
+    }
+
     /// Waits for the tool's end. Whether it came to a proper one: it exits 1
     /// when a row says what failed, and everything else is told here.
     pub fn finish(self) -> bool {
-        let what = match pidfd::wait(&self.process) {
+        let ended = pidfd::wait(&self.process);
+        // Its number is free by now, and may be an orphan's next.
+        init::tools().retain(|pid| *pid != self.process.pid);
+        let what = match ended {
             Ok(Ended::Exit(0 | 1)) => return true,
             Ok(Ended::Exit(status)) => format!("exited with {status}"),
             Ok(Ended::Signal(number)) => format!("was ended by signal {number}"),

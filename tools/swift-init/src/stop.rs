@@ -44,8 +44,14 @@ impl Session<'_> {
                 }
             }
         }
+        let rows = || self.groups.iter().flat_map(|group| &group.rows);
+        if rows().any(|row| row.state == State::Running) {
+            self.before_restarts()?;
+        }
         self.end_all(true)?;
         if self.groups.iter().all(left_alone) {
+            self.act.close(Role::Spawn);
+            while self.next()?.is_some() {}
             return Ok(!self.has_failed());
         }
         self.start_all(false)

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use shared::catalogue::Catalogue;
 use shared::check::Checks;
-use shared::cli::Exit;
+use shared::cli::{self, Exit};
 use shared::notify::Notice;
 use shared::process::Pid;
 use shared::reason::Reason;
@@ -139,10 +139,8 @@ impl Story {
 }
 
 /// A line on standard output, at once.
-fn print(line: &str) -> io::Result<()> {
-    let mut out = io::stdout();
-    out.write_all(format!("{line}\n").as_bytes())?;
-    out.flush()
+fn print(line: &str) -> anyhow::Result<()> {
+    cli::print(&format!("{line}\n"))
 }
 
 /// A line of the original's on standard error, which does not begin with the

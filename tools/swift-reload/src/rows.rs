@@ -82,12 +82,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         exit: Exit::Ok,
     };
     run.all()?;
-    let gone = if run.output.reader_gone() {
-        Exit::Failed
-    } else {
-        Exit::Ok
-    };
-    Ok(run.exit.and(gone))
+    Ok(run.exit.and(run.output.finish(&TOOL)))
 }
 
 impl Run {
@@ -112,7 +107,7 @@ impl Run {
             }
             // What has ended makes room for the next.
             self.begin()?;
-            self.output.flush()?;
+            self.output.flush();
             if self.output.reader_gone() {
                 self.queue.clear();
                 self.many.withdraw();
@@ -139,7 +134,8 @@ impl Run {
     fn take(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
         let server = self.catalogue.server(&row.server);
         let (State::Running, Some(signal)) = (row.state, server.seamless) else {
-            return Ok(self.output.put(&row)?);
+            self.output.put(&row);
+            return Ok(());
         };
         if let Err(what) = instance::place(&server, &row) {
             self.bad(&BadLine { line, what });
@@ -197,7 +193,7 @@ impl Run {
                 let config = text::one_line(config.as_os_str().as_encoded_bytes());
                 TOOL.say(&too_old(&row.server, &config));
             }
-            News::Signalled => self.output.put(&row.clone().plain(State::Signalled))?,
+            News::Signalled => self.output.put(&row.clone().plain(State::Signalled)),
             News::Ended(end) => {
                 let row = self.rows.remove(&id).expect("it was found just now");
                 self.ended(row, end)?;
@@ -208,7 +204,10 @@ impl Run {
 
     fn ended(&mut self, row: Row, end: End) -> anyhow::Result<()> {
         let failure = match end {
-            End::Reloaded => return Ok(self.output.put(&row.plain(State::Reloaded))?),
+            End::Reloaded => {
+                self.output.put(&row.plain(State::Reloaded));
+                return Ok(());
+            }
             End::Sent => return Ok(()),
             End::Failed(failure) => failure,
         };
@@ -218,7 +217,8 @@ impl Run {
             TOOL.say(&what_failed(&who(&row), &failure));
         }
         let row = row.with(failure.state, failure.reason, &failure.text);
-        Ok(self.output.put(&row)?)
+        self.output.put(&row);
+        Ok(())
     }
 
     fn narrate(&self, what: &str) {

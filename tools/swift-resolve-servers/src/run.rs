@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use shared::catalogue::{Catalogue, Selection};
-use shared::cli::Exit;
+use shared::cli::{self, Exit};
 use shared::faults;
 use shared::pidfile::reason_of;
 use shared::program::SearchPath;
@@ -25,7 +25,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let path = SearchPath::from_env();
     if options.list {
-        list::write(&catalogue, &path, &mut std::io::stdout().lock())?;
+        list::write(&catalogue, &path, &mut std::io::stdout().lock()).context(cli::UNWRITABLE)?;
         return Ok(Exit::Ok);
     }
     let read;

@@ -6,12 +6,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use shared::pidfile::reason_of;
+use shared::plain;
 
 /// Whether a config, a file or a directory of files, has that section. The
 /// error names the file, and the line where it makes no sense.
 pub fn has_section(config: &Path, section: &str) -> Result<bool, String> {
     let of_file = |file: &Path| {
-        let text = fs::read(file).map_err(|e| cannot_read(file, &e))?;
+        let text = plain::read(file).map_err(|e| cannot_read(file, &e))?;
         scan(&text, section)
             .map_err(|(line, what)| format!("{}: line {line}: {what}", file.display()))
     };

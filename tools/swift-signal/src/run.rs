@@ -58,12 +58,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         exit: Exit::Ok,
     };
     run.all()?;
-    let gone = if run.output.reader_gone() {
-        Exit::Failed
-    } else {
-        Exit::Ok
-    };
-    Ok(run.exit.and(gone))
+    Ok(run.exit.and(run.output.finish(&TOOL)))
 }
 
 impl Run {
@@ -87,7 +82,7 @@ impl Run {
                 input.unwatch(&self.watch);
                 self.reopen()?;
             }
-            self.output.flush()?;
+            self.output.flush();
             if !reading && self.jobs.is_empty() {
                 return Ok(());
             }
@@ -109,7 +104,8 @@ impl Run {
     /// Signals the server of a row, if the row is one of a server that runs.
     fn begin(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
         if row.state != State::Running {
-            return Ok(self.output.put(&row)?);
+            self.output.put(&row);
+            return Ok(());
         }
         let server = self.catalogue.server(&row.server);
         if let Err(what) = instance::place(&server, &row) {
@@ -231,6 +227,7 @@ impl Run {
                 row
             }
         };
-        Ok(self.output.put(&row)?)
+        self.output.put(&row);
+        Ok(())
     }
 }

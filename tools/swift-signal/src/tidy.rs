@@ -15,7 +15,7 @@ use shared::row::Row;
 use shared::rundir::{Guard, RunDir};
 use shared::rundirs::RunDirs;
 use shared::state::State;
-use shared::{faults, sys::beneath};
+use shared::{faults, sys::beneath, text};
 
 use crate::act::Done;
 
@@ -108,7 +108,7 @@ impl Tidier {
                 folder: None,
             })),
             Err(e) => {
-                let why = format!("{e:#}");
+                let why = text::without_numbers(&format!("{e:#}"));
                 self.locked.insert(place.run_dir.clone(), why.clone());
                 Err(why)
             }

@@ -50,8 +50,6 @@ struct Run {
     at_once: usize,
     limits_raised: bool,
     output: ActOutput<File>,
-    /// Standard output takes nothing more.
-    mute: bool,
     /// Nothing more is to be begun.
     interrupted: bool,
     /// Nothing more is to be awaited.
@@ -78,7 +76,6 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         timers: Timers::default(),
         next_token: SIGNALS + 1,
         output: ActOutput::new(stream::stdout()?),
-        mute: false,
         interrupted: false,
         given_up: false,
         exit: Exit::Ok,
@@ -89,7 +86,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     } else {
         Exit::Ok
     };
-    Ok(run.exit.and(stopped))
+    Ok(run.exit.and(stopped).and(run.output.finish(&TOOL)))
 }
 
 /// How many servers can be awaited at a time.
@@ -104,7 +101,7 @@ impl Run {
     }
 
     fn reader_gone(&self) -> bool {
-        self.mute || self.output.reader_gone()
+        self.output.reader_gone()
     }
 
     fn all(&mut self) -> anyhow::Result<()> {
@@ -342,22 +339,10 @@ impl Run {
     }
 
     fn put(&mut self, row: &Row) {
-        let result = self.output.put(row);
-        self.mind(result);
+        self.output.put(row);
     }
 
     fn flush(&mut self) {
-        let result = self.output.flush();
-        self.mind(result);
-    }
-
-    /// A full disk beneath the rows is as a reader that is gone: servers that
-    /// are being started must not lose their output over it.
-    fn mind(&mut self, result: io::Result<()>) {
-        if let Err(e) = result
-            && !std::mem::replace(&mut self.mute, true)
-        {
-            TOOL.say(&format!("cannot write standard output: {}", reason_of(&e)));
-        }
+        self.output.flush();
     }
 }

@@ -1,0 +1,324 @@
+//! What lies in the place of a pid file, of its folder, of the run directory or of swift-init.toml.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::Mode;
+use test_helpers::{Sandbox, run, run_with};
+
+use crate::proof::{assert_tracked, listing, must, sh, swift_init, with_servers, without_limits};
+
+/// Every command of swift-init that looks at a pid file.
+const COMMANDS: [&str; 8] = [
+    "status",
+    "start",
+    "status",
+    "restart",
+    "reload",
+    "reload-seamless",
+    "kill",
+    "stop",
+];
+
+/// Puts something into the place of a pid file, given what lies outside of the run directory.
+type Put = fn(pid_file: &Path, outside: &Path);
+
+fn link(pid_file: &Path, outside: &Path) {
+    symlink(outside.join("1.pid"), pid_file).expect("a link can be made");
+}
+
+fn fifo(pid_file: &Path, _: &Path) {
+    nix::unistd::mkfifo(pid_file, Mode::S_IRWXU).expect("a fifo can be made");
+}
+
+fn socket(pid_file: &Path, _: &Path) {
+    drop(UnixListener::bind(pid_file).expect("a socket can be made"));
+}
+
+fn directory(pid_file: &Path, _: &Path) {
+    fs::create_dir_all(pid_file.join("kept")).expect("a directory can be made");
+}
+
+/// 1 GiB that takes no room on the disk.
+fn giant(pid_file: &Path, _: &Path) {
+    let file = fs::File::create(pid_file).expect("a file can be made");
+    file.set_len(1 << 30).expect("it can be sparse");
+}
+
+/// Object servers 1 and 2, and a directory outside of the run directory with pid files that lie.
+fn stage() -> (Sandbox, PathBuf) {
+    let sandbox = with_servers(&["1", "2"]);
+    let outside = sandbox.path("outside");
+    fs::create_dir(&outside).expect("the sandbox can be written");
+    for name in ["1.pid", "2.pid"] {
+        fs::write(outside.join(name), "4194304").expect("the sandbox can be written");
+    }
+    fs::create_dir(sandbox.run_dir().join("object-server")).expect("it is ours");
+    (sandbox, outside)
+}
+
+/// The line that says of an instance why its pid file is none.
+fn complaint(name: &str, why: &str) -> String {
+    format!(
+        "swift-init: object-server (/etc/swift/object-server/{name}.conf): cannot read pid file \
+         /var/run/swift/object-server/{name}.pid: {why}\n"
+    )
+}
+
+/// Fails when `pidfile::read` follows links, waits for a fifo, or takes what is long for a pid file. The
+/// original follows the link, removes what is none of its business, and starts a second server.
+#[test]
+fn what_is_no_pid_file_spoils_its_own_server_only() {
+    let kinds: [(&str, Put); 5] = [
+        ("a symbolic link", link),
+        ("a fifo", fifo),
+        ("a socket or a device", socket),
+        ("a directory", directory),
+        ("longer than 64 bytes", giant),
+    ];
+    let (sandbox, outside) = stage();
+    let pid_file = sandbox.run_dir().join("object-server/1.pid");
+    for (why, put) in kinds {
+        put(&pid_file, &outside);
+        let before = [listing(&pid_file), listing(&outside)];
+        let mut up = false;
+        for command in COMMANDS {
+            let outcome = run(&mut swift_init(&sandbox, &format!("object {command}")));
+            assert_eq!(outcome.err(), complaint("1", why), "{command}: {outcome}");
+            let good = up && command == "status";
+            assert_eq!(outcome.code(), i32::from(!good), "{command}: {outcome}");
+            up = match command {
+                "start" | "restart" | "reload" => true,
+                "kill" | "stop" => false,
+                _ => up,
+            };
+            // The other one is handled as ever.
+            assert_tracked(&sandbox, usize::from(up), &format!("{why}: {command}"));
+            assert_eq!([listing(&pid_file), listing(&outside)], before, "{command}");
+        }
+        must(&sandbox, "rm -r run/object-server/1.pid");
+    }
+}
+
+/// Fails when a folder's link is followed. The original removes both files there.
+#[test]
+fn a_folder_that_leads_elsewhere_is_not_entered() {
+    let (sandbox, outside) = stage();
+    let folder = sandbox.run_dir().join("object-server");
+    fs::remove_dir(&folder).expect("it is empty");
+    symlink(&outside, &folder).expect("a link can be made");
+    let before = [listing(&folder), listing(&outside)];
+    let both = ["1", "2"]
+        .map(|name| complaint(name, "a symbolic link"))
+        .concat();
+    for command in COMMANDS {
+        let outcome = run(&mut swift_init(&sandbox, &format!("object {command}")));
+        assert_eq!(
+            (outcome.code(), outcome.err()),
+            (1, both.clone()),
+            "{command}"
+        );
+        assert_eq!([listing(&folder), listing(&outside)], before, "{command}");
+        assert_tracked(&sandbox, 0, command);
+    }
+}
+
+/// Fails when the tools act on rows whose pid file is none. Each row passes to the end of the pipeline,
+/// with its reason.
+#[test]
+fn the_single_tools_leave_it_alone_too() {
+    let (sandbox, outside) = stage();
+    link(&sandbox.run_dir().join("object-server/1.pid"), &outside);
+    let before = listing(&outside);
+    let row = |pid: &str, state: &str| {
+        format!(
+            "object-server\t/etc/swift/object-server/1.conf\t/run/swift/object-server/1.pid\t{pid}\
+             \t-\t{state}\t-\n"
+        )
+    };
+    let path = "/run/swift/object-server/1.pid";
+    let unreadable = format!("cannot read {path} (object-server): a symbolic link");
+    let not_started = format!(
+        "cannot start object-server (/etc/swift/object-server/1.conf): cannot read {path}: a symbolic \
+         link"
+    );
+    // This very test's pid belongs to no server; in the namespace nobody has it.
+    let gone = "4194303";
+    for (line, row, state, detail, said) in [
+        (
+            "swift-pidfile --clean",
+            row("-", "configured"),
+            "stopped",
+            "unreadable",
+            &*unreadable,
+        ),
+        (
+            "swift-pidfile",
+            row("-", "orphan"),
+            "orphan",
+            "unreadable",
+            &*unreadable,
+        ),
+        (
+            "swift-spawn --keep-limits",
+            row("-", "stopped"),
+            "failed",
+            "unreadable",
+            &*not_started,
+        ),
+        (
+            "swift-signal stop",
+            row(gone, "running"),
+            "stopped",
+            "stale",
+            "",
+        ),
+        (
+            "swift-reload",
+            row(gone, "running"),
+            "unreloaded",
+            "vanished",
+            "-",
+        ),
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut command = sandbox.command(words[0]);
+        let outcome = run_with(
+            command.args(&words[1..]),
+            row.as_bytes(),
+            test_helpers::LIMIT,
+        );
+        let rows = outcome.rows();
+        assert_eq!(rows.len(), 1, "{line}: {outcome}");
+        assert_eq!(rows[0][5], state, "{line}: {outcome}");
+        assert!(rows[0][6].starts_with(detail), "{line}: {outcome}");
+        if said != "-" {
+            let told = match said {
+                "" => String::new(),
+                said => format!("{}: {said}\n", words[0]),
+            };
+            assert_eq!(outcome.err(), told, "{line}: {outcome}");
+            assert_eq!(outcome.code(), i32::from(!said.is_empty()), "{line}");
+        }
+        assert_eq!(listing(&outside), before, "{line}");
+        assert_tracked(&sandbox, 0, line);
+    }
+}
+
+/// Fails when nothing is said of it, or when it is said more than once.
+#[test]
+fn a_pid_file_that_everybody_may_write_is_warned_of_and_proven() {
+    let (sandbox, _) = stage();
+    let pid_file = sandbox.pid_file("object-server/1.pid", "4194304");
+    fs::set_permissions(&pid_file, fs::Permissions::from_mode(0o666)).expect("it is ours");
+    let outcome = run(&mut swift_init(&sandbox, "object start"));
+    let told = "swift-pidfile: /var/run/swift/object-server/1.pid (object-server): writable by \
+                everybody\n";
+    assert_eq!(
+        (outcome.code(), outcome.err().as_str()),
+        (0, told),
+        "{outcome}"
+    );
+    assert_tracked(&sandbox, 2, "after the start");
+}
+
+/// Fails when the run directory is opened as a file would be: a fifo is waited for then, for ever.
+#[test]
+fn a_run_directory_that_is_none_is_told_at_once() {
+    let (sandbox, _) = stage();
+    must(&sandbox, "mkfifo fifo; : >file; ln -s fifo link");
+    for place in ["fifo", "file", "link"] {
+        let path = sandbox.path(place);
+        let why = format!("cannot read {}: not a directory\n", path.display());
+        let before = listing(&sandbox.path(""));
+        for command in COMMANDS {
+            let words = format!("object.1 {command} -r {}", path.display());
+            let outcome = run(&mut swift_init(&sandbox, &words));
+            let err = outcome.err();
+            let (first, rest) = err.split_once('\n').expect("two lines");
+            assert_eq!(
+                format!("{first}\n"),
+                format!("swift-resolve-servers: {why}")
+            );
+            let of_pid_file = format!(
+                "swift-init: object-server (/etc/swift/object-server/1.conf): cannot read pid file \
+                 {}/object-server/1.pid: not a directory\n",
+                path.display()
+            );
+            assert_eq!(
+                (outcome.code(), rest),
+                (1, of_pid_file.as_str()),
+                "{command}"
+            );
+        }
+        // The book of servers and the directory that holds it were not touched either.
+        assert_eq!(listing(&sandbox.path("")), before, "{place}");
+        assert_tracked(&sandbox, 0, place);
+    }
+}
+
+/// Fails when the file is read however long it is, or a fifo waited for.
+#[test]
+fn a_site_file_that_is_none_stops_every_tool() {
+    let (sandbox, _) = stage();
+    let path = sandbox.etc().join("swift-init.toml");
+    let tools = [
+        "swift-init object start",
+        "swift-init object status",
+        "swift-init object stop",
+        "swift-resolve-servers object",
+        "swift-pidfile --clean",
+        "swift-check-config",
+        "swift-signal stop",
+        "swift-reload",
+        "swift-reload 1",
+        "swift-spawn",
+    ];
+    let kinds: [(&str, Put); 4] = [
+        ("a fifo", fifo),
+        ("Is a directory", directory),
+        ("longer than 1048576 bytes", giant),
+        ("No such device or address", socket),
+    ];
+    for (why, put) in kinds {
+        put(&path, &path);
+        for line in tools {
+            let outcome = sh(&sandbox, &format!("{line} </dev/null"));
+            let tool = line.split(' ').next().unwrap_or_default();
+            let told = format!("{tool}: cannot read /etc/swift/swift-init.toml: {why}\n");
+            assert_eq!((outcome.code(), outcome.err()), (1, told), "{line}");
+        }
+        assert_tracked(&sandbox, 0, why);
+        must(&sandbox, "rm -r etc/swift-init.toml");
+    }
+}
+
+/// Fails when such a config is waited for, or read to its end, while the expirer's section is looked for.
+#[test]
+fn a_config_that_is_none_does_not_hold_up_the_others() {
+    let (sandbox, _) = stage();
+    sandbox.install(&["object-expirer"]);
+    let path = sandbox.etc().join("object-server.conf");
+    for (why, put) in [
+        ("a fifo", fifo as Put),
+        ("longer than 1048576 bytes", giant),
+    ] {
+        put(&path, &path);
+        let outcome = run(&mut swift_init(&sandbox, "object-expirer status"));
+        let told =
+            format!("swift-resolve-servers: cannot read /etc/swift/object-server.conf: {why}\n");
+        assert_eq!((outcome.code(), outcome.err()), (1, told), "{outcome}");
+        let outcome = run(&mut swift_init(&sandbox, "object.1 object.2 start"));
+        assert_eq!(
+            (outcome.code(), outcome.err().as_str()),
+            (0, ""),
+            "{outcome}"
+        );
+        assert_tracked(&sandbox, 2, why);
+        let out = without_limits(&run(&mut swift_init(&sandbox, "object.1 object.2 stop")).out());
+        assert_eq!(out.lines().count(), 4, "{out}");
+        fs::remove_file(&path).expect("it is ours");
+    }
+}

@@ -1,0 +1,102 @@
+//! Programs that are there and cannot be executed.
+
+use std::fs;
+
+use test_helpers::{Sandbox, run};
+
+use crate::proof::{assert_tracked, must, sh, swift_init, with_servers, without_limits};
+
+/// An object server that is as it should be, and a proxy server whose program is made by this line.
+fn stage(program: &str) -> Sandbox {
+    let sandbox = with_servers(&["1"]);
+    sandbox.conf("proxy-server.conf", "");
+    must(
+        &sandbox,
+        &format!("{program} && chmod +x bin/swift-proxy-server"),
+    );
+    sandbox
+}
+
+/// Fails when the pid file stays, or when the other server is not started. The original ends in a
+/// traceback.
+#[test]
+fn an_interpreter_that_cannot_be_executed_is_told() {
+    let noexec = "mkdir no && mount -t tmpfs -o noexec tmpfs no && cp /bin/true no/true";
+    for (before, interpreter) in [
+        (":", "/etc"),
+        (noexec, "$PWD/no/true"),
+        (":", "/etc/passwd"),
+    ] {
+        let line = format!("{before} && echo \"#!{interpreter}\" >bin/swift-proxy-server");
+        let sandbox = stage(&line);
+        let outcome = run(&mut swift_init(&sandbox, "proxy object start"));
+        let told = "swift-init: proxy-server (/etc/swift/proxy-server.conf): failed to start: cannot be \
+                    executed: Permission denied\n";
+        assert_eq!(
+            (outcome.code(), outcome.err().as_str()),
+            (1, told),
+            "{outcome}"
+        );
+        assert_tracked(&sandbox, 1, interpreter);
+        assert!(!sandbox.run_dir().join("proxy-server.pid").exists());
+        let outcome = run(&mut swift_init(&sandbox, "proxy object restart"));
+        let told = "swift-init: proxy-server (/etc/swift/proxy-server.conf): its config is refused, so \
+                    it was not started: cannot be executed: Permission denied\n";
+        assert_eq!(
+            (outcome.code(), outcome.err().as_str()),
+            (1, told),
+            "{outcome}"
+        );
+        assert_tracked(&sandbox, 1, interpreter);
+        let row = "proxy-server\t/etc/swift/proxy-server.conf\t/run/swift/proxy-server.pid\t-\t-\t\
+                   stopped\t-\n";
+        fs::write(sandbox.path("row"), row).expect("the sandbox can be written");
+        let outcome = sh(&sandbox, "swift-spawn --keep-limits <row");
+        let program = sandbox.path("bin/swift-proxy-server");
+        let told = format!(
+            "swift-spawn: cannot start proxy-server (/etc/swift/proxy-server.conf): cannot execute {}: \
+             Permission denied\n",
+            program.display()
+        );
+        assert_eq!((outcome.code(), outcome.err()), (1, told));
+        assert_eq!(
+            outcome.rows()[0][5..],
+            ["failed", "exec-failed Permission denied"]
+        );
+    }
+}
+
+/// Fails when such a program counts as installed: it is looked for further on, and found there.
+#[test]
+fn a_program_where_nothing_is_executed_is_not_installed() {
+    let sandbox = stage("echo no >bin/swift-proxy-server");
+    must(&sandbox, "mkdir no && mount -t tmpfs -o noexec tmpfs no");
+    must(
+        &sandbox,
+        "cp bin/swift-object-server no/swift-object-server",
+    );
+    let outcome = sh(&sandbox, "PATH=$PWD/no:$PATH swift-init object start");
+    assert_eq!(
+        (outcome.code(), outcome.err().as_str()),
+        (0, ""),
+        "{outcome}"
+    );
+    assert_tracked(&sandbox, 1, "found further on");
+    must(
+        &sandbox,
+        "rm bin/swift-proxy-server; cp bin/swift-object-server no/swift-proxy-server",
+    );
+    let outcome = sh(&sandbox, "PATH=$PWD/no:$PATH swift-init proxy start");
+    assert_eq!(
+        (
+            outcome.code(),
+            without_limits(&outcome.out()),
+            outcome.err()
+        ),
+        (1, String::new(), String::new())
+    );
+    let outcome = sh(&sandbox, "PATH=$PWD/no:$PATH swift-resolve-servers proxy");
+    let told = "swift-resolve-servers: cannot find the program (proxy-server): swift-proxy-server is \
+                not on PATH\n";
+    assert_eq!((outcome.code(), outcome.err().as_str()), (1, told));
+}
