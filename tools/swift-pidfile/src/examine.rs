@@ -63,6 +63,7 @@ pub fn examine(
                 (look, finding) = look_at(&run_dir);
                 if finding.lies() {
                     let removed = pidfile::remove_if(&run_dir, &beneath, &look.content);
+                    faults::at("lie-removed");
                     kept = removed.err().map(|e| reason_of(&e));
                 }
             }

@@ -147,6 +147,7 @@ impl Reload {
             io::ErrorKind::AddrInUse => Failure::new(Reason::Busy, holder(pid)),
             _ => Failure::unknown(&error),
         })?;
+        faults::at("bound");
         Ok(Reload {
             target,
             notices,
@@ -194,6 +195,7 @@ impl Reload {
     /// Signals it if it is still the same, and can take the signal.
     fn signal(&mut self, told: &mut Vec<News>) -> Progress {
         let vanished = |text: &str| Failure::new(Reason::Vanished, text);
+        faults::at("checked");
         let can_take = match self.target.again()? {
             Now::Gone => return Err(vanished("")),
             Now::Other => return Err(vanished("it has executed something else")),
@@ -272,6 +274,7 @@ impl Reload {
                     return Err(Failure::new(Reason::Refused, why.clone()));
                 }
                 if ready && self.phase == Phase::Signalled {
+                    faults::at("answered");
                     return match self.process().has_ended()? {
                         true => Err(self.ended()),
                         false => Ok(Some(End::Reloaded)),

@@ -190,6 +190,7 @@ impl Run {
                 let done = act::denied(job.row, &e);
                 return self.done(done);
             }
+            faults::at("killed");
             let wait = self.wait.unwrap_or(KILL_WAIT).max(KILL_WAIT);
             return Ok(self.jobs.add(&self.watch, job.killed(wait), process)?);
         }
