@@ -39,6 +39,8 @@ pub struct Seen {
     pub host: i32,
     /// Its parent's number here.
     pub parent: i32,
+    /// Whether it waits for something and no signal is on its way to it.
+    idle: bool,
     args: Vec<String>,
 }
 
@@ -73,11 +75,17 @@ impl Census {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.split_whitespace().last().map(str::to_owned)
         };
+        let state = field("State:").filter(|state| !"Z(zombie)X(dead)".contains(state))?;
         let line = fs::read(proc.join("cmdline")).ok()?;
-        // What has ended, or is about to, has no command line any more.
-        let line = line.strip_suffix(b"\0")?;
-        let args = line.split(|byte| *byte == 0);
+        let args = line
+            .strip_suffix(b"\0")
+            .unwrap_or(&line)
+            .split(|byte| *byte == 0);
+        let pending = ["SigPnd:", "ShdPnd:"].map(field);
+        let none =
+            |mask: &Option<String>| mask.as_deref().is_some_and(|m| m.trim_matches('0') == "");
         Some(Seen {
+            idle: state == "(sleeping)" && pending.iter().all(none),
             pid: field("NSpid:")?.parse().ok()?,
             host,
             parent: field("PPid:")?.parse().ok()?,
@@ -112,21 +120,32 @@ impl Census {
         servers
     }
 
-    /// Waits until no tool runs any more. A server between its clone and its exec counts as one.
+    /// Waits until no tool runs any more. A server counts as one until it has executed.
     ///
     /// # Panics
     /// When one is still there after the time that a test has.
     pub fn until_no_tool_runs(&self) {
+        self.until_none(Seen::is_tool);
+    }
+
+    /// Waits until all is at rest: no tool runs, and no server has a signal on its way that may end it.
+    ///
+    /// # Panics
+    /// When that takes longer than a test has.
+    pub fn until_at_rest(&self) {
+        let at_work = |seen: &Seen| !seen.idle && seen.instance().is_some();
+        self.until_none(|seen| seen.is_tool() || at_work(seen));
+    }
+
+    fn until_none(&self, wanted: impl Fn(&Seen) -> bool) {
         let end = Instant::now() + LIMIT;
         loop {
-            let tools = self.all().into_iter().filter(Seen::is_tool);
-            let Some((tool, pidfd)) = tools
-                .into_iter()
-                .find_map(|seen| Some((seen.host, open(seen.host)?)))
-            else {
+            let all = self.all();
+            let mut found = all.iter().filter(|seen| wanted(seen));
+            let Some((seen, pidfd)) = found.find_map(|seen| Some((seen, open(seen.host)?))) else {
                 return;
             };
-            assert!(Instant::now() < end, "{tool} stays: {:?}", self.all());
+            assert!(Instant::now() < end, "{seen:?} stays: {all:?}");
             // It may execute a server instead of ending, which no descriptor tells.
             let short = Timespec {
                 tv_sec: 0,
@@ -193,9 +212,10 @@ impl Seen {
         self.args[0].rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether it is one of the tools.
+    /// Whether it is one of the tools. What executes something at this moment, or is about to end, has
+    /// no command line, and may have been one.
     pub fn is_tool(&self) -> bool {
-        TOOLS.contains(&self.name())
+        TOOLS.contains(&self.name()) || self.name().is_empty()
     }
 
     /// The server and the config that its command line names, be it executed itself or a script.

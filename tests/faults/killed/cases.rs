@@ -93,11 +93,22 @@ const RELOADING: &[&str] = &[
 /// swift-spawn on pid files that lie and that nobody has removed before.
 const SPAWNING_OVER_LIES: &[&str] = &["swift-resolve-servers ALL | swift-pidfile | swift-spawn"];
 
+/// Those that start without a check, which would find that the program cannot be executed.
+const NOT_STARTING: &[&str] = &[
+    "swift-init ALL start",
+    "swift-init ALL no-wait",
+    "swift-init ALL no-daemon",
+    "swift-init ALL once",
+    "swift-init ALL restart --no-check",
+];
+
+/// Those whose servers are not ready in time.
 const SLOW_START: &[&str] = &[
     "swift-init ALL start --start-timeout=0.05",
     "swift-init ALL restart --start-timeout=0.05",
 ];
 
+/// A signal to workers.
 const TO_WORKERS: &[&str] =
     &["swift-resolve-servers ALL | swift-pidfile --running | swift-signal --children HUP"];
 
@@ -163,7 +174,7 @@ pub const ACTORS: &[Case] = &[
     ("swift-spawn:executed", Up, &["swift-init ALL restart"]),
     ("swift-spawn:unlocked", Half, STARTING_AGAIN),
     ("swift-spawn:output-ended", Half, AWAITING),
-    ("swift-spawn:not-executed", NoInterpreter, STARTING),
+    ("swift-spawn:not-executed", NoInterpreter, NOT_STARTING),
     ("swift-spawn:not-ready", Slow, SLOW_START),
     ("swift-spawn:leads", Slow, SLOW_START),
     ("swift-spawn:timed-out", Slow, SLOW_START),

@@ -1,7 +1,7 @@
 //! The servers that are there before a tool is killed, and what has to hold afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -66,8 +66,10 @@ impl Scene {
         scene
     }
 
-    /// Configs and programs as they should be.
+    /// Configs and programs as they should be. What waits for ever goes on.
     fn mend(&self) {
+        let both = File::options().read(true).write(true).open(&self.never);
+        drop(both.expect("the fifo is ours"));
         for config in CONFIGS {
             self.sandbox.conf(config, "");
         }
@@ -157,6 +159,7 @@ impl Scene {
     pub fn aftermath(&self, what: &str) {
         self.census.until_no_tool_runs();
         self.mend();
+        self.census.until_at_rest();
         assert!(self.census.lock_is_free(), "{what}: the lock is held");
         let complaint = self.census.complaint(false);
         assert_eq!(complaint, None, "{what}: afterwards");

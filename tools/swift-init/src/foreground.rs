@@ -45,7 +45,7 @@ pub fn start(session: &mut Session) -> anyhow::Result<bool> {
         match session.act.next()? {
             Some(Event::Row(_, row)) => session.spawned(row),
             Some(Event::Asked(signal)) => return stop(session, signal),
-            Some(Event::End(_)) => {}
+            Some(Event::Lost(_) | Event::End(_)) => {}
             None => return Ok(!session.has_failed()),
         }
     }
