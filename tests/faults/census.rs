@@ -232,9 +232,19 @@ impl Seen {
     pub fn kill(&self) {
         if let Some(pidfd) = open(self.host) {
             let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+        }
+        self.until_gone();
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When that takes longer than a test has.
+    pub fn until_gone(&self) {
+        if let Some(pidfd) = open(self.host) {
             let limit = Timespec::try_from(LIMIT).expect("a time limit fits");
             let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit));
-            assert_eq!(ended, Ok(1), "{self:?} was killed and stays");
+            assert_eq!(ended, Ok(1), "{self:?} stays");
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Each tool killed at each of its steps: nothing runs without a pid file, none of those blocks
 //! anything, and the next command sees the truth and repairs it.
 
+mod anywhere;
 mod cases;
+mod child;
 mod claims;
+mod covered;
+mod orphaned;
 mod scene;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

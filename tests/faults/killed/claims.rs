@@ -7,7 +7,8 @@ use test_helpers::Outcome;
 use super::scene::Scene;
 use crate::census::Instance;
 
-type Servers = BTreeMap<Instance, Vec<i32>>;
+/// The servers of a moment.
+pub type Servers = BTreeMap<Instance, Vec<i32>>;
 
 /// Compares what was said with what is, and with what was before.
 pub fn are_true(scene: &Scene, point: &str, had: &Servers, outcome: &Outcome, what: &str) {
@@ -29,6 +30,12 @@ pub fn are_true(scene: &Scene, point: &str, had: &Servers, outcome: &Outcome, wh
         assert_eq!(outcome.out(), "", "{what}: {outcome}");
         assert_eq!(&now, had, "{what}: something was done: {outcome}");
     }
+    of_lines_are_true(scene, had, outcome, what);
+}
+
+/// Whether each line on standard output is so, or was so before.
+pub fn of_lines_are_true(scene: &Scene, had: &Servers, outcome: &Outcome, what: &str) {
+    let now = scene.census.servers();
     let runs = |pid: &str| now.values().flatten().any(|p| p.to_string() == pid);
     let ran = |pid: &str| had.values().flatten().any(|p| p.to_string() == pid);
     for line in outcome.out().lines() {
@@ -52,7 +59,7 @@ pub fn are_true(scene: &Scene, point: &str, had: &Servers, outcome: &Outcome, wh
 }
 
 /// One line says which tool was killed, no other is blamed, and every line has its form.
-fn names_it(tool: &str, outcome: &Outcome, what: &str) {
+pub fn names_it(tool: &str, outcome: &Outcome, what: &str) {
     let err = outcome.err();
     let wanted = format!("swift-init: {tool} was ended by signal 9");
     let named = err.lines().filter(|line| *line == wanted).count();

@@ -74,7 +74,12 @@ impl Scene {
             self.sandbox.conf(config, "");
         }
         let _ = fs::remove_file(self.sandbox.etc().join("swift-init.toml"));
-        let program = self.sandbox.path("bin/swift-object-server");
+        self.reinstall(SERVERS[0]);
+    }
+
+    /// Puts the fake server into the place of whatever a server's program is.
+    pub fn reinstall(&self, server: &str) {
+        let program = self.sandbox.path(format!("bin/swift-{server}"));
         fs::remove_file(&program).expect("it is there");
         symlink(tools_dir().join("fake-server"), &program).expect("a link can be made");
     }
