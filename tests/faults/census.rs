@@ -27,6 +27,8 @@ const TOOLS: [&str; 7] = [
 pub struct Census {
     /// What /proc/PID/ns/pid leads to for all of them.
     namespace: PathBuf,
+    /// The namespaces' own /proc, which has no other process: this machine may run very many.
+    proc: PathBuf,
     run_dir: PathBuf,
 }
 
@@ -35,9 +37,7 @@ pub struct Census {
 pub struct Seen {
     /// Its number in the namespace, as pid files have it.
     pub pid: i32,
-    /// Its number here.
-    pub host: i32,
-    /// Its parent's number here.
+    /// Its parent's number there.
     pub parent: i32,
     /// Whether it waits for something and no signal is on its way to it.
     idle: bool,
@@ -52,47 +52,34 @@ impl Census {
     pub fn new(sandbox: &Sandbox) -> Census {
         let mut command = sandbox.command("readlink");
         let outcome = run(command.arg("/proc/self/ns/pid"));
-        Census {
+        let mut census = Census {
             namespace: outcome.out().trim_end().into(),
+            proc: PathBuf::new(),
             run_dir: sandbox.run_dir(),
-        }
+        };
+        let init = census.number_here(1).expect("a namespace has an init");
+        census.proc = PathBuf::from(format!("/proc/{init}/root/proc"));
+        census
     }
 
     /// All that run and are not ending.
     pub fn all(&self) -> Vec<Seen> {
-        let entries = fs::read_dir("/proc").expect("/proc is there");
-        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        pids.filter_map(|pid| self.look(pid)).collect()
+        let look = |pid: i32| look(&self.proc.join(pid.to_string()));
+        numbers(&self.proc).filter_map(look).collect()
     }
 
-    fn look(&self, host: i32) -> Option<Seen> {
-        let proc = PathBuf::from(format!("/proc/{host}"));
-        if fs::read_link(proc.join("ns/pid")).ok()? != self.namespace {
-            return None;
-        }
-        let status = fs::read_to_string(proc.join("status")).ok()?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().last().map(str::to_owned)
-        };
-        let state = field("State:").filter(|state| !"Z(zombie)X(dead)".contains(state))?;
-        let line = fs::read(proc.join("cmdline")).ok()?;
-        let args = line
-            .strip_suffix(b"\0")
-            .unwrap_or(&line)
-            .split(|byte| *byte == 0);
-        let pending = ["SigPnd:", "ShdPnd:"].map(field);
-        let none =
-            |mask: &Option<String>| mask.as_deref().is_some_and(|m| m.trim_matches('0') == "");
-        Some(Seen {
-            idle: state == "(sleeping)" && pending.iter().all(none),
-            pid: field("NSpid:")?.parse().ok()?,
-            host,
-            parent: field("PPid:")?.parse().ok()?,
-            args: args
-                .map(|arg| String::from_utf8_lossy(arg).into_owned())
-                .collect(),
+    /// The number that a process of the namespace has here.
+    fn number_here(&self, pid: i32) -> Option<i32> {
+        numbers(Path::new("/proc")).find(|here| {
+            let proc = PathBuf::from(format!("/proc/{here}"));
+            let is_inside = fs::read_link(proc.join("ns/pid")).is_ok_and(|n| n == self.namespace);
+            is_inside && field(&proc, "NSpid:") == Some(pid.to_string())
         })
+    }
+
+    /// A process of the namespace, unless it is gone.
+    fn open(&self, pid: i32) -> Option<OwnedFd> {
+        pidfd_open(Pid::from_raw(self.number_here(pid)?)?, PidfdFlags::empty()).ok()
     }
 
     /// The process of a number in the namespace.
@@ -110,7 +97,7 @@ impl Census {
         let all = self.all();
         let mut servers: BTreeMap<Instance, Vec<i32>> = BTreeMap::new();
         for seen in &all {
-            let is_worker = |other: &Seen| other.host == seen.parent && other.args == seen.args;
+            let is_worker = |other: &Seen| other.pid == seen.parent && other.args == seen.args;
             if let Some(instance) = seen.instance()
                 && !all.iter().any(is_worker)
             {
@@ -142,7 +129,8 @@ impl Census {
         loop {
             let all = self.all();
             let mut found = all.iter().filter(|seen| wanted(seen));
-            let Some((seen, pidfd)) = found.find_map(|seen| Some((seen, open(seen.host)?))) else {
+            let Some((seen, pidfd)) = found.find_map(|seen| Some((seen, self.open(seen.pid)?)))
+            else {
                 return;
             };
             assert!(Instant::now() < end, "{seen:?} stays: {all:?}");
@@ -196,6 +184,24 @@ impl Census {
         (all_told && !files.is_empty()).then(|| format!("pid files that lie: {files:?}"))
     }
 
+    /// Kills a process and waits for its end.
+    pub fn kill(&self, seen: &Seen) {
+        if let Some(pidfd) = self.open(seen.pid) {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+            until_readable(&pidfd);
+        }
+    }
+
+    /// Waits for the end of a process.
+    ///
+    /// # Panics
+    /// When that takes longer than a test has.
+    pub fn until_gone(&self, seen: &Seen) {
+        if let Some(pidfd) = self.open(seen.pid) {
+            until_readable(&pidfd);
+        }
+    }
+
     /// Whether nobody holds the lock of the run directory.
     pub fn lock_is_free(&self) -> bool {
         let Ok(lock) = File::open(self.run_dir.join(".swift-init.lock")) else {
@@ -227,30 +233,46 @@ impl Seen {
         let checks = self.args.iter().any(|arg| arg == "--test-config");
         (!checks).then(|| (server.to_owned(), config.clone()))
     }
-
-    /// Kills it and waits for its end.
-    pub fn kill(&self) {
-        if let Some(pidfd) = open(self.host) {
-            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
-        }
-        self.until_gone();
-    }
-
-    /// Waits for its end.
-    ///
-    /// # Panics
-    /// When that takes longer than a test has.
-    pub fn until_gone(&self) {
-        if let Some(pidfd) = open(self.host) {
-            let limit = Timespec::try_from(LIMIT).expect("a time limit fits");
-            let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit));
-            assert_eq!(ended, Ok(1), "{self:?} stays");
-        }
-    }
 }
 
-fn open(host: i32) -> Option<OwnedFd> {
-    pidfd_open(Pid::from_raw(host)?, PidfdFlags::empty()).ok()
+fn until_readable(pidfd: &OwnedFd) {
+    let limit = Timespec::try_from(LIMIT).expect("a time limit fits");
+    let ended = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&limit));
+    assert_eq!(ended, Ok(1), "it stays");
+}
+
+/// The numbers of the processes that a /proc has.
+fn numbers(proc: &Path) -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir(proc).expect("/proc is there");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// The last word of a line of a process's status.
+fn field(proc: &Path, name: &str) -> Option<String> {
+    let status = fs::read_to_string(proc.join("status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().last().map(str::to_owned)
+}
+
+fn look(proc: &Path) -> Option<Seen> {
+    let field = |name| field(proc, name);
+    let state = field("State:").filter(|state| !"(zombie)(dead)".contains(state.as_str()))?;
+    let line = fs::read(proc.join("cmdline")).ok()?;
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    let pending = ["SigPnd:", "ShdPnd:"].map(field);
+    let none = |mask: &Option<String>| {
+        mask.as_deref()
+            .is_some_and(|m| m.trim_matches('0').is_empty())
+    };
+    Some(Seen {
+        pid: proc.file_name()?.to_str()?.parse().ok()?,
+        parent: field("PPid:")?.parse().ok()?,
+        idle: state == "(sleeping)" && pending.iter().all(none),
+        args: line
+            .split(|byte| *byte == 0)
+            .map(|arg| String::from_utf8_lossy(arg).into_owned())
+            .collect(),
+    })
 }
 
 /// Where the pid file of an instance lies beneath the run directory: its config's path, with the name

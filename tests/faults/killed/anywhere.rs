@@ -109,7 +109,7 @@ fn servers_that_start_outlive_swift_spawn_unless_they_print() {
             pause.reached();
             pause.go();
             let spawn = scene.census.of(pause.reached());
-            spawn.kill();
+            scene.census.kill(&spawn);
             drop(pause);
             command.join().expect("it ends in time")
         });
@@ -122,7 +122,7 @@ fn servers_that_start_outlive_swift_spawn_unless_they_print() {
         let open = fs::File::options().read(true).write(true).open(&gate);
         std::io::Write::write_all(&mut open.expect("the fifo is ours"), b"on\n")
             .expect("it can be written");
-        loud.until_gone();
+        scene.census.until_gone(&loud);
         fs::read(&up).expect("the other one is up");
         let left: Vec<String> = scene
             .census

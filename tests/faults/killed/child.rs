@@ -85,7 +85,7 @@ fn kill_beside(scene: &Scene, case: (&str, &str, Before, &str), victim: Victim) 
         let pause = scene.points.pause_at(&format!("{tool}:{point}"));
         let command = scope.spawn(|| run(&mut scene.command(line)));
         let child = scene.census.of(pause.reached());
-        victim_of(scene, &child, victim).kill();
+        scene.census.kill(&victim_of(scene, &child, victim));
         // Where there is something to clean, they would wait for the lock, which the child holds.
         if victim == Tool && tool == "swift-spawn" && before == Down {
             neighbours_see_it(scene, &child, &what);
@@ -102,7 +102,7 @@ fn kill_beside(scene: &Scene, case: (&str, &str, Before, &str), victim: Victim) 
 fn victim_of(scene: &Scene, child: &Seen, victim: Victim) -> Seen {
     let parent_of = |seen: &Seen| {
         let all = scene.census.all();
-        let parent = all.into_iter().find(|other| other.host == seen.parent);
+        let parent = all.into_iter().find(|other| other.pid == seen.parent);
         parent.expect("it has a parent in the namespace")
     };
     match victim {

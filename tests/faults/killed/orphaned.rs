@@ -64,9 +64,7 @@ fn leave(scene: &Scene, point: &str, before: Before, line: &str, most: usize) {
         let pause = scene.points.pause_at(point);
         let command = scope.spawn(|| run(&mut scene.command(line)));
         let tool = scene.census.of(pause.reached());
-        let all = scene.census.all();
-        let init = all.iter().find(|seen| seen.host == tool.parent);
-        init.expect("swift-init is there").kill();
+        scene.census.kill(&scene.census.of(tool.parent));
         drop(pause);
         command.join().expect("it ends in time")
     });

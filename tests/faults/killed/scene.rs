@@ -117,7 +117,7 @@ impl Scene {
             Before::Half => {
                 let servers = self.census.servers();
                 for (instance, pids) in servers.iter().filter(|(i, _)| i.1.ends_with("2.conf")) {
-                    self.census.of(pids[0]).kill();
+                    self.census.kill(&self.census.of(pids[0]));
                     if instance.0 == SERVERS[0] {
                         self.sandbox.pid_file(&name(instance), "1");
                     }
