@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use crate::cli::{Exit, Tool};
+use crate::pidfile::reason_of;
 use crate::row::Row;
 use crate::watch::Watch;
 
@@ -145,51 +146,55 @@ impl<W: Write> Output<W> {
     }
 }
 
-/// The output of a tool that acts. When its reader is gone, the tool begins
-/// nothing more, but what it has begun it brings to its end, so the loss is
-/// remembered instead of being an error.
+/// The output of a tool that acts. When its reader is gone or it cannot be
+/// written, the tool begins nothing more, but what it has begun it brings to
+/// its end, so the loss is remembered instead of being an error.
 pub struct ActOutput<W> {
     output: Output<W>,
-    reader_gone: bool,
+    tool: &'static Tool,
+    lost: bool,
 }
 
 impl<W: Write> ActOutput<W> {
-    /// An output to `output`.
-    pub fn new(output: Output<W>) -> ActOutput<W> {
+    /// An output to `output`, of this tool.
+    pub fn new(output: Output<W>, tool: &'static Tool) -> ActOutput<W> {
         ActOutput {
             output,
-            reader_gone: false,
+            tool,
+            lost: false,
         }
     }
 
-    /// Whether nobody reads any more.
-    pub fn reader_gone(&self) -> bool {
-        self.reader_gone
+    /// Whether nobody reads any more, or nothing more can be written.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Adds a row.
-    pub fn put(&mut self, row: &Row) -> io::Result<()> {
-        let result = if self.reader_gone {
-            Ok(())
-        } else {
-            self.output.put(row)
-        };
-        self.remember(result)
+    pub fn put(&mut self, row: &Row) {
+        if !self.lost {
+            let result = self.output.put(row);
+            self.remember(result);
+        }
     }
 
     /// Writes what is waiting. To be called before anything that may block.
-    pub fn flush(&mut self) -> io::Result<()> {
-        let result = self.output.flush();
-        self.remember(result)
+    pub fn flush(&mut self) {
+        if !self.lost {
+            let result = self.output.flush();
+            self.remember(result);
+        }
     }
 
-    fn remember(&mut self, result: io::Result<()>) -> io::Result<()> {
-        match result {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
-                self.reader_gone = true;
-                Ok(())
+    /// Says once why nothing can be written, unless it is that nobody reads.
+    fn remember(&mut self, result: io::Result<()>) {
+        if let Err(e) = result {
+            self.lost = true;
+            if e.kind() != io::ErrorKind::BrokenPipe {
+                let why = reason_of(&e);
+                self.tool
+                    .say(&format!("cannot write standard output: {why}"));
             }
-            result => result,
         }
     }
 }
@@ -329,18 +334,38 @@ mod tests {
         );
     }
 
+    const TOOL: Tool = Tool {
+        name: "test",
+        usage: "",
+        about: "",
+        options: &[],
+    };
+
     #[test]
     fn a_reader_that_is_gone_is_remembered() {
         let (read, write) = crate::sys::fd::pipe().unwrap();
-        let mut output = ActOutput::new(Output::new(std::fs::File::from(write)));
+        let mut output = ActOutput::new(Output::new(std::fs::File::from(write)), &TOOL);
         let row = Row::new("a", State::Stopped);
-        output.put(&row).unwrap();
-        output.flush().unwrap();
+        output.put(&row);
+        output.flush();
         drop(read);
-        assert!(!output.reader_gone());
-        output.put(&row).unwrap();
-        output.flush().unwrap();
-        assert!(output.reader_gone());
+        assert!(!output.is_lost());
+        output.put(&row);
+        output.flush();
+        assert!(output.is_lost());
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_written_is_remembered() {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut output = ActOutput::new(Output::new(full), &TOOL);
+        output.put(&Row::new("a", State::Stopped));
+        assert!(!output.is_lost());
+        output.flush();
+        assert!(output.is_lost());
     }
 
     #[test]

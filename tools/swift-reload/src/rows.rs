@@ -77,11 +77,11 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         seen: HashSet::new(),
         at_once: usize::try_from(at_once)?,
         stopped: false,
-        output: ActOutput::new(stream::stdout()?),
+        output: ActOutput::new(stream::stdout()?, &TOOL),
         exit: Exit::Ok,
     };
     run.all()?;
-    let gone = if run.output.reader_gone() {
+    let gone = if run.output.is_lost() {
         Exit::Failed
     } else {
         Exit::Ok
@@ -96,7 +96,7 @@ impl Run {
         let watched = input.watch(&self.watch, STDIN)?;
         self.watch.add(&self.many, MANY)?;
         loop {
-            while reading && !self.output.reader_gone() {
+            while reading && !self.output.is_lost() {
                 match input.next_row() {
                     Next::Row(row) => self.take(*row, input.line())?,
                     Next::Bad(bad) => self.bad(&bad),
@@ -111,8 +111,8 @@ impl Run {
             }
             // What has ended makes room for the next.
             self.begin()?;
-            self.output.flush()?;
-            if self.output.reader_gone() {
+            self.output.flush();
+            if self.output.is_lost() {
                 self.queue.clear();
                 self.many.withdraw();
                 reading = false;
@@ -138,7 +138,8 @@ impl Run {
     fn take(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
         let server = self.catalogue.server(&row.server);
         let (State::Running, Some(signal)) = (row.state, server.seamless) else {
-            return Ok(self.output.put(&row)?);
+            self.output.put(&row);
+            return Ok(());
         };
         if let Err(what) = instance::place(&server, &row) {
             self.bad(&BadLine { line, what });
@@ -154,7 +155,7 @@ impl Run {
 
     /// Begins what may begin now.
     fn begin(&mut self) -> anyhow::Result<()> {
-        while !self.queue.is_empty() && !self.output.reader_gone() {
+        while !self.queue.is_empty() && !self.output.is_lost() {
             if self.rows.len() >= self.at_once && !self.stopped {
                 break;
             }
@@ -196,7 +197,7 @@ impl Run {
                 let config = text::one_line(config.as_os_str().as_encoded_bytes());
                 TOOL.say(&too_old(&row.server, &config));
             }
-            News::Signalled => self.output.put(&row.clone().plain(State::Signalled))?,
+            News::Signalled => self.output.put(&row.clone().plain(State::Signalled)),
             News::Ended(end) => {
                 let row = self.rows.remove(&id).expect("it was found just now");
                 self.ended(row, end)?;
@@ -207,7 +208,10 @@ impl Run {
 
     fn ended(&mut self, row: Row, end: End) -> anyhow::Result<()> {
         let failure = match end {
-            End::Reloaded => return Ok(self.output.put(&row.plain(State::Reloaded))?),
+            End::Reloaded => {
+                self.output.put(&row.plain(State::Reloaded));
+                return Ok(());
+            }
             End::Sent => return Ok(()),
             End::Failed(failure) => failure,
         };
@@ -217,7 +221,8 @@ impl Run {
             TOOL.say(&what_failed(&who(&row), &failure));
         }
         let row = row.with(failure.state, failure.reason, &failure.text);
-        Ok(self.output.put(&row)?)
+        self.output.put(&row);
+        Ok(())
     }
 
     fn narrate(&self, what: &str) {

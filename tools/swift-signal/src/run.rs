@@ -7,6 +7,7 @@ use std::time::Duration;
 use shared::catalogue::{Catalogue, Server};
 use shared::cli::Exit;
 use shared::faults;
+use shared::pidfile::reason_of;
 use shared::process::Process;
 use shared::reason::Reason;
 use shared::row::{Key, Row};
@@ -54,11 +55,11 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         jobs: Jobs::new(descriptors.saturating_sub(RESERVE).max(1) as usize),
         seen: HashSet::new(),
         dirs: RunDirs::default(),
-        output: ActOutput::new(stream::stdout()?),
+        output: ActOutput::new(stream::stdout()?, &TOOL),
         exit: Exit::Ok,
     };
     run.all()?;
-    let gone = if run.output.reader_gone() {
+    let gone = if run.output.is_lost() {
         Exit::Failed
     } else {
         Exit::Ok
@@ -73,28 +74,28 @@ impl Run {
         let watched = input.watch(&self.watch, STDIN)?;
         loop {
             // Everything is signalled before anything is awaited.
-            while reading && !self.output.reader_gone() {
+            while reading && !self.output.is_lost() {
                 match input.next_row() {
                     Next::Row(row) => self.begin(*row, input.line())?,
                     Next::Bad(bad) => self.exit = self.exit.and(stream::bad_line(&TOOL, &bad)),
-                    Next::Wait if !watched => input.fill()?,
+                    Next::Wait if !watched => self.fill(&mut input, &mut reading),
                     Next::Wait => break,
                     Next::End => reading = false,
                 }
             }
-            if !reading || self.output.reader_gone() {
+            if !reading || self.output.is_lost() {
                 reading = false;
                 input.unwatch(&self.watch);
                 self.reopen()?;
             }
-            self.output.flush()?;
+            self.output.flush();
             if !reading && self.jobs.is_empty() {
                 return Ok(());
             }
             let until = self.jobs.until();
             for token in self.watch.wait(until)? {
                 match token {
-                    STDIN => input.fill()?,
+                    STDIN => self.fill(&mut input, &mut reading),
                     token => {
                         if let Some(job) = self.jobs.take(token) {
                             self.end(job)?;
@@ -108,10 +109,20 @@ impl Run {
         }
     }
 
+    fn fill(&mut self, input: &mut Input, reading: &mut bool) {
+        if let Err(e) = input.fill() {
+            // What was begun is brought to its end all the same.
+            TOOL.say(&format!("cannot read standard input: {}", reason_of(&e)));
+            self.exit = self.exit.and(Exit::Failed);
+            *reading = false;
+        }
+    }
+
     /// Signals the server of a row, if the row is one of a server that runs.
     fn begin(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
         if row.state != State::Running {
-            return Ok(self.output.put(&row)?);
+            self.output.put(&row);
+            return Ok(());
         }
         let server = self.catalogue.server(&row.server);
         if let Err(what) = instance::place(&server, &row) {
@@ -215,6 +226,7 @@ impl Run {
                 row
             }
         };
-        Ok(self.output.put(&row)?)
+        self.output.put(&row);
+        Ok(())
     }
 }
