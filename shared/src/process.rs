@@ -193,8 +193,17 @@ impl Process {
         Ok(sight)
     }
 
-    /// Its children, each opened before its parent was read.
-    pub fn children(&self) -> io::Result<Vec<Process>> {
+    /// Its children, each opened before its parent was read; `None` when it has
+    /// ended: then what was found, or could not be looked at, is nothing of its.
+    pub fn children(&self) -> io::Result<Option<Vec<Process>>> {
+        let children = self.look_for_children();
+        if self.has_ended()? {
+            return Ok(None);
+        }
+        children.map(Some)
+    }
+
+    fn look_for_children(&self) -> io::Result<Vec<Process>> {
         let mut children = Vec::new();
         for pid in child_numbers(self.pid)? {
             let Some(child) = Process::open(pid)? else {
@@ -206,13 +215,7 @@ impl Process {
                 children.push(child);
             }
         }
-        // Had this process ended and its number passed on, the children found
-        // would be another's.
-        if self.has_ended()? {
-            Ok(Vec::new())
-        } else {
-            Ok(children)
-        }
+        Ok(children)
     }
 }
 
@@ -438,6 +441,7 @@ fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(all),
         Err(e) => return Err(e),
     };
+    faults::at("children-asked");
     for task in tasks {
         let file = task?.path().join("children");
         match fs::read(file) {

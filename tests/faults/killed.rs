@@ -6,6 +6,7 @@ mod cases;
 mod child;
 mod claims;
 mod covered;
+mod edges;
 mod orphaned;
 mod scene;
 

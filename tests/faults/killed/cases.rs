@@ -164,6 +164,7 @@ pub const ACTORS: &[Case] = &[
         Stubborn,
         &["old-kernel swift-init ALL stop --kill-after-timeout --kill-wait=0"],
     ),
+    ("swift-signal:children-asked", Workers, TO_WORKERS),
     ("swift-signal:child-opened", Workers, TO_WORKERS),
     ("swift-spawn:found", Down, STARTING),
     ("swift-spawn:found", Half, STARTING_AGAIN),

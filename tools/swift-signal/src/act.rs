@@ -109,7 +109,8 @@ pub fn signal(row: Row, server: &Server, config: &Path, signal: Signal, children
 fn signal_children(row: Row, parent: &Process, signal: Signal) -> Done {
     let mut count = 0;
     let children = match parent.children() {
-        Ok(children) => children,
+        Ok(Some(children)) => children,
+        Ok(None) => return Done::Row(stopped(row, Reason::Stale)),
         Err(e) => return denied(row, &e),
     };
     for child in children {
