@@ -150,8 +150,8 @@ fn starts_at_once_start_each_config_once() {
 }
 
 /// Whatever else they say, no two processes have one config, none is without its pid file, and what
-/// each command claims is so. Fails when swift-spawn takes no lock, and when a pid file is removed without
-/// a look whether it still holds what it held.
+/// each command claims is so. The original leaves several processes of one config behind. Ours fails when
+/// a pid file is removed without a look whether it still holds what it held, or whether that lies.
 #[test]
 fn commands_of_all_kinds_at_once_leave_order() {
     let site = Site::new();

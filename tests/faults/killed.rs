@@ -42,11 +42,15 @@ fn a_tool_stops_and_dies_where_it_is_told_to() {
     assert!(child.wait().expect("it is ours").success());
 }
 
+/// Fails when swift-init goes on with the rows of a pipeline of which a tool was killed: then it stops,
+/// starts or says what it does not know.
 #[test]
 fn a_killed_observer_is_repaired() {
     kill_at_each(OBSERVERS);
 }
 
+/// Fails when swift-spawn writes the pid file itself after the server has executed, and when swift-init
+/// believes the rows that it read before swift-signal was killed: then it says that what has just ended runs.
 #[test]
 fn a_killed_actor_is_repaired() {
     kill_at_each(ACTORS);

@@ -54,8 +54,8 @@ impl Dice {
     }
 }
 
-/// One of the tools dies when the Nth of its kind comes by a point. Fails when swift-spawn takes no
-/// lock, and when swift-init goes on from rows that it read before a tool was killed.
+/// One of the tools dies when the Nth of its kind comes by a point. Fails, within fifty rounds, when
+/// swift-spawn itself writes the pid file after the server has executed.
 #[test]
 fn killed_at_any_event_it_is_repaired() {
     let scene = Scene::new();
@@ -77,8 +77,8 @@ fn killed_at_any_event_it_is_repaired() {
 
 /// swift-spawn killed while two servers start. The one that prints something afterwards has no reader
 /// any more and dies of SIGPIPE, as swift-spawn(1) says; the one that prints nothing comes up. Both
-/// had their pid files, and the next commands see what is there. Fails when swift-spawn holds the pipe's end
-/// for reading open in the server too: then nothing ever reads what is printed and nobody is told.
+/// had their pid files, and the next commands see what is there. Fails when swift-spawn itself writes a pid
+/// file once it has let go of the lock.
 #[test]
 fn servers_that_start_outlive_swift_spawn_unless_they_print() {
     let scene = Scene::new();

@@ -55,8 +55,8 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Fails when the pid file is written by the parent after the exec instead of by the child before it:
-/// then the server of a killed swift-spawn runs without one. Fails as well when children do not get
-/// PR_SET_PDEATHSIG: tools whose swift-init was killed before they executed go on.
+/// then the points of the child are not met. Fails as well when a child that was killed before its exec
+/// counts as started: then no-wait exits 0 for a server that was never there.
 #[test]
 fn a_child_that_is_killed_or_orphaned_before_its_exec_is_repaired() {
     let scene = Scene::new();

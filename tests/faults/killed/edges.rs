@@ -68,8 +68,7 @@ fn an_output_that_cannot_be_written_stops_no_actor_midway() {
 }
 
 /// A manager that goes while its workers are looked for has not been denied, and none of its workers
-/// was signalled. Fails when what could not be looked at counts as a refusal, and when the workers of what
-/// has ended count as none.
+/// was signalled. Fails when what has ended counts as a manager without workers: its row is signalled then.
 #[test]
 fn a_manager_that_goes_meanwhile_is_stopped() {
     let scene = Scene::new();

@@ -15,14 +15,14 @@ use crate::soak::times;
 type Case = (&'static str, Before, &'static str, usize);
 
 pub const CASES: &[Case] = &[
-    ("swift-spawn:found", Down, "swift-init ALL start", 1),
-    ("swift-spawn:looked", Down, "swift-init ALL no-wait", 1),
-    ("swift-spawn:executed", Down, "swift-init ALL no-daemon", 1),
-    ("swift-spawn:unlocked", Down, "swift-init ALL restart", 1),
     ("swift-signal:process-opened", Up, "swift-init ALL stop", 0),
     ("swift-signal:proven", Up, "swift-init ALL kill", 0),
     ("swift-signal:signalled", Up, "swift-init ALL restart", 1),
     ("swift-signal:ended", Up, "swift-init ALL stop", 4),
+    ("swift-spawn:found", Down, "swift-init ALL start", 1),
+    ("swift-spawn:looked", Down, "swift-init ALL no-wait", 1),
+    ("swift-spawn:executed", Down, "swift-init ALL no-daemon", 1),
+    ("swift-spawn:unlocked", Down, "swift-init ALL restart", 1),
     (
         "swift-reload:proven",
         Up,
@@ -45,7 +45,8 @@ pub const CASES: &[Case] = &[
     ),
 ];
 
-/// Fails when tools do not get PR_SET_PDEATHSIG: then swift-spawn starts all four servers for nobody.
+/// Fails when tools do not get PR_SET_PDEATHSIG: then swift-signal ends all four servers for nobody, and
+/// the swift-spawn of no-daemon stays.
 #[test]
 fn what_a_killed_swift_init_leaves_begins_nothing_more() {
     let scene = Scene::new();
