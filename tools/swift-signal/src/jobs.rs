@@ -49,12 +49,19 @@ impl Jobs {
         self.open.is_empty() && self.parked.is_empty()
     }
 
-    /// Awaits a process, through its descriptor if there is room.
+    /// Awaits a process, through its descriptor if there is room and nobody has
+    /// waited for that before: one that was killed and stays is to keep no other
+    /// from being looked at.
     pub fn add(&mut self, watch: &Watch, job: Job, process: Process) -> io::Result<()> {
-        if self.open.len() >= self.at_once {
+        if self.open.len() >= self.at_once || !self.parked.is_empty() {
             self.parked.push_back(job);
             return Ok(());
         }
+        self.open(watch, job, process)
+    }
+
+    /// Awaits a process of [`Jobs::take_parked`] through its descriptor.
+    pub fn open(&mut self, watch: &Watch, job: Job, process: Process) -> io::Result<()> {
         let token = self.next;
         self.next += 1;
         watch.add(&process, token)?;
@@ -132,24 +139,41 @@ mod tests {
     use shared::process::Pid;
     use shared::state::State;
 
+    fn this() -> Process {
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        Process::open(me).unwrap().unwrap()
+    }
+
+    fn job(name: &str) -> Job {
+        Job::new(Row::new(name, State::Running), Duration::ZERO)
+    }
+
+    const LONG: Duration = Duration::from_secs(1000);
+
     /// Fails when the first that is open counts as the first whose wait is over: then one that was let
     /// go of meanwhile is noticed only when the wait for one that was killed before is over, too.
     #[test]
     fn one_that_comes_back_late_is_due_at_once() {
-        let this = || {
-            let me = Pid::new(std::process::id() as i32).unwrap();
-            Process::open(me).unwrap().unwrap()
-        };
-        let job = |name: &str| Job::new(Row::new(name, State::Running), Duration::ZERO);
         let (watch, mut jobs) = (Watch::new().unwrap(), Jobs::new(2));
-        let [killed, parked] = ["killed", "parked"].map(job);
-        let long = Duration::from_secs(1000);
-        jobs.add(&watch, killed.killed(long), this()).unwrap();
-        jobs.add(&watch, parked, this()).unwrap();
+        jobs.add(&watch, job("killed").killed(LONG), this())
+            .unwrap();
+        jobs.add(&watch, job("parked"), this()).unwrap();
         assert!(jobs.until().is_some_and(|until| until <= Instant::now()));
         let due = jobs.take_due(&watch).unwrap();
         let due: Vec<&str> = due.iter().map(|(job, _)| job.row.server.as_str()).collect();
         assert_eq!(due, ["parked"]);
         assert!(jobs.take_due(&watch).unwrap().is_empty() && !jobs.is_empty());
+    }
+
+    /// Fails when one that was killed gets its place back at once: then the others wait until it is gone.
+    #[test]
+    fn one_that_was_killed_goes_behind_those_that_wait() {
+        let (watch, mut jobs) = (Watch::new().unwrap(), Jobs::new(1));
+        jobs.add(&watch, job("first"), this()).unwrap();
+        jobs.add(&watch, job("second"), this()).unwrap();
+        let (first, process) = jobs.take_due(&watch).unwrap().pop().unwrap();
+        jobs.add(&watch, first.killed(LONG), process).unwrap();
+        let next = jobs.take_parked().map(|job| job.row.server);
+        assert_eq!(next.as_deref(), Some("second"));
     }
 }

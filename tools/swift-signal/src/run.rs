@@ -170,7 +170,7 @@ impl Run {
                 .clone()
                 .expect("it was signalled with a config");
             match act::prove(job.row.clone(), &server, &config) {
-                Proof::Process(process) => self.jobs.add(&self.watch, job, process)?,
+                Proof::Process(process) => self.jobs.open(&self.watch, job, process)?,
                 Proof::Row(_) => self.end(job)?,
                 Proof::Failure(row, what) => self.done(Done::Failure(row, what))?,
             }
