@@ -1,6 +1,7 @@
 //! Killed at whichever step the dice say, and while servers are still starting.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 
@@ -113,6 +114,7 @@ fn servers_that_start_outlive_swift_spawn_unless_they_print() {
             drop(pause);
             command.join().expect("it ends in time")
         });
+        scene.census.until_no_tool_runs();
         let servers = scene.census.servers();
         assert_eq!(servers.len(), 2, "both have been started: {servers:?}");
         assert_eq!(scene.census.complaint(true), None);
@@ -120,10 +122,11 @@ fn servers_that_start_outlive_swift_spawn_unless_they_print() {
         let loud = scene.census.of(loud.expect("it runs").1[0]);
         // Whoever opens the gate lets both go on.
         let open = fs::File::options().read(true).write(true).open(&gate);
-        std::io::Write::write_all(&mut open.expect("the fifo is ours"), b"on\n")
-            .expect("it can be written");
+        let mut open = open.expect("the fifo is ours");
+        open.write_all(b"on\n").expect("it can be written");
         scene.census.until_gone(&loud);
         fs::read(&up).expect("the other one is up");
+        drop(open);
         let left: Vec<String> = scene
             .census
             .servers()

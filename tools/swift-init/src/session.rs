@@ -118,13 +118,12 @@ impl<'a> Session<'a> {
             self.act.clear_if(!self.voice.is_empty());
             self.voice.flush();
         }
-        match self.act.next()? {
-            Some(Event::Asked(signal)) => Err(self.die(signal)),
-            Some(Event::Lost(row)) => {
-                self.lose(row);
-                self.next()
+        loop {
+            match self.act.next()? {
+                Some(Event::Asked(signal)) => return Err(self.die(signal)),
+                Some(Event::Lost(row)) => self.lose(row),
+                event => return Ok(event),
             }
-            event => Ok(event),
         }
     }
 
