@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 
 use test_helpers::run;
@@ -99,8 +98,7 @@ fn servers_that_start_outlive_swift_spawn_unless_they_print() {
             "#!/bin/sh\nread word <{}\necho loud\nread word <{0}\n",
             gate.display()
         );
-        fs::write(&script, text).expect("the sandbox is ours");
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        scene.script(&script, &text);
 
         let line = "swift-resolve-servers object-server.1 object-replicator.1 | swift-pidfile |
             swift-spawn";

@@ -1,7 +1,6 @@
 //! Tools that cannot do their job, or whose servers or readers go in the middle of it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 
 use test_helpers::{run, tools_dir};
@@ -18,14 +17,13 @@ fn what_cannot_observe_is_not_believed() {
     let had = scene.census.servers();
     let own = scene.sandbox.path("own");
     fs::create_dir(&own).expect("the sandbox is ours");
-    fs::copy(tools_dir().join("swift-init"), own.join("swift-init")).expect("it can be copied");
+    scene.copy(&tools_dir().join("swift-init"), &own.join("swift-init"));
     for (tool, input) in [("swift-pidfile", "<."), ("swift-check-config", "<.")] {
         let script = own.join(tool);
         // A directory can be opened, and not read.
         let real = tools_dir().join(tool);
         let text = format!("#!/bin/sh\nexec {} \"$@\" {input}\n", real.display());
-        fs::write(&script, text).expect("the sandbox is ours");
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        scene.script(&script, &text);
         for command in ["status", "stop", "restart"] {
             if tool == "swift-check-config" && command != "restart" {
                 continue;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -77,6 +77,21 @@ impl Scene {
         self.reinstall(SERVERS[0]);
     }
 
+    /// Writes a script. Another process does, since while this one has it open to be written, a test
+    /// beside this one may fork: then whoever executes it meets a busy file.
+    pub fn script(&self, path: &Path, text: &str) {
+        let source = self.sandbox.path("script");
+        fs::write(&source, text).expect("the sandbox is ours");
+        self.copy(&source, path);
+    }
+
+    /// Copies a program, likewise.
+    pub fn copy(&self, source: &Path, path: &Path) {
+        let mut command = self.sandbox.command("install");
+        let outcome = run(command.args(["-m", "755"]).args([source, path]));
+        assert_eq!(outcome.code(), 0, "{outcome}");
+    }
+
     /// Puts the fake server into the place of whatever a server's program is.
     pub fn reinstall(&self, server: &str) {
         let program = self.sandbox.path(format!("bin/swift-{server}"));
@@ -100,9 +115,7 @@ impl Scene {
             Before::NoInterpreter => {
                 let program = self.sandbox.path("bin/swift-object-server");
                 fs::remove_file(&program).expect("it is there");
-                fs::write(&program, "#!/nowhere/python\n").expect("the sandbox is ours");
-                let mode = fs::Permissions::from_mode(0o755);
-                fs::set_permissions(&program, mode).expect("the file is ours");
+                self.script(&program, "#!/nowhere/python\n");
             }
         }
         if matches!(
