@@ -324,6 +324,26 @@ impl Tool {
         action: Result<Action<T>, UsageError>,
         run: impl FnOnce(T) -> anyhow::Result<Exit>,
     ) -> ExitCode {
+        self.main_with(action, run, Exit::Failed)
+    }
+
+    /// The same for a tool that observes. When it cannot do its job, rows are
+    /// missing, and whoever acts on the others has to be able to tell that from
+    /// a failure which is a row.
+    pub fn main_of_observer<T>(
+        &self,
+        action: Result<Action<T>, UsageError>,
+        run: impl FnOnce(T) -> anyhow::Result<Exit>,
+    ) -> ExitCode {
+        self.main_with(action, run, Exit::Unable)
+    }
+
+    fn main_with<T>(
+        &self,
+        action: Result<Action<T>, UsageError>,
+        run: impl FnOnce(T) -> anyhow::Result<Exit>,
+        unable: Exit,
+    ) -> ExitCode {
         crate::sys::signals::keep_children();
         let outcome = match action {
             Ok(Action::Help) => show(&self.help()),
@@ -336,13 +356,12 @@ impl Tool {
         };
         let exit = outcome.unwrap_or_else(|error| {
             // A reader that is gone has said all there is to say.
-            if !is_broken_pipe(&error) {
+            let gone = is_broken_pipe(&error);
+            if !gone {
                 self.say(&text::without_numbers(&format!("{error:#}")));
             }
-            error
-                .downcast_ref::<Exit>()
-                .copied()
-                .unwrap_or(Exit::Failed)
+            let exit = error.downcast_ref::<Exit>().copied();
+            exit.unwrap_or(if gone { Exit::Failed } else { unable })
         });
         exit.into()
     }
@@ -404,6 +423,8 @@ pub enum Exit {
     Failed,
     /// 2: the command line or an input line could not be understood.
     Usage,
+    /// 3: a tool that observes could not do its job, so rows may be missing.
+    Unable,
     /// 238: the reload did not come to its end in time (128 + ETIMEDOUT, as
     /// Swift's own swift-reload exits).
     TimedOut,
@@ -425,6 +446,7 @@ impl Exit {
             Exit::Ok => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
+            Exit::Unable => 3,
             Exit::TimedOut => 238,
         }
     }

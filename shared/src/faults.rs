@@ -6,7 +6,8 @@
 //! happens there:
 //!
 //! - a regular file: it is removed, and the process kills itself. Its absence
-//!   tells the test that the point was reached.
+//!   tells the test that the point was reached. A number in it says how many
+//!   pass before the one that dies.
 //! - a fifo: the process writes its number and a newline into it, and goes on
 //!   when it has read a byte from the fifo `PROGRAM:POINT.go`. A fifo waits for
 //!   its other side, so neither has to look again and again.
@@ -47,9 +48,16 @@ mod points {
         };
         if kind.is_fifo() {
             pause(&path);
-        } else if fs::remove_file(&path).is_ok() {
+        } else if is_the_one(&path) && fs::remove_file(&path).is_ok() {
             die();
         }
+    }
+
+    /// Whether nobody else is to pass before; counts this one when somebody is.
+    fn is_the_one(path: &Path) -> bool {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let left: u64 = text.trim().parse().unwrap_or(0);
+        left == 0 || fs::write(path, (left - 1).to_string()).is_err()
     }
 
     /// Where it would be said what happens at a point.

@@ -212,9 +212,17 @@ impl Process {
         }
     }
 
-    /// Its children, each opened before its parent was read; none when it has
-    /// ended, since those that were found may be another's then.
+    /// Its children, each opened before its parent was read; `None` when it has
+    /// ended: then what was found, or could not be looked at, is nothing of its.
     pub fn children(&self) -> io::Result<Option<Vec<Process>>> {
+        let children = self.look_for_children();
+        if self.has_ended()? {
+            return Ok(None);
+        }
+        children.map(Some)
+    }
+
+    fn look_for_children(&self) -> io::Result<Vec<Process>> {
         let mut children = Vec::new();
         let numbers = child_numbers(self.pid)?;
         faults::at("children-listed");
@@ -228,7 +236,7 @@ impl Process {
                 children.push(child);
             }
         }
-        Ok((!self.has_ended()?).then_some(children))
+        Ok(children)
     }
 }
 
@@ -460,6 +468,7 @@ pub fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(all),
         Err(e) => return Err(e),
     };
+    faults::at("children-asked");
     for task in tasks {
         let file = task?.path().join("children");
         match fs::read(file) {

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::cli::{Exit, Tool};
+use crate::pidfile::reason_of;
 use crate::row::Row;
 use crate::watch::Watch;
 
@@ -173,33 +174,41 @@ impl<W: Write> Output<W> {
     }
 }
 
-/// The output of a tool that acts. When its reader is gone, or the disk beneath
-/// the rows is full, the tool begins nothing more, but what it has begun it
-/// brings to its end, so the loss is remembered instead of being an error.
+/// The output of a tool that acts. When its reader is gone, or it cannot be
+/// written, the tool begins nothing more, but what it has begun it brings to
+/// its end, so the loss is remembered instead of being an error.
 pub struct ActOutput<W> {
     output: Output<W>,
-    reader_gone: bool,
-    error: Option<io::Error>,
+    tool: &'static Tool,
+    lost: bool,
 }
 
 impl<W: Write> ActOutput<W> {
-    /// An output to `output`.
-    pub fn new(output: Output<W>) -> ActOutput<W> {
+    /// An output to `output`, of this tool.
+    pub fn new(output: Output<W>, tool: &'static Tool) -> ActOutput<W> {
         ActOutput {
             output,
-            reader_gone: false,
-            error: None,
+            tool,
+            lost: false,
         }
     }
 
-    /// Whether rows reach nobody any more.
-    pub fn reader_gone(&self) -> bool {
-        self.reader_gone
+    /// Whether nobody reads any more, or nothing more can be written.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// The exit status that the output calls for.
+    pub fn exit(&self) -> Exit {
+        match self.lost {
+            true => Exit::Failed,
+            false => Exit::Ok,
+        }
     }
 
     /// Adds a row.
     pub fn put(&mut self, row: &Row) {
-        if !self.reader_gone {
+        if !self.lost {
             let result = self.output.put(row);
             self.remember(result);
         }
@@ -207,28 +216,19 @@ impl<W: Write> ActOutput<W> {
 
     /// Writes what is waiting. To be called before anything that may block.
     pub fn flush(&mut self) {
-        let result = self.output.flush();
-        self.remember(result);
+        if !self.lost {
+            let result = self.output.flush();
+            self.remember(result);
+        }
     }
 
+    /// Says once why nothing can be written, unless it is that nobody reads.
     fn remember(&mut self, result: io::Result<()>) {
         if let Err(e) = result {
-            self.reader_gone = true;
+            self.lost = true;
             if e.kind() != io::ErrorKind::BrokenPipe {
-                self.error.get_or_insert(e);
+                self.tool.say(&reason_of(&e));
             }
-        }
-    }
-
-    /// The exit status that the output calls for. Why it could not be written
-    /// is said, unless its reader did not want it.
-    pub fn finish(&mut self, tool: &Tool) -> Exit {
-        if let Some(e) = self.error.take() {
-            tool.say(&crate::pidfile::reason_of(&e));
-        }
-        match self.reader_gone {
-            true => Exit::Failed,
-            false => Exit::Ok,
         }
     }
 }
@@ -364,29 +364,38 @@ mod tests {
         );
     }
 
+    const TOOL: Tool = Tool {
+        name: "test",
+        usage: "",
+        about: "",
+        options: &[],
+    };
+
     #[test]
     fn a_reader_that_is_gone_is_remembered() {
         let (read, write) = crate::sys::fd::pipe().unwrap();
-        let mut output = ActOutput::new(Output::new(std::fs::File::from(write)));
+        let mut output = ActOutput::new(Output::new(std::fs::File::from(write)), &TOOL);
         let row = Row::new("a", State::Stopped);
         output.put(&row);
         output.flush();
         drop(read);
-        assert!(!output.reader_gone());
+        assert!(!output.is_lost());
         output.put(&row);
         output.flush();
-        assert!(output.reader_gone() && output.error.is_none());
+        assert!(output.is_lost());
     }
 
     #[test]
-    fn a_full_disk_is_remembered_with_its_reason() {
-        let full = std::fs::File::options().write(true).open("/dev/full");
-        let mut output = ActOutput::new(Output::new(full.unwrap()));
+    fn an_output_that_cannot_be_written_is_remembered() {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut output = ActOutput::new(Output::new(full), &TOOL);
         output.put(&Row::new("a", State::Stopped));
+        assert!(!output.is_lost());
         output.flush();
-        assert!(output.reader_gone());
-        let why = crate::pidfile::reason_of(&output.error.unwrap());
-        assert_eq!(why, "cannot write standard output: No space left on device");
+        assert!(output.is_lost());
     }
 
     #[test]

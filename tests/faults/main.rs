@@ -8,6 +8,7 @@
 //! they are large.
 #![forbid(unsafe_code)]
 
+mod census;
 mod concurrent;
 mod forbidden;
 mod killed;

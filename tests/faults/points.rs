@@ -29,6 +29,11 @@ impl Points {
         fs::write(self.0.join(point), "").expect("the sandbox can be written");
     }
 
+    /// So many come by `PROGRAM:POINT` before one kills itself there.
+    pub fn kill_after(&self, point: &str, passing: usize) {
+        fs::write(self.0.join(point), passing.to_string()).expect("the sandbox can be written");
+    }
+
     /// Whether nobody has come to a point of [`Points::kill_at`] yet; there is none then any more.
     pub fn is_left(&self, point: &str) -> bool {
         fs::remove_file(self.0.join(point)).is_ok()

@@ -294,6 +294,10 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
     let plan = prepared.plan;
     // SAFETY: all of these are system calls on numbers and prepared memory.
     unsafe {
+        // Until it executes, whoever looks at it can tell that it has not.
+        if plan.pid_file.is_some() {
+            check(libc::prctl(libc::PR_SET_NAME, UNBORN.as_ptr()), Step::Setup)?;
+        }
         prepared.points.at("child-begun");
         // First, since the signal at the parent's death is forgotten with the user.
         if let Some(user) = prepared.user {
@@ -317,7 +321,6 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
         }
         set_dispositions(plan.signals);
         if let Some(file) = &plan.pid_file {
-            check(libc::prctl(libc::PR_SET_NAME, UNBORN.as_ptr()), Step::Setup)?;
             write_pid_file(file, &prepared.points).map_err(|()| Step::PidFile)?;
             prepared.points.at("child-tracked");
         }

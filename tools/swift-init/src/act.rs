@@ -47,6 +47,8 @@ const MOST: usize = 1 << 16;
 pub enum Event {
     /// A tool wrote a row.
     Row(Role, Row),
+    /// A tool has ended without a word of what became of this row.
+    Lost(Row),
     /// A tool has ended, and all its rows were seen.
     End(Role),
     /// This process was asked to end.
@@ -290,10 +292,11 @@ impl Act {
         if !self.is_asked()? && !self.halted {
             let name = actor.stage.name;
             self.sound &= actor.stage.finish();
-            for row in actor.awaited.values() {
-                let what = format!("{}: {name} gave no word of it", report::name(row));
+            for row in actor.awaited.into_values() {
+                let what = format!("{}: {name} gave no word of it", report::name(&row));
                 TOOL.say(&what);
                 self.sound = false;
+                self.ready.push_back(Event::Lost(row));
             }
         }
         self.ready.push_back(Event::End(role));

@@ -68,6 +68,7 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
         voice.flush();
         done?
     };
+    faults::at("done");
     voice.finish().context(cli::UNWRITABLE)?;
     Ok(if done { Exit::Ok } else { Exit::Failed })
 }

@@ -3,7 +3,9 @@
 use std::os::fd::AsFd as _;
 
 use shared::faults;
+use shared::row::Row;
 use shared::signals::Signal;
+use shared::state::State;
 
 use crate::act::{Event, Role};
 use crate::command;
@@ -47,7 +49,7 @@ pub fn start(session: &mut Session) -> anyhow::Result<bool> {
         match session.act.next()? {
             Some(Event::Row(_, row)) => session.spawned(row),
             Some(Event::Asked(signal)) => return stop(session, signal),
-            Some(Event::End(_)) => {}
+            Some(Event::Lost(_) | Event::End(_)) => {}
             // The kernel ends all with an init, and what lost its starter would
             // have no time to finish.
             None if init::is_init() && !session.act.sound => {
@@ -73,7 +75,8 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
         command: Command::Stop,
         ..session.options.clone()
     };
-    let rows = observe::run(&options)?;
+    let mut rows = observe::run(&options)?;
+    rows.iter_mut().for_each(|row| find_started(session, row));
     let words = options.servers.iter().map(String::as_str);
     let groups = group::gather(session.catalogue, &session.catalogue.select(words), rows);
     let voice = crate::voice::Voice::new();
@@ -83,11 +86,21 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
     let left = stopping.has_failed();
     if !left {
         // What was found is gone, so swift-spawn comes to its end as well, or
-        // has come to it before its servers when it was asked to end too. A
-        // server whose pid file somebody removed is waited for until this
-        // process is asked once more.
+        // has come to it before its servers when it was asked to end too.
         session.act.forget_awaited();
         while session.next()?.is_some() {}
     }
     Ok(!left)
+}
+
+/// A server whose pid file somebody removed or overwrote still runs: of what this
+/// command started, the process is known. It is proven anew before its signal.
+fn find_started(session: &Session, row: &mut Row) {
+    let groups = session.groups.iter().flat_map(|group| &group.rows);
+    let is_it = |started: &&Row| started.state == State::Started && started.key() == row.key();
+    if row.state == State::Stopped
+        && let Some(started) = groups.into_iter().find(is_it)
+    {
+        *row = started.clone().plain(State::Running);
+    }
 }

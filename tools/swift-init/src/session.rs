@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use shared::catalogue::Catalogue;
+use shared::reason::Reason;
 use shared::row::{Key, Row};
 use shared::rundir::RunDir;
 use shared::signals::Signal;
+use shared::state::State;
 use shared::sys;
 
 use crate::act::{Act, Event, Role};
@@ -119,10 +121,19 @@ impl<'a> Session<'a> {
             self.act.clear_if(!self.voice.is_empty());
             self.voice.flush();
         }
-        match self.act.next()? {
-            Some(Event::Asked(signal)) => Err(self.die(signal)),
-            event => Ok(event),
+        loop {
+            match self.act.next()? {
+                Some(Event::Asked(signal)) => return Err(self.die(signal)),
+                Some(Event::Lost(row)) => self.lose(row),
+                event => return Ok(event),
+            }
         }
+    }
+
+    /// Whether an instance runs is not known any more, so nothing is to be
+    /// said of it, and nothing done to it.
+    fn lose(&mut self, row: Row) {
+        self.replace(&row.with(State::Failed, Reason::Interrupted, b""));
     }
 
     /// Ends this process as the signal would have done. The tools begin nothing

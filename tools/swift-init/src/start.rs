@@ -6,6 +6,7 @@ use shared::state::State;
 
 use crate::act::{Event, Role};
 use crate::group::{self, Group};
+use crate::options::Command;
 use crate::session::Session;
 use crate::status;
 
@@ -162,9 +163,12 @@ impl Session<'_> {
             }
             (State::Running | State::Starting, _) => {
                 self.voice.running(&row);
-                self.voice
-                    .line(&format!("{} already started...", row.server));
-                self.tallies[place].failed |= self.strict;
+                if !self.groups[place].rows.iter().any(is_ours) {
+                    self.voice
+                        .line(&format!("{} already started...", row.server));
+                    // A restart is content with what somebody else has started.
+                    self.tallies[place].failed |= self.strict && self.only_starts();
+                }
             }
             _ => {
                 self.report(&row);
@@ -173,12 +177,28 @@ impl Session<'_> {
         }
     }
 
+    /// Whether nothing was stopped before.
+    fn only_starts(&self) -> bool {
+        matches!(
+            self.options.command,
+            Command::Start | Command::Once | Command::NoWait | Command::NoDaemon
+        )
+    }
+
     /// Prints what a server printed, once.
     fn print(&mut self, row: &Row) {
         if !row.text().is_empty() && self.printed.insert(row.key()) {
             self.voice.output(row.text());
         }
     }
+}
+
+/// Whether an instance is yet to be started, or was started by this command.
+fn is_ours(row: &Row) -> bool {
+    matches!(
+        row.state,
+        State::Started | State::Ready | State::Finished | State::Failed | State::Killed
+    ) || group::may_be_started(row)
 }
 
 /// Whether a server was left alone on purpose, and told of already.

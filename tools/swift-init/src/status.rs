@@ -33,7 +33,9 @@ pub fn say_one(options: &Options, group: &Group, voice: &mut Voice) -> bool {
         voice.running(row);
         any = true;
     }
-    if !any {
+    // Of what was being acted on when the tool ended, nothing is known.
+    let lost = group.rows.iter().any(|row| row.state == State::Failed);
+    if !any && !lost {
         let name = &group.server.name;
         match (options.number, group.configured().next()) {
             (None, _) => voice.line(&format!("No {name} running")),

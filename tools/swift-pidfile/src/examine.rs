@@ -79,6 +79,7 @@ pub fn examine(
                 seen = look_at(&run_dir);
                 if seen.finding.lies() {
                     let removed = pidfile::remove_if(&run_dir, &beneath, &seen.content);
+                    faults::at("lie-removed");
                     kept = removed.err().map(|e| reason_of(&e));
                 }
             }

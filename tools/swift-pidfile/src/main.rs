@@ -9,5 +9,5 @@ mod run;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
+    options::TOOL.main_of_observer(options::parse(std::env::args_os().skip(1)), run::run)
 }

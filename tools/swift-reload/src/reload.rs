@@ -147,6 +147,7 @@ impl Reload {
             io::ErrorKind::AddrInUse => Failure::new(Reason::Busy, holder(pid)),
             _ => Failure::unknown(&error),
         })?;
+        faults::at("bound");
         Ok(Reload {
             target,
             notices,
@@ -195,6 +196,7 @@ impl Reload {
     /// Signals it if it is still the same, and can take the signal.
     fn signal(&mut self, told: &mut Vec<News>) -> Progress {
         let vanished = |text: &str| Failure::new(Reason::Vanished, text);
+        faults::at("checked");
         let can_take = match self.target.again()? {
             Now::Gone => return Err(vanished("")),
             Now::Other => return Err(vanished("it has executed something else")),
@@ -267,6 +269,7 @@ impl Reload {
                     Notice::Other(_) => {}
                 }
                 if ready && self.phase == Phase::Signalled {
+                    faults::at("answered");
                     // Whoever has its number when it has ended could say all this.
                     if self.process().has_ended()? {
                         return Err(self.ended());

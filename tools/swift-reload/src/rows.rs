@@ -78,11 +78,11 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         seen: HashSet::new(),
         at_once: usize::try_from(at_once)?,
         stopped: false,
-        output: ActOutput::new(stream::stdout()?),
+        output: ActOutput::new(stream::stdout()?, &TOOL),
         exit: Exit::Ok,
     };
     run.all()?;
-    Ok(run.exit.and(run.output.finish(&TOOL)))
+    Ok(run.exit.and(run.output.exit()))
 }
 
 impl Run {
@@ -92,7 +92,7 @@ impl Run {
         let watched = input.watch(&self.watch, STDIN)?;
         self.watch.add(&self.many, MANY)?;
         loop {
-            while reading && !self.output.reader_gone() {
+            while reading && !self.output.is_lost() {
                 match input.next_row() {
                     Next::Row(row) => self.take(*row, input.line())?,
                     Next::Bad(bad) => self.bad(&bad),
@@ -108,7 +108,7 @@ impl Run {
             // What has ended makes room for the next.
             self.begin()?;
             self.output.flush();
-            if self.output.reader_gone() {
+            if self.output.is_lost() {
                 self.queue.clear();
                 self.many.withdraw();
                 reading = false;
@@ -151,7 +151,7 @@ impl Run {
 
     /// Begins what may begin now.
     fn begin(&mut self) -> anyhow::Result<()> {
-        while !self.queue.is_empty() && !self.output.reader_gone() {
+        while !self.queue.is_empty() && !self.output.is_lost() {
             if self.rows.len() >= self.at_once && !self.stopped {
                 break;
             }

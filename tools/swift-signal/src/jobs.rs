@@ -4,7 +4,7 @@
 //! descriptor; when there are more processes than descriptors, some are let go
 //! of and opened again later, which proves them anew.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -22,10 +22,11 @@ pub struct Job {
     pub killed: bool,
 }
 
-/// All of them. Tokens grow, and all wait equally long, so the first of those
-/// that are open is also the first whose wait is over.
+/// All of them. Those that were let go of come back late, and those that were
+/// killed wait anew, so whose wait is over first goes by the time alone.
 pub struct Jobs {
-    open: BTreeMap<u64, (Job, Process)>,
+    open: HashMap<u64, (Job, Process)>,
+    times: BTreeSet<(Instant, u64)>,
     parked: VecDeque<Job>,
     at_once: usize,
     next: u64,
@@ -35,7 +36,8 @@ impl Jobs {
     /// None yet; at most `at_once` of them hold a descriptor.
     pub fn new(at_once: usize) -> Jobs {
         Jobs {
-            open: BTreeMap::new(),
+            open: HashMap::new(),
+            times: BTreeSet::new(),
             parked: VecDeque::new(),
             at_once,
             next: 1,
@@ -47,22 +49,34 @@ impl Jobs {
         self.open.is_empty() && self.parked.is_empty()
     }
 
-    /// Awaits a process, through its descriptor if there is room.
+    /// Awaits a process, through its descriptor if there is room and nobody has
+    /// waited for that before: one that was killed and stays is to keep no other
+    /// from being looked at.
     pub fn add(&mut self, watch: &Watch, job: Job, process: Process) -> io::Result<()> {
-        if self.open.len() >= self.at_once {
+        if self.open.len() >= self.at_once || !self.parked.is_empty() {
             self.parked.push_back(job);
             return Ok(());
         }
+        self.open(watch, job, process)
+    }
+
+    /// Awaits a process of [`Jobs::take_parked`] through its descriptor.
+    pub fn open(&mut self, watch: &Watch, job: Job, process: Process) -> io::Result<()> {
         let token = self.next;
         self.next += 1;
         watch.add(&process, token)?;
+        self.times.extend(job.until.map(|until| (until, token)));
         self.open.insert(token, (job, process));
         Ok(())
     }
 
     /// The process that a token of the watch stands for, which is awaited no longer.
     pub fn take(&mut self, token: u64) -> Option<Job> {
-        self.open.remove(&token).map(|(job, _)| job)
+        let (job, _) = self.open.remove(&token)?;
+        if let Some(until) = job.until {
+            self.times.remove(&(until, token));
+        }
+        Some(job)
     }
 
     /// A process that was let go of, when there is room for it again.
@@ -76,22 +90,24 @@ impl Jobs {
 
     /// The moment at which the first wait is over.
     pub fn until(&self) -> Option<Instant> {
-        self.open
-            .first_key_value()
-            .and_then(|(_, (job, _))| job.until)
+        self.times.first().map(|(until, _)| *until)
     }
 
     /// The processes whose wait is over, which are awaited no longer.
     pub fn take_due(&mut self, watch: &Watch) -> io::Result<Vec<(Job, Process)>> {
         let now = Instant::now();
         let mut due = Vec::new();
-        while let Some(first) = self.open.first_entry() {
-            if first.get().0.until.is_none_or(|until| until > now) {
-                break;
+        while let Some((_, token)) = self
+            .times
+            .first()
+            .copied()
+            .filter(|(until, _)| *until <= now)
+        {
+            self.times.pop_first();
+            if let Some((job, process)) = self.open.remove(&token) {
+                watch.remove(&process)?;
+                due.push((job, process));
             }
-            let (job, process) = first.remove();
-            watch.remove(&process)?;
-            due.push((job, process));
         }
         Ok(due)
     }
@@ -114,5 +130,50 @@ impl Job {
             killed: true,
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::process::Pid;
+    use shared::state::State;
+
+    fn this() -> Process {
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        Process::open(me).unwrap().unwrap()
+    }
+
+    fn job(name: &str) -> Job {
+        Job::new(Row::new(name, State::Running), Duration::ZERO)
+    }
+
+    const LONG: Duration = Duration::from_secs(1000);
+
+    /// Fails when the first that is open counts as the first whose wait is over: then one that was let
+    /// go of meanwhile is noticed only when the wait for one that was killed before is over, too.
+    #[test]
+    fn one_that_comes_back_late_is_due_at_once() {
+        let (watch, mut jobs) = (Watch::new().unwrap(), Jobs::new(2));
+        jobs.add(&watch, job("killed").killed(LONG), this())
+            .unwrap();
+        jobs.add(&watch, job("parked"), this()).unwrap();
+        assert!(jobs.until().is_some_and(|until| until <= Instant::now()));
+        let due = jobs.take_due(&watch).unwrap();
+        let due: Vec<&str> = due.iter().map(|(job, _)| job.row.server.as_str()).collect();
+        assert_eq!(due, ["parked"]);
+        assert!(jobs.take_due(&watch).unwrap().is_empty() && !jobs.is_empty());
+    }
+
+    /// Fails when one that was killed gets its place back at once: then the others wait until it is gone.
+    #[test]
+    fn one_that_was_killed_goes_behind_those_that_wait() {
+        let (watch, mut jobs) = (Watch::new().unwrap(), Jobs::new(1));
+        jobs.add(&watch, job("first"), this()).unwrap();
+        jobs.add(&watch, job("second"), this()).unwrap();
+        let (first, process) = jobs.take_due(&watch).unwrap().pop().unwrap();
+        jobs.add(&watch, first.killed(LONG), process).unwrap();
+        let next = jobs.take_parked().map(|job| job.row.server);
+        assert_eq!(next.as_deref(), Some("second"));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
 use shared::faults;
+use shared::pidfile::reason_of;
 use shared::process::Process;
 use shared::reason::Reason;
 use shared::row::{Key, Row};
@@ -54,11 +55,11 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         jobs: Jobs::new(descriptors.saturating_sub(RESERVE).max(1) as usize),
         seen: HashSet::new(),
         tidier: Tidier::default(),
-        output: ActOutput::new(stream::stdout()?),
+        output: ActOutput::new(stream::stdout()?, &TOOL),
         exit: Exit::Ok,
     };
     run.all()?;
-    Ok(run.exit.and(run.output.finish(&TOOL)))
+    Ok(run.exit.and(run.output.exit()))
 }
 
 impl Run {
@@ -68,16 +69,16 @@ impl Run {
         let watched = input.watch(&self.watch, STDIN)?;
         loop {
             // Everything is signalled before anything is awaited.
-            while reading && !self.output.reader_gone() {
+            while reading && !self.output.is_lost() {
                 match input.next_row() {
                     Next::Row(row) => self.begin(*row, input.line())?,
                     Next::Bad(bad) => self.exit = self.exit.and(stream::bad_line(&TOOL, &bad)),
-                    Next::Wait if !watched => input.fill()?,
+                    Next::Wait if !watched => self.fill(&mut input, &mut reading),
                     Next::Wait => break,
                     Next::End => reading = false,
                 }
             }
-            if !reading || self.output.reader_gone() {
+            if !reading || self.output.is_lost() {
                 reading = false;
                 input.unwatch(&self.watch);
                 self.reopen()?;
@@ -90,7 +91,7 @@ impl Run {
             let tokens = self.watch.wait(until)?;
             self.tidier.forget_locks();
             if tokens.contains(&STDIN) {
-                input.fill()?;
+                self.fill(&mut input, &mut reading);
             }
             let jobs = tokens.into_iter().filter_map(|token| self.jobs.take(token));
             let jobs: Vec<Job> = jobs.collect();
@@ -98,6 +99,15 @@ impl Run {
             for (job, process) in self.jobs.take_due(&self.watch)? {
                 self.overdue(job, process)?;
             }
+        }
+    }
+
+    fn fill(&mut self, input: &mut Input, reading: &mut bool) {
+        if let Err(e) = input.fill() {
+            // What was begun is brought to its end all the same.
+            TOOL.say(&format!("cannot read standard input: {}", reason_of(&e)));
+            self.exit = self.exit.and(Exit::Failed);
+            *reading = false;
         }
     }
 
@@ -157,7 +167,7 @@ impl Run {
                 .clone()
                 .expect("it was signalled with a config");
             match act::prove(job.row.clone(), &server, &config) {
-                Proof::Process(process) => self.jobs.add(&self.watch, job, process)?,
+                Proof::Process(process) => self.jobs.open(&self.watch, job, process)?,
                 Proof::Row(_) => self.end(vec![job])?,
                 Proof::Failure(row, what) => self.done(Done::Failure(row, what))?,
             }
@@ -203,6 +213,7 @@ impl Run {
                     return self.done(done);
                 }
             }
+            faults::at("killed");
             let wait = self.wait.unwrap_or(KILL_WAIT).max(KILL_WAIT);
             return Ok(self.jobs.add(&self.watch, job.killed(wait), process)?);
         }

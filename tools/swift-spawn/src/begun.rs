@@ -203,6 +203,7 @@ impl Begun {
         match self.phase {
             Phase::Ready => {
                 self.phase = Phase::Terminated;
+                faults::at("not-ready");
                 self.process.signal(Signal::TERM)?;
             }
             Phase::Terminated => {
@@ -253,6 +254,7 @@ pub fn remove_pid_file(row: &Row, server: &Server, place: &Place) -> anyhow::Res
         return Ok(());
     };
     let config = row.config.as_deref().unwrap_or(Path::new(""));
+    faults::at("timed-out");
     let _guard = run_dir.lock()?;
     pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, config)?;
     Ok(())

@@ -75,7 +75,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         begun: HashMap::new(),
         timers: Timers::default(),
         next_token: SIGNALS + 1,
-        output: ActOutput::new(stream::stdout()?),
+        output: ActOutput::new(stream::stdout()?, &TOOL),
         interrupted: false,
         given_up: false,
         exit: Exit::Ok,
@@ -86,7 +86,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     } else {
         Exit::Ok
     };
-    Ok(run.exit.and(stopped).and(run.output.finish(&TOOL)))
+    Ok(run.exit.and(stopped))
 }
 
 /// How many servers can be awaited at a time.
@@ -97,11 +97,7 @@ fn places() -> io::Result<usize> {
 
 impl Run {
     fn stopping(&self) -> bool {
-        self.interrupted || self.reader_gone()
-    }
-
-    fn reader_gone(&self) -> bool {
-        self.output.reader_gone()
+        self.interrupted || self.output.is_lost()
     }
 
     fn all(&mut self) -> anyhow::Result<()> {
@@ -111,7 +107,7 @@ impl Run {
         let mut watched = watchable;
         let (mut reading, mut more) = (true, false);
         loop {
-            while reading && !self.reader_gone() && self.has_place() {
+            while reading && !self.output.is_lost() && self.has_place() {
                 match input.next_row() {
                     Next::Row(row) => more = self.take(*row, input.line()),
                     Next::Bad(bad) => self.exit = self.exit.and(stream::bad_line(&TOOL, &bad)),
@@ -124,8 +120,8 @@ impl Run {
                     break;
                 }
             }
-            reading &= !self.reader_gone();
-            self.flush();
+            reading &= !self.output.is_lost();
+            self.output.flush();
             let idle = self.begun.is_empty();
             if self.given_up || (!reading && idle) {
                 return Ok(());
@@ -207,7 +203,7 @@ impl Run {
     /// Acts on a row if it is one to act on; `true` when that took a while.
     fn take(&mut self, row: Row, line: u64) -> bool {
         if row.state != State::Stopped || row.is_orphan() {
-            self.put(&row);
+            self.output.put(&row);
             return false;
         }
         if self.stopping() {
@@ -231,12 +227,12 @@ impl Run {
             self.at_once = places().unwrap_or(self.at_once);
         }
         // The start may have to wait for the lock.
-        self.flush();
+        self.output.flush();
         match self.starter.start(row, &server, &place) {
-            Outcome::Found(row) => self.put(&row),
+            Outcome::Found(row) => self.output.put(&row),
             Outcome::Failed(row, failure) => self.fail(failure.of(row)),
             Outcome::Started(row, process, output) => {
-                self.put(&row);
+                self.output.put(&row);
                 if self.options.stdio == Stdio::Null {
                     return true;
                 }
@@ -293,13 +289,13 @@ impl Run {
     fn follow(&mut self, id: u64, step: io::Result<Step>) {
         match step {
             Ok(Step::Wait) => {}
-            Ok(Step::Row(row)) => self.put(&row),
+            Ok(Step::Row(row)) => self.output.put(&row),
             Ok(Step::Done) => drop(self.begun.remove(&id)),
             Ok(Step::Last(row, failure)) => {
                 self.begun.remove(&id);
                 match failure {
                     Some(message) => self.fail((row, message)),
-                    None => self.put(&row),
+                    None => self.output.put(&row),
                 }
             }
             Ok(Step::Remove(row, failure)) => {
@@ -335,14 +331,6 @@ impl Run {
         if !self.options.quiet {
             TOOL.say(&message);
         }
-        self.put(&row);
-    }
-
-    fn put(&mut self, row: &Row) {
-        self.output.put(row);
-    }
-
-    fn flush(&mut self) {
-        self.output.flush();
+        self.output.put(&row);
     }
 }

@@ -17,7 +17,9 @@ use shared::program::SearchPath;
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::rundir::RunDir;
+use shared::signals::Signal;
 use shared::state::State;
+use shared::sys::pidfd::{self, Ended};
 use shared::sys::spawn::{self, Dispositions, PidFile, Plan, spawn};
 use shared::sys::{beneath, fd};
 
@@ -182,11 +184,16 @@ impl Starter {
             }
         };
         faults::at("executed");
-        drop(guard);
-        faults::at("unlocked");
         let process = Process::from_child(child);
         // A child that was not waited for keeps its number, so this is its own.
         let stat = process::stat(process.pid).ok().flatten();
+        if stat.is_some_and(|stat| stat.unborn && stat.is_ending()) {
+            let failure = killed_unborn(&process);
+            let _ = pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, &config);
+            return Err(failure);
+        }
+        drop(guard);
+        faults::at("unlocked");
         let row = Row {
             pid: Some(process.pid),
             start: stat.map(|stat| stat.start),
@@ -266,6 +273,21 @@ fn look(row: &Row, server: &Server, run_dir: &RunDir, path: &Path) -> Result<Opt
                 row.with(State::Denied, Reason::Permission, b"")
             }))
         }
+    }
+}
+
+/// Why a child has ended that never executed its program: somebody killed it,
+/// or the kernel did when memory was short.
+fn killed_unborn(process: &Process) -> Failure {
+    match pidfd::wait(process) {
+        Ok(Ended::Signal(number)) => {
+            let signal = Signal::from_number(number.into());
+            let name = signal.map_or_else(|| number.to_string(), |signal| signal.to_string());
+            let message = format!("ended by {name} before its program was executed");
+            Failure::new(Reason::Signal(number), "").saying(message)
+        }
+        Ok(Ended::Exit(status)) => Failure::new(Reason::Exit(status), ""),
+        Err(e) => Failure::new(Reason::ExecFailed, &reason_of(&e)),
     }
 }
 
