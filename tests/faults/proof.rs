@@ -108,3 +108,15 @@ pub fn without_limits(text: &str) -> String {
         .filter(|line| !line.starts_with("WARNING: Unable to modify"));
     lines.map(|line| format!("{line}\n")).collect()
 }
+
+/// The exit status of a tool that cannot do its job, by the words that call it: those that observe exit 3,
+/// since 1 means that a row says what failed.
+pub fn unable(line: &str) -> i32 {
+    let observers = [
+        "swift-resolve-servers",
+        "swift-pidfile",
+        "swift-check-config",
+    ];
+    let tool = line.split(' ').next().unwrap_or_default();
+    if observers.contains(&tool) { 3 } else { 1 }
+}

@@ -7,7 +7,8 @@ use test_helpers::{Sandbox, run};
 
 use crate::points::Points;
 use crate::proof::{
-    assert_tracked, listing, must, servers, sh, swift_init, tracked, with_servers, without_limits,
+    assert_tracked, listing, must, servers, sh, swift_init, tracked, unable, with_servers,
+    without_limits,
 };
 
 /// The line with which an instance is not started.
@@ -226,7 +227,8 @@ fn a_full_output_is_told_and_nothing_half_done() {
     ] {
         let outcome = sh(&sandbox, &format!("{line} >/dev/full"));
         let tool = line.split(' ').next().unwrap_or_default();
-        assert_eq!((outcome.code(), outcome.err()), (1, full(tool)), "{line}");
+        let wanted = (unable(tool), full(tool));
+        assert_eq!((outcome.code(), outcome.err()), wanted, "{line}");
     }
     // All that was signalled has ended, and none of it is tracked any more.
     assert_tracked(&sandbox, 0, "after swift-signal stop");

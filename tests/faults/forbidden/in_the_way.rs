@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::Mode;
 use test_helpers::{Sandbox, run, run_with};
 
-use crate::proof::{assert_tracked, listing, must, sh, swift_init, with_servers, without_limits};
+use crate::proof::{
+    assert_tracked, listing, must, sh, swift_init, unable, with_servers, without_limits,
+};
 
 /// Every command of swift-init that looks at a pid file.
 const COMMANDS: [&str; 8] = [
@@ -288,7 +290,8 @@ fn a_site_file_that_is_none_stops_every_tool() {
             let outcome = sh(&sandbox, &format!("{line} </dev/null"));
             let tool = line.split(' ').next().unwrap_or_default();
             let told = format!("{tool}: cannot read /etc/swift/swift-init.toml: {why}\n");
-            assert_eq!((outcome.code(), outcome.err()), (1, told), "{line}");
+            let wanted = (unable(tool), told);
+            assert_eq!((outcome.code(), outcome.err()), wanted, "{line}");
         }
         assert_tracked(&sandbox, 0, why);
         must(&sandbox, "rm -r etc/swift-init.toml");

@@ -41,6 +41,13 @@ fn every_point_in_the_source_has_a_case() {
     assert!(missing.is_empty(), "no case comes by: {missing:#?}");
 }
 
+/// Points at which no tool has to die, with the test that stops there and fails when nobody comes by:
+/// a window that is full, and a request to end.
+const STOPPED_AT: [(&str, &str); 2] = [
+    ("swift-spawn:full", include_str!("../scale.rs")),
+    ("swift-init:asked", include_str!("../process_one.rs")),
+];
+
 /// The points of all cases, each of which fails when its point is not met.
 fn met() -> BTreeSet<String> {
     let killed = cases::OBSERVERS.iter().chain(cases::ACTORS);
@@ -50,6 +57,10 @@ fn met() -> BTreeSet<String> {
             .iter()
             .map(|(point, ..)| (*point).to_owned()),
     );
+    for (point, test) in STOPPED_AT {
+        assert!(test.contains(&format!("pause_at(\"{point}\")")), "{point}");
+        met.insert(point.to_owned());
+    }
     for (tool, points, ..) in child::CASES {
         met.extend(points.iter().map(|point| format!("{tool}:{point}")));
     }

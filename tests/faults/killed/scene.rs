@@ -208,6 +208,8 @@ impl Scene {
 
         let stop = self.init("stop --kill-after-timeout --kill-wait=0");
         assert_eq!(stop.code(), 0, "{what}: the next stop: {stop}");
+        // Of a group that was killed, only the end of who leads it was awaited.
+        self.census.until_at_rest();
         assert_eq!(self.census.servers(), BTreeMap::new(), "{what}: {stop}");
         assert_eq!(self.census.pid_files(), BTreeMap::new(), "{what}: {stop}");
         assert!(self.census.lock_is_free(), "{what}: the lock is held");
