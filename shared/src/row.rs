@@ -11,7 +11,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::process::Pid;
 use crate::reason::Reason;
@@ -44,6 +44,34 @@ pub struct Row {
 /// each to the byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key(Box<[u8]>);
+
+impl Key {
+    /// The server's name.
+    pub fn server(&self) -> &str {
+        let server = self.parts().next().flatten().unwrap_or_default();
+        std::str::from_utf8(server).unwrap_or_default()
+    }
+
+    /// The config.
+    pub fn config(&self) -> Option<&Path> {
+        let config = self.parts().nth(1).flatten();
+        config.map(|bytes| Path::new(OsStr::from_bytes(bytes)))
+    }
+
+    /// Its parts, as [`Row::key`] puts them together.
+    fn parts(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            let (length, behind) = rest.split_first_chunk::<8>()?;
+            let length = u64::from_ne_bytes(*length);
+            let is_there = length != u64::MAX;
+            let length = if is_there { length as usize } else { 0 };
+            let (part, behind) = behind.split_at_checked(length)?;
+            rest = behind;
+            Some(is_there.then_some(part))
+        })
+    }
+}
 
 impl Row {
     /// A row of which nothing but server and state is known.
@@ -396,6 +424,9 @@ mod tests {
         };
         let one = row("a", Some("b"), Some("c"));
         assert_eq!(one.key(), one.clone().plain(State::Ready).key());
+        let (key, bare) = (one.key(), row("a", None, None).key());
+        assert_eq!((key.server(), key.config()), ("a", Some(Path::new("b"))));
+        assert_eq!((bare.server(), bare.config()), ("a", None));
         for other in [
             row("ab", Some(""), Some("c")),
             row("a", Some("bc"), Some("")),

@@ -1,7 +1,7 @@
 //! The act half: tools that run while this program stands between them, since
 //! people are told of each step when it is done.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::BorrowedFd;
@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use shared::faults;
+use shared::process::Pid;
 use shared::row::{Key, Row};
 use shared::signals::Signal;
 use shared::state::State;
@@ -47,8 +48,8 @@ const MOST: usize = 1 << 16;
 pub enum Event {
     /// A tool wrote a row.
     Row(Role, Row),
-    /// A tool has ended without a word of what became of this row.
-    Lost(Row),
+    /// A tool has ended without a word of what became of this instance.
+    Lost(Key),
     /// A tool has ended, and all its rows were seen.
     End(Role),
     /// This process was asked to end.
@@ -73,8 +74,17 @@ struct Actor {
     to: Option<mpsc::Sender<Vec<u8>>>,
     input: Input,
     waits: bool,
-    awaited: BTreeMap<u64, Row>,
-    order: HashMap<Key, u64>,
+    awaited: HashMap<Key, Awaited>,
+    /// How many rows it was given.
+    given: u64,
+}
+
+/// An instance of which a tool has not yet said the last word.
+struct Awaited {
+    /// Which of those that the tool was given.
+    number: u64,
+    /// Its process, where that is known.
+    pid: Option<Pid>,
 }
 
 impl Act {
@@ -131,8 +141,8 @@ impl Act {
             to: Some(to),
             input,
             waits,
-            awaited: BTreeMap::new(),
-            order: HashMap::new(),
+            awaited: HashMap::new(),
+            given: 0,
         };
         self.actors.insert(role, actor);
         faults::at("tool-started");
@@ -142,12 +152,12 @@ impl Act {
     /// Hands a row to a tool.
     pub fn give(&mut self, role: Role, row: &Row) {
         let actor = self.actors.get_mut(&role).expect("the tool was started");
-        let number = actor.order.len() as u64;
-        actor.order.insert(row.key(), number);
+        let number = actor.given;
+        actor.given += 1;
         // The number of what is to be started is not known yet; the pid file may
         // have held another.
         let pid = row.pid.filter(|_| role != Role::Spawn);
-        actor.awaited.insert(number, Row { pid, ..row.clone() });
+        actor.awaited.insert(row.key(), Awaited { number, pid });
         let mut line = Vec::new();
         row.write(&mut line);
         if let Some(to) = &actor.to {
@@ -176,7 +186,7 @@ impl Act {
             actor.stage.halt()?;
             self.halted = true;
         }
-        let unanswered = |actor: &Actor| actor.awaited.values().any(|row| row.pid.is_none());
+        let unanswered = |actor: &Actor| actor.awaited.values().any(|one| one.pid.is_none());
         while self.actors.get(&role).is_some_and(unanswered) {
             match self.next()? {
                 Some(Event::Asked(signal)) => return Err(die_of(signal).into()),
@@ -239,14 +249,16 @@ impl Act {
                 token => self.hear(token)?,
             }
         }
-        let awaited = self.actors.values().flat_map(|a| a.awaited.values());
-        self.progress.draw(awaited.map(|row| {
-            let name = text::one_line(row.server.as_bytes());
-            match row.pid {
-                Some(pid) => format!("{name} ({pid})"),
-                None => name,
-            }
-        }));
+        if self.progress.is_due() {
+            let awaited = self.actors.values().flat_map(Actor::in_order);
+            self.progress.draw(awaited.map(|(key, one)| {
+                let name = text::one_line(key.server().as_bytes());
+                match one.pid {
+                    Some(pid) => format!("{name} ({pid})"),
+                    None => name,
+                }
+            }));
+        }
         Ok(())
     }
 
@@ -291,12 +303,13 @@ impl Act {
         // did: that is no failure of its own.
         if !self.is_asked()? && !self.halted {
             let name = actor.stage.name;
+            let lost: Vec<Key> = actor.in_order().map(|(key, _)| key.clone()).collect();
             self.sound &= actor.stage.finish();
-            for row in actor.awaited.into_values() {
-                let what = format!("{}: {name} gave no word of it", report::name(&row));
-                TOOL.say(&what);
+            for key in lost {
+                let who = report::name(key.server(), key.config());
+                TOOL.say(&format!("{who}: {name} gave no word of it"));
                 self.sound = false;
-                self.ready.push_back(Event::Lost(row));
+                self.ready.push_back(Event::Lost(key));
             }
         }
         self.ready.push_back(Event::End(role));
@@ -305,18 +318,21 @@ impl Act {
 }
 
 impl Actor {
+    /// What is awaited, in the order in which the tool was given it.
+    fn in_order(&self) -> impl Iterator<Item = (&Key, &Awaited)> {
+        let mut all: Vec<_> = self.awaited.iter().collect();
+        all.sort_by_key(|(_, one)| one.number);
+        all.into_iter()
+    }
+
     /// Takes a row off the list of those that are awaited, when it is the last
     /// word on it.
     fn answered(&mut self, row: &Row) {
         let begun = matches!(row.state, State::Signalled | State::Started);
-        if let Some(number) = self.order.get(&row.key()) {
-            if begun && self.waits {
-                if let Some(awaited) = self.awaited.get_mut(number) {
-                    awaited.pid = row.pid;
-                }
-            } else {
-                self.awaited.remove(number);
-            }
+        if !(begun && self.waits) {
+            self.awaited.remove(&row.key());
+        } else if let Some(awaited) = self.awaited.get_mut(&row.key()) {
+            awaited.pid = row.pid;
         }
     }
 }

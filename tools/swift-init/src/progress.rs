@@ -42,11 +42,13 @@ impl Progress {
         self.next
     }
 
-    /// Draws the line when it is time to. `names` are what is awaited.
+    /// Whether it is time to draw the line.
+    pub fn is_due(&self) -> bool {
+        self.enabled && self.next.is_some_and(|next| next <= Instant::now())
+    }
+
+    /// Draws the line. `names` are what is awaited.
     pub fn draw(&mut self, names: impl Iterator<Item = String>) {
-        if !self.enabled || self.next.is_none_or(|next| next > Instant::now()) {
-            return;
-        }
         self.next = after(PERIOD);
         let names: Vec<String> = names.collect();
         if names.is_empty() {

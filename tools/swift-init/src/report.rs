@@ -13,20 +13,19 @@ use crate::options::TOOL;
 /// with all that the server said of its config when `verbose`.
 pub fn failure(row: &Row, verbose: bool) {
     let Some(what) = describe(row) else { return };
-    TOOL.say(&format!("{}: {what}", name(row)));
+    TOOL.say(&format!(
+        "{}: {what}",
+        name(&row.server, row.config.as_deref())
+    ));
     if verbose && row.state == State::Misconfigured {
         output(row.text());
     }
 }
 
 /// How an instance is called in messages.
-pub fn name(row: &Row) -> String {
-    let config = row
-        .config
-        .as_deref()
-        .unwrap_or(Path::new("no config"))
-        .display();
-    format!("{} ({config})", row.server)
+pub fn name(server: &str, config: Option<&Path>) -> String {
+    let config = config.unwrap_or(Path::new("no config")).display();
+    format!("{server} ({config})")
 }
 
 /// Passes a server's own words on, line by line.

@@ -16,7 +16,8 @@ impl Session<'_> {
                 status::configs(self.options, &self.groups[place], &mut self.voice);
             }
             let seamless = self.groups[place].server.seamless.is_some();
-            for row in self.groups[place].rows.clone() {
+            for number in 0..self.groups[place].rows.len() {
+                let row = self.groups[place].rows[number].clone();
                 if seamless && row.state == State::Running {
                     self.need_reload()?;
                     self.act.give(Role::Reload, &row);
@@ -55,13 +56,11 @@ impl Session<'_> {
         }
         self.say_limits();
         for place in 0..self.groups.len() {
-            let group = &self.groups[place];
-            let ended = group
-                .rows
-                .iter()
-                .filter(|row| self.given.contains(&row.key()));
-            for row in ended.cloned().collect::<Vec<Row>>() {
-                self.say_starting(place, &row);
+            for number in 0..self.groups[place].rows.len() {
+                if self.given.contains(&(place, number)) {
+                    let row = self.groups[place].rows[number].clone();
+                    self.say_starting(place, &row);
+                }
             }
         }
     }

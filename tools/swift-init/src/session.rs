@@ -39,12 +39,15 @@ pub struct Session<'a> {
     /// Rows from swift-spawn that came before it was their turn to be told of.
     pub held: Vec<Row>,
     /// Instances that swift-spawn was given.
-    pub given: HashSet<Key>,
+    pub given: HashSet<Place>,
     /// Instances whose output was printed.
     pub printed: HashSet<Key>,
     limit_warnings: Option<Vec<String>>,
-    places: HashMap<Key, (usize, usize)>,
+    places: HashMap<Key, Place>,
 }
+
+/// Where a row stands: its group, and its number in that.
+pub type Place = (usize, usize);
 
 /// What has happened to the instances of one group.
 #[derive(Clone, Debug, Default)]
@@ -124,7 +127,7 @@ impl<'a> Session<'a> {
         loop {
             match self.act.next()? {
                 Some(Event::Asked(signal)) => return Err(self.die(signal)),
-                Some(Event::Lost(row)) => self.lose(row),
+                Some(Event::Lost(key)) => self.lose(&key),
                 event => return Ok(event),
             }
         }
@@ -132,8 +135,11 @@ impl<'a> Session<'a> {
 
     /// Whether an instance runs is not known any more, so nothing is to be
     /// said of it, and nothing done to it.
-    fn lose(&mut self, row: Row) {
-        self.replace(&row.with(State::Failed, Reason::Interrupted, b""));
+    fn lose(&mut self, key: &Key) {
+        if let Some((group, number)) = self.places.get(key) {
+            let row = &mut self.groups[*group].rows[*number];
+            *row = row.clone().with(State::Failed, Reason::Interrupted, b"");
+        }
     }
 
     /// Ends this process as the signal would have done. The tools begin nothing
@@ -161,7 +167,9 @@ impl<'a> Session<'a> {
 
     /// Hands an instance to swift-spawn, once.
     pub fn spawn(&mut self, row: &Row) -> anyhow::Result<()> {
-        if !self.given.insert(row.key()) {
+        if let Some(place) = self.places.get(&row.key())
+            && !self.given.insert(*place)
+        {
             return Ok(());
         }
         self.need_spawn()?;

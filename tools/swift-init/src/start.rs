@@ -61,7 +61,7 @@ impl Session<'_> {
         if self.groups[place].configured().next().is_none() {
             return Vec::new();
         }
-        let rows = self.groups[place].rows.clone();
+        let mut rows = self.groups[place].rows.clone();
         for row in &rows {
             if look {
                 self.voice.removed(row, self.options.verbose);
@@ -80,17 +80,11 @@ impl Session<'_> {
             running = true;
             self.say_running(row);
         }
-        let rows: Vec<Row> = rows
-            .into_iter()
-            .filter(|row| row.state == State::Killed || group::may_be_started(row))
-            .map(|row| {
-                if row.state == State::Killed {
-                    row.plain(State::Stopped)
-                } else {
-                    row
-                }
-            })
-            .collect();
+        rows.retain(|row| row.state == State::Killed || group::may_be_started(row));
+        for row in rows.iter_mut().filter(|row| row.state == State::Killed) {
+            row.state = State::Stopped;
+            row.detail.clear();
+        }
         if running && rows.is_empty() {
             self.voice.line(&format!(
                 "{} already started...",

@@ -38,7 +38,8 @@ impl Session<'_> {
     /// starts what did not run as well. Whether all runs afterwards.
     pub fn restart(&mut self) -> anyhow::Result<bool> {
         for place in 0..self.groups.len() {
-            for row in self.groups[place].rows.clone() {
+            for number in 0..self.groups[place].rows.len() {
+                let row = self.groups[place].rows[number].clone();
                 if group::may_be_started(&row) {
                     self.spawn(&row)?;
                 }
@@ -69,7 +70,8 @@ impl Session<'_> {
             if self.options.number.is_some() {
                 status::configs(self.options, &self.groups[place], &mut self.voice);
             }
-            for row in self.groups[place].rows.clone() {
+            for number in 0..self.groups[place].rows.len() {
+                let row = self.groups[place].rows[number].clone();
                 self.end_one(place, &row)?;
             }
             let tally = &self.tallies[place];
