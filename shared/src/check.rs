@@ -195,11 +195,17 @@ impl Checks {
         let process = Process::from_child(child);
         self.next_token += 2;
         let token = self.next_token;
-        output
+        let watched = output
             .as_ref()
             .map_or(Ok(()), |output| self.watch.add(output, token))
-            .and_then(|()| self.watch.add(&process, token | 1))
-            .map_err(cannot)?;
+            .and_then(|()| self.watch.add(&process, token | 1));
+        if let Err(e) = watched {
+            // Nobody would hear of it any more.
+            if process.kill_group().is_ok() {
+                let _ = crate::sys::pidfd::wait(&process);
+            }
+            return Err(cannot(e));
+        }
         let until = after(self.timeout);
         self.running.insert(
             token,

@@ -13,6 +13,7 @@ pub mod completion;
 pub mod excerpt;
 pub mod faults;
 pub mod instance;
+pub mod locks;
 pub mod notify;
 pub mod pidfile;
 pub mod plain;

@@ -57,6 +57,10 @@ impl Notice {
     }
 }
 
+/// How many notifications are taken in before others get their turn: anybody on
+/// this network can send any number of them.
+pub const TURN: usize = 256;
+
 /// The socket to which one server sends its notifications.
 #[derive(Debug)]
 pub struct Notices {
@@ -87,10 +91,11 @@ impl Notices {
     }
 
     /// The lines of the next notification that the process itself sent; those
-    /// of anybody else are passed over. None when no more have come.
+    /// of anybody else are passed over. None when no more have come, or so many
+    /// of others that it is somebody else's turn: the descriptor stays readable.
     pub fn receive(&self) -> io::Result<Option<Vec<Notice>>> {
         let mut buffer = vec![0; LONGEST];
-        loop {
+        for _ in 0..TURN {
             let mut space = cmsg_space!(UnixCredentials);
             let mut parts = [IoSliceMut::new(&mut buffer)];
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
@@ -114,6 +119,7 @@ impl Notices {
                 return Ok(Some(lines.map(Notice::parse).collect()));
             }
         }
+        Ok(None)
     }
 }
 

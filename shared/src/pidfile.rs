@@ -208,9 +208,16 @@ pub fn remove_if_it_lies(
 ) -> io::Result<bool> {
     match open_folder(run_dir, path) {
         Ok((folder, name)) => remove_in(&folder, name, server, config),
-        // What cannot be opened holds no pid file.
-        Err(_) => Ok(false),
+        Err(e) if is_no_folder(&e) => Ok(false),
+        Err(e) => Err(e),
     }
+}
+
+/// Whether an error of opening a folder says that there is none, or a link in its
+/// place, and so no pid file.
+pub fn is_no_folder(error: &io::Error) -> bool {
+    let absent = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::EXDEV];
+    error.raw_os_error().is_some_and(|e| absent.contains(&e))
 }
 
 /// The same for a file of that name in a folder of the run directory.

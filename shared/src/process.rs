@@ -26,6 +26,9 @@ use crate::sys::{fd, pidfd};
 /// clone and exec has its command line, and a name of its own: [`UNBORN`].
 pub const STARTER: &str = "swift-spawn";
 
+/// How often a process is looked at that executes something each time.
+const LOOKS: usize = 16;
+
 /// The process exits: `PF_EXITING` in include/linux/sched.h of Linux.
 const PF_EXITING: u64 = 0x4;
 /// A kernel thread: `PF_KTHREAD` there.
@@ -149,7 +152,11 @@ impl Process {
             faults::at("member-opened");
             let in_group = stat(pid)?.is_some_and(|stat| stat.group == self.pid.number());
             if in_group && !self.has_ended()? {
-                member.signal(Signal::KILL)?;
+                match member.signal(Signal::KILL) {
+                    // As when the kernel signals a group: who may be killed is.
+                    Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+                    result => drop(result?),
+                }
             }
         }
         Ok(())
@@ -159,37 +166,45 @@ impl Process {
     /// their command line, so that one file of /proc is read; its stat costs as
     /// much again.
     pub fn look(&self, server: &Server, config: &Path) -> io::Result<Sight> {
+        for _ in 0..LOOKS {
+            if let Some(sight) = self.look_once(server, config)? {
+                return Ok(sight);
+            }
+        }
+        // It shows another line each time, as none but one that wants to does.
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// One look; none when it has executed something in the middle of it.
+    fn look_once(&self, server: &Server, config: &Path) -> io::Result<Option<Sight>> {
         let Some(line) = command_line(self.pid)? else {
-            return self.not_seen();
+            return self.not_seen().map(Some);
         };
         if line.runs(server, config, self.pid)? {
-            return Ok(Sight::Server);
+            return Ok(Some(Sight::Server));
         }
         let is_starter = line.name() == Some(OsStr::new(STARTER));
         if !line.0.is_empty() && !is_starter {
-            return Ok(Sight::Stranger);
+            return Ok(Some(Sight::Stranger));
         }
         let Some(stat) = stat(self.pid)? else {
-            return self.not_seen();
+            return self.not_seen().map(Some);
         };
         // Exit lets go of the memory that holds the line before it is a zombie.
         if stat.has_ended() || (line.0.is_empty() && stat.is_ending()) {
-            return Ok(Sight::Gone);
+            return Ok(Some(Sight::Gone));
         }
         if line.0.is_empty() {
-            return Ok(match stat.flags & PF_KTHREAD {
+            return Ok(Some(match stat.flags & PF_KTHREAD {
                 0 => Sight::Starting,
                 _ => Sight::Stranger,
-            });
+            }));
         }
         if stat.unborn {
-            Ok(Sight::Starting)
-        } else if command_line(self.pid)? != Some(line) {
-            // It has executed between the two looks.
-            self.look(server, config)
-        } else {
-            Ok(Sight::Stranger)
+            return Ok(Some(Sight::Starting));
         }
+        let is_same = command_line(self.pid)? == Some(line);
+        Ok(is_same.then_some(Sight::Stranger))
     }
 
     /// /proc does not show it. Where that is mounted with hidepid, what is not
@@ -206,9 +221,10 @@ impl Process {
     /// its number passed on before the look, the pidfd would say so.
     pub fn start(&self) -> io::Result<Option<u64>> {
         let stat = stat(self.pid)?;
-        match self.has_ended()? {
-            true => Ok(None),
-            false => Ok(stat.map(|stat| stat.start)),
+        match (self.has_ended()?, stat) {
+            (true, _) => Ok(None),
+            (false, Some(stat)) => Ok(Some(stat.start)),
+            (false, None) => Err(io::Error::from_raw_os_error(libc::EACCES)),
         }
     }
 
@@ -549,7 +565,7 @@ mod tests {
         CommandLine(args.iter().flat_map(|a| a.bytes().chain([0])).collect())
     }
 
-    pub fn runs(args: &[&str]) -> bool {
+    fn runs(args: &[&str]) -> bool {
         let me = Pid::new(std::process::id() as i32).unwrap();
         line(args)
             .runs(

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use rustix::fs::FlockOperation;
@@ -98,11 +98,14 @@ impl RunDir {
 
     fn lock_within(&self, wait: Duration) -> anyhow::Result<Guard> {
         let name = self.path.join(LOCK);
+        let begin = Instant::now();
         loop {
             let lock = self
                 .lock_file()
                 .with_context(|| format!("cannot lock {}", name.display()))?;
-            if !acquire(&lock, wait).with_context(|| format!("cannot lock {}", name.display()))? {
+            // Whoever removes the file each time makes nobody wait longer.
+            let left = wait.saturating_sub(begin.elapsed());
+            if !acquire(&lock, left).with_context(|| format!("cannot lock {}", name.display()))? {
                 // Somebody still waits on this open file and unlocks it in the
                 // end; a lock that is taken later must be another one's.
                 self.lock.replace(None);

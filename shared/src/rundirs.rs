@@ -23,14 +23,4 @@ impl RunDirs {
         }
         Ok(opened)
     }
-
-    /// The directory of that path, which is made when it does not exist.
-    pub fn get_or_create(&mut self, path: &Path) -> io::Result<Rc<RunDir>> {
-        if let Some(known) = self.0.get(path) {
-            return Ok(known.clone());
-        }
-        let opened = Rc::new(RunDir::create(path)?);
-        self.0.insert(path.to_owned(), opened.clone());
-        Ok(opened)
-    }
 }

@@ -289,6 +289,16 @@ impl Input {
         Ok(())
     }
 
+    /// Reads once, for a tool that acts: what it has begun it brings to its end
+    /// though no more rows can be read. `false` then, after it was said.
+    pub fn fill_or_say(&mut self, tool: &Tool) -> bool {
+        let result = self.fill();
+        if let Err(e) = &result {
+            tool.say(&format!("cannot read standard input: {}", reason_of(e)));
+        }
+        result.is_ok()
+    }
+
     /// The next row, bad line or end.
     pub fn next_row(&mut self) -> Next {
         match self.decoder.next_row() {

@@ -233,14 +233,19 @@ fn what_may_not_be_read_is_told() {
     );
     assert_tracked(&sandbox, 2, "found further on");
     must(&sandbox, "chmod 700 etc/object-server");
-    let outcome = init_as_user(&sandbox, "start");
-    let told = "swift-resolve-servers: cannot read /etc/swift/object-server: Permission denied\n";
-    assert_eq!(
-        (outcome.code(), outcome.err().as_str()),
-        (1, told),
-        "{outcome}"
-    );
-    assert_tracked(&sandbox, 2, "its configs cannot be seen");
+    // What runs is no orphan only because its config cannot be seen: a restart would stop it for good.
+    for command in ["start", "restart", "stop", "status"] {
+        let outcome = init_as_user(&sandbox, command);
+        let told =
+            "swift-resolve-servers: cannot read /etc/swift/object-server: Permission denied\n";
+        assert_eq!(outcome.code(), 1, "{command}: {outcome}");
+        assert!(outcome.err().starts_with(told), "{command}: {outcome}");
+        assert!(
+            outcome.err().contains("so nothing is done"),
+            "{command}: {outcome}"
+        );
+        assert_tracked(&sandbox, 2, command);
+    }
     must(
         &sandbox,
         "chmod 755 etc/object-server; : >etc/swift-init.toml; chmod 600 etc/swift-init.toml",

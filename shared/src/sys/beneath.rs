@@ -12,6 +12,9 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+/// How often an open is tried again that the kernel asks to try again.
+const TRIES: usize = 64;
+
 fn open(dir: BorrowedFd, path: &Path, flags: OFlag, mode: Mode) -> io::Result<OwnedFd> {
     let how = OpenHow::new()
         .flags(flags | OFlag::O_CLOEXEC)
@@ -21,13 +24,16 @@ fn open(dir: BorrowedFd, path: &Path, flags: OFlag, mode: Mode) -> io::Result<Ow
                 | ResolveFlag::RESOLVE_NO_SYMLINKS
                 | ResolveFlag::RESOLVE_NO_MAGICLINKS,
         );
-    loop {
-        match openat2(dir, path, how) {
-            // The kernel asks for another try when something was renamed meanwhile.
-            Err(nix::Error::EAGAIN | nix::Error::EINTR) => {}
-            result => return Ok(result?),
+    let mut result = openat2(dir, path, how);
+    for _ in 0..TRIES {
+        match result {
+            // The kernel asks for another try when something was renamed
+            // meanwhile; but also while somebody holds a lease on the file.
+            Err(nix::Error::EAGAIN | nix::Error::EINTR) => result = openat2(dir, path, how),
+            _ => break,
         }
     }
+    Ok(result?)
 }
 
 /// Opens a file for reading; a fifo or a device is not waited for.

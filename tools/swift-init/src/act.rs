@@ -15,7 +15,7 @@ use shared::signals::Signal;
 use shared::state::State;
 use shared::stream::{Input, Next};
 use shared::sys::fd;
-use shared::sys::signals::{Inbox, die_of};
+use shared::sys::signals::Inbox;
 use shared::text;
 use shared::watch::{Watch, earlier};
 
@@ -180,8 +180,10 @@ impl Act {
     }
 
     /// Has a tool begin nothing more, and waits until it has told what has become
-    /// of all that it was given: begun, or not.
-    pub fn halt(&mut self, role: Role) -> anyhow::Result<()> {
+    /// of all that it was given: begun, or not. What it told meanwhile comes back,
+    /// and whether this process was asked to end once more.
+    pub fn halt(&mut self, role: Role) -> anyhow::Result<(Vec<Row>, Option<Signal>)> {
+        let mut told = Vec::new();
         if let Some(actor) = self.actors.get(&role) {
             actor.stage.halt()?;
             self.halted = true;
@@ -189,12 +191,13 @@ impl Act {
         let unanswered = |actor: &Actor| actor.awaited.values().any(|one| one.pid.is_none());
         while self.actors.get(&role).is_some_and(unanswered) {
             match self.next()? {
-                Some(Event::Asked(signal)) => return Err(die_of(signal).into()),
-                Some(_) => {}
+                Some(Event::Asked(signal)) => return Ok((told, Some(signal))),
+                Some(Event::Row(_, row)) => told.push(row),
+                Some(Event::Lost(_) | Event::End(_)) => {}
                 None => break,
             }
         }
-        Ok(())
+        Ok((told, None))
     }
 
     /// Nothing more is expected to be heard of what the tools were given: what

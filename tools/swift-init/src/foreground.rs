@@ -69,7 +69,11 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
     }
     faults::at("asked");
     // What would be started after the look below would not be found by it.
-    session.act.halt(Role::Spawn)?;
+    let (told, again) = session.act.halt(Role::Spawn)?;
+    told.into_iter().for_each(|row| session.spawned(row));
+    if let Some(signal) = again {
+        return Err(session.die(signal));
+    }
     // What runs is stopped, also when its config was broken since it was started.
     let options = Options {
         command: Command::Stop,

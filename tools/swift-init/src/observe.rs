@@ -69,6 +69,9 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
             );
         }
     }
+    if let Some(bad) = decoder.finish() {
+        anyhow::bail!("{}: {bad}", stages.last().expect("one").name);
+    }
     let mut sound = true;
     for stage in stages {
         sound &= stage.finish();

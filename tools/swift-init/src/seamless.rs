@@ -5,12 +5,20 @@ use shared::row::Row;
 use shared::state::State;
 
 use crate::act::{Event, Role};
+use crate::group::Group;
 use crate::session::Session;
 use crate::status;
 
 impl Session<'_> {
     /// Reloads what runs; what is down stays down. Whether all of it runs anew.
     pub fn reload_seamless(&mut self) -> anyhow::Result<bool> {
+        let is_restarted = |group: &Group| {
+            let runs = |row: &Row| row.state == State::Running;
+            group.server.seamless.is_none() && group.rows.iter().any(runs)
+        };
+        if self.groups.iter().any(is_restarted) {
+            self.before_restarts()?;
+        }
         for place in 0..self.groups.len() {
             if self.options.number.is_some() {
                 status::configs(self.options, &self.groups[place], &mut self.voice);
@@ -22,9 +30,6 @@ impl Session<'_> {
                     self.need_reload()?;
                     self.act.give(Role::Reload, &row);
                 } else {
-                    if row.state == State::Running {
-                        self.before_restarts()?;
-                    }
                     self.end_one(place, &row)?;
                 }
             }

@@ -4,6 +4,7 @@
 use std::thread::{self, available_parallelism};
 
 use shared::catalogue::{Catalogue, Server};
+use shared::locks::Locks;
 use shared::row::Row;
 use shared::rundirs::RunDirs;
 use shared::stream::BadLine;
@@ -35,6 +36,7 @@ pub struct Batches<'a> {
     pub manner: Manner,
     threads: usize,
     own: Examiner<'a>,
+    locks: Locks,
 }
 
 impl<'a> Batches<'a> {
@@ -45,16 +47,18 @@ impl<'a> Batches<'a> {
             manner,
             threads: 0,
             own: Examiner::new(catalogue, manner),
+            locks: Locks::default(),
         }
     }
 
     /// Looks at every row, and leaves what became of it in its place.
     pub fn examine(&mut self, lines: &mut [Option<Line>]) {
+        self.locks.forget();
         if lines.len() >= 2 * WORTH_A_THREAD {
             self.share_out(lines);
         }
         // What no thread has done; all of it when there are few.
-        self.own.examine(lines);
+        self.own.examine(lines, &self.locks);
     }
 
     fn share_out(&mut self, lines: &mut [Option<Line>]) {
@@ -62,17 +66,17 @@ impl<'a> Batches<'a> {
             self.threads = available_parallelism().map_or(1, |n| n.get().min(THREADS));
         }
         let threads = self.threads.min(lines.len() / WORTH_A_THREAD);
-        let (catalogue, manner) = (self.catalogue, self.manner);
+        let (catalogue, manner, locks) = (self.catalogue, self.manner, &self.locks);
         let mut parts = lines.chunks_mut(lines.len().div_ceil(threads));
         let first = parts.next();
         thread::scope(|scope| {
             for part in parts {
-                let work = move || Examiner::new(catalogue, manner).examine(part);
+                let work = move || Examiner::new(catalogue, manner).examine(part, locks);
                 // Without a thread, its part is left for later.
                 let _ = thread::Builder::new().spawn_scoped(scope, work);
             }
             if let Some(first) = first {
-                self.own.examine(first);
+                self.own.examine(first, locks);
             }
         });
     }
@@ -97,16 +101,16 @@ impl<'a> Examiner<'a> {
         }
     }
 
-    fn examine(&mut self, lines: &mut [Option<Line>]) {
+    fn examine(&mut self, lines: &mut [Option<Line>], locks: &Locks) {
         for line in lines {
             *line = match line.take() {
-                Some(Line::Row(number, row)) => Some(self.look(number, row)),
+                Some(Line::Row(number, row)) => Some(self.look(number, row, locks)),
                 done => done,
             };
         }
     }
 
-    fn look(&mut self, number: u64, row: Row) -> Line {
+    fn look(&mut self, number: u64, row: Row, locks: &Locks) -> Line {
         if row.pidfile.is_none() {
             return Line::Examined(Examined::unchanged(row));
         }
@@ -114,7 +118,7 @@ impl<'a> Examiner<'a> {
             Some(server) if server.name == row.server => server,
             other => other.insert(self.catalogue.server(&row.server)),
         };
-        match examine(row, server, &mut self.run_dirs, self.manner) {
+        match examine(row, server, &mut self.run_dirs, locks, self.manner) {
             Ok(examined) => Line::Examined(examined),
             Err(what) => Line::Bad(BadLine { line: number, what }),
         }

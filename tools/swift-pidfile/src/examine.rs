@@ -5,6 +5,7 @@ use std::path::Path;
 use shared::catalogue::Server;
 use shared::faults;
 use shared::instance::{Place, place};
+use shared::locks::Locks;
 use shared::pidfile::{self, Content, Finding, reason_of};
 use shared::reason::Reason;
 use shared::row::Row;
@@ -50,6 +51,7 @@ pub fn examine(
     row: Row,
     server: &Server,
     run_dirs: &mut RunDirs,
+    locks: &Locks,
     manner: Manner,
 ) -> Result<Examined, String> {
     let Place { run_dir, beneath } = place(server, &row)?;
@@ -74,7 +76,7 @@ pub fn examine(
     if manner.clean && seen.finding.lies() {
         faults::at("lie-found");
         // What was seen without the lock may be the middle of somebody's start.
-        match run_dir.lock() {
+        match locks.take(&run_dir) {
             Ok(_guard) => {
                 seen = look_at(&run_dir);
                 if seen.finding.lies() {
@@ -83,10 +85,7 @@ pub fn examine(
                     kept = removed.err().map(|e| reason_of(&e));
                 }
             }
-            Err(e) => {
-                let why = format!("{e:#}");
-                kept = why.split(" (os error ").next().map(str::to_owned);
-            }
+            Err(why) => kept = Some(why),
         }
     }
     let mut examined = told(row, seen.finding, seen.start);

@@ -249,7 +249,10 @@ impl Reload {
     /// Takes in what the process has said.
     pub fn hear(&mut self, told: &mut Vec<News>) -> Progress {
         let mut ready = false;
-        while let Some(lines) = self.notices.receive()? {
+        for _ in 0..notify::TURN {
+            let Some(lines) = self.notices.receive()? else {
+                break;
+            };
             // What failed is told together with the readiness of what was kept.
             let refused = lines.iter().find_map(Notice::refused).map(<[u8]>::to_vec);
             for notice in lines {

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
+use shared::catalogue::Server;
+
 /// A config that is a directory ends in this, and is not looked into.
 const FOLDER: &[u8] = b".conf.d";
 const FILE: &[u8] = b".conf";
@@ -58,6 +60,18 @@ impl Configs {
         let order = |one: &PathBuf, other: &PathBuf| one.as_os_str().cmp(other.as_os_str());
         configs.found.sort_unstable_by(order);
         configs
+    }
+
+    /// Whether a directory could not be read in which configs of that server lie.
+    pub fn is_incomplete(&self, swift_dir: &Path, server: &Server) -> bool {
+        let mut unread = self.unreadable.iter().map(|(path, _)| {
+            let beneath = path.strip_prefix(swift_dir).unwrap_or(Path::new(""));
+            beneath.as_os_str().as_bytes()
+        });
+        unread.any(|path| {
+            let is_its = |stem: &str| path.is_empty() || path.starts_with(stem.as_bytes());
+            server.sources.iter().any(|source| is_its(&source.stem))
+        })
     }
 
     /// Hands each entry of a directory to `each`, with its path beneath the

@@ -38,16 +38,31 @@ pub struct Wanted {
     pub spelled_out: bool,
 }
 
-/// The rows of a server: what it lacks, then its instances sorted by config.
-/// A config that makes no sense is told in `faults`.
-pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> Vec<Row> {
+/// What there is of a server.
+pub struct Found {
+    /// What it lacks, then its instances sorted by config.
+    pub rows: Vec<Row>,
+    /// Whether there are pid files of which cannot be told if their configs are
+    /// gone, since not all configs could be read. They have no rows: whoever
+    /// took them for orphans would stop what should be started again.
+    pub doubtful: bool,
+}
+
+/// The rows of a server. A config that makes no sense is told in `faults`.
+pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> Found {
     let server = &wanted.server;
+    let mut incomplete = ground.configs.is_incomplete(ground.swift_dir, server);
     let mut rows = Vec::new();
     let mut instances = Vec::new();
     // A pid file that is taken is no orphan.
     let mut taken = HashSet::new();
     for name in &wanted.names {
-        let (source, found) = find(ground, server, name.as_deref(), faults);
+        let (source, found) = find(ground, server, name.as_deref(), |fault| {
+            incomplete = true;
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        });
         let pid_files = found.iter().filter_map(|config| pid_file(server, config));
         taken.extend(pid_files.map(PathBuf::into_os_string));
         let chosen = match ground.number {
@@ -62,17 +77,20 @@ pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> 
             .filter_map(|config| configured(ground, server, source?, config));
         instances.extend(rows_of);
     }
-    let orphans = ground.pids.of(&server.name).iter();
-    instances.extend(
-        orphans
-            .filter(|pid| !taken.contains(pid.as_os_str()))
-            .filter(|pid| wanted.names.iter().any(|name| names_pid(server, name, pid)))
-            .filter_map(|pid| orphan(ground, server, pid)),
-    );
+    let pid_files = ground.pids.of(&server.name).iter();
+    let mut orphans = pid_files
+        .filter(|pid| !taken.contains(pid.as_os_str()))
+        .filter(|pid| wanted.names.iter().any(|name| names_pid(server, name, pid)))
+        .filter_map(|pid| orphan(ground, server, pid))
+        .peekable();
+    let doubtful = incomplete && orphans.peek().is_some();
+    if !doubtful {
+        instances.extend(orphans);
+    }
     instances.sort_by(|one, other| config_bytes(one).cmp(config_bytes(other)));
     rows.extend(instances);
     rows.dedup();
-    rows
+    Found { rows, doubtful }
 }
 
 /// The configs of a server, from the first of its sources that has any.
@@ -80,7 +98,7 @@ fn find<'a>(
     ground: &Ground<'a>,
     server: &'a Server,
     name: Option<&str>,
-    faults: &mut Vec<String>,
+    mut tell: impl FnMut(String),
 ) -> (Option<&'a Source>, Vec<&'a Path>) {
     for source in &server.sources {
         let mut found = ground.configs.of(&source.stem, name);
@@ -88,9 +106,7 @@ fn find<'a>(
             found.retain(|config| {
                 let answer = has_section(&beneath(ground.swift_dir, config), section);
                 answer.unwrap_or_else(|fault| {
-                    if !faults.contains(&fault) {
-                        faults.push(fault);
-                    }
+                    tell(fault);
                     false
                 })
             });

@@ -131,9 +131,13 @@ fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> an
     let mut output = stream::stdout()?;
     let mut faults = Vec::new();
     for wanted in wanted {
-        for row in rows::of_server(&ground, wanted, &mut faults) {
+        let found = rows::of_server(&ground, wanted, &mut faults);
+        if found.doubtful {
+            exit = Exit::Unable;
+        }
+        for row in found.rows {
             if row.state == State::Unconfigured {
-                exit = Exit::Failed;
+                exit = exit.and(Exit::Failed);
                 say_unconfigured(&row, options.quiet);
             }
             output.put(&row)?;
@@ -142,7 +146,7 @@ fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> an
     output.flush()?;
     for fault in faults {
         TOOL.say(&fault);
-        exit = Exit::Failed;
+        exit = exit.and(Exit::Failed);
     }
     Ok(exit)
 }

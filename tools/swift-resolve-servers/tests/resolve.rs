@@ -85,6 +85,23 @@ fn a_run_directory_that_is_none_hides_orphans_only() {
     );
 }
 
+/// Whoever took what runs for an orphan would stop it and not start it again. Fails when a config that
+/// cannot be understood counts as none.
+#[test]
+fn a_pid_file_whose_config_cannot_be_understood_is_no_orphan() {
+    let sandbox = sandbox();
+    sandbox.install(&["object-expirer"]);
+    sandbox.pid_file("object-expirer.pid", "1");
+    fs::write(sandbox.etc().join("object-server.conf"), "no section\n").unwrap();
+    let outcome = resolve(&sandbox, &["-q", "object-expirer"]);
+    assert_eq!(outcome.code(), 3, "{outcome}");
+    let states: Vec<String> = outcome.rows().iter().map(|row| row[5].clone()).collect();
+    assert_eq!(states, ["unconfigured"], "{outcome}");
+    fs::write(sandbox.etc().join("object-server.conf"), "[DEFAULT]\n").unwrap();
+    let outcome = resolve(&sandbox, &["-q", "object-expirer"]);
+    assert_eq!(outcome.rows()[1][5], "orphan", "{outcome}");
+}
+
 #[test]
 fn a_pid_file_behind_a_link_is_no_orphan() {
     let sandbox = sandbox();

@@ -7,7 +7,6 @@ use std::time::Duration;
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
 use shared::faults;
-use shared::pidfile::reason_of;
 use shared::process::Process;
 use shared::reason::Reason;
 use shared::row::{Key, Row};
@@ -103,9 +102,7 @@ impl Run {
     }
 
     fn fill(&mut self, input: &mut Input, reading: &mut bool) {
-        if let Err(e) = input.fill() {
-            // What was begun is brought to its end all the same.
-            TOOL.say(&format!("cannot read standard input: {}", reason_of(&e)));
+        if !input.fill_or_say(&TOOL) {
             self.exit = self.exit.and(Exit::Failed);
             *reading = false;
         }
@@ -191,6 +188,10 @@ impl Run {
     }
 
     fn tidy(&mut self, ended: Vec<Ended>) -> anyhow::Result<()> {
+        if !ended.is_empty() {
+            // The lock may have to be waited for.
+            self.output.flush();
+        }
         for done in self.tidier.tidy(ended) {
             self.done(done)?;
         }

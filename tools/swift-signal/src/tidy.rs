@@ -1,7 +1,6 @@
 //! The pid files of what has ended: removed under the run directory's lock, many
 //! under one.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -9,13 +8,14 @@ use std::rc::Rc;
 
 use shared::catalogue::Server;
 use shared::instance::{Place, place};
+use shared::locks::Locks;
 use shared::pidfile::{self, reason_of};
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::rundir::{Guard, RunDir};
 use shared::rundirs::RunDirs;
 use shared::state::State;
-use shared::{faults, sys::beneath, text};
+use shared::{faults, sys::beneath};
 
 use crate::act::Done;
 
@@ -35,8 +35,7 @@ pub struct Ended {
 #[derive(Default)]
 pub struct Tidier {
     dirs: RunDirs,
-    /// Locks that were waited for in vain while what is at hand waited too.
-    locked: HashMap<PathBuf, String>,
+    locks: Locks,
 }
 
 /// The folder that is at hand. The lock is held as long as this is there.
@@ -52,7 +51,7 @@ impl Tidier {
     /// Forgets which locks were not to be had: what ends from now on has not
     /// waited for them.
     pub fn forget_locks(&mut self) {
-        self.locked.clear();
+        self.locks.forget();
     }
 
     /// Removes the pid files of all of these. No row is written meanwhile: its
@@ -93,26 +92,17 @@ impl Tidier {
 
     /// Takes the lock of a run directory; none when that does not exist.
     fn hold(&mut self, place: &Place) -> Result<Option<Hold>, String> {
-        if let Some(why) = self.locked.get(&place.run_dir) {
-            return Err(why.clone());
-        }
         let open = self.dirs.get(&place.run_dir).map_err(|e| reason_of(&e))?;
         let Some(open) = open else {
             return Ok(None);
         };
-        match open.lock() {
-            Ok(guard) => Ok(Some(Hold {
-                run_dir: place.run_dir.clone(),
-                open,
-                _guard: guard,
-                folder: None,
-            })),
-            Err(e) => {
-                let why = text::without_numbers(&format!("{e:#}"));
-                self.locked.insert(place.run_dir.clone(), why.clone());
-                Err(why)
-            }
-        }
+        let guard = self.locks.take(&open)?;
+        Ok(Some(Hold {
+            run_dir: place.run_dir.clone(),
+            open,
+            _guard: guard,
+            folder: None,
+        }))
     }
 }
 
@@ -133,10 +123,11 @@ impl Hold {
                 true => Path::new("."),
                 false => parent,
             };
-            // What cannot be opened, as a link, holds no pid file.
-            self.folder = beneath::open_dir(&*self.open, path)
-                .ok()
-                .map(|folder| (parent.to_owned(), folder));
+            self.folder = match beneath::open_dir(&*self.open, path) {
+                Ok(folder) => Some((parent.to_owned(), folder)),
+                Err(e) if pidfile::is_no_folder(&e) => None,
+                Err(e) => return Err(e),
+            };
         }
         Ok(self.folder.as_ref().map(|(_, folder)| (folder, name)))
     }

@@ -9,6 +9,7 @@ use shared::catalogue::Server;
 use shared::excerpt::Excerpt;
 use shared::faults;
 use shared::instance::Place;
+use shared::locks::Locks;
 use shared::pidfile;
 use shared::process::{self, Process};
 use shared::reason::Reason;
@@ -198,6 +199,11 @@ impl Begun {
             if self.phase != Phase::Ready || !matches!(step, Step::Wait) {
                 return Ok(step);
             }
+            if self.output.is_none() {
+                // It is ending by itself, and its descriptor tells how.
+                self.until = None;
+                return Ok(Step::Wait);
+            }
         }
         self.until = after(self.patience.kill_wait);
         match self.phase {
@@ -249,13 +255,18 @@ impl Begun {
 
 /// Removes the pid file of a server that was ended, unless it was started
 /// again meanwhile.
-pub fn remove_pid_file(row: &Row, server: &Server, place: &Place) -> anyhow::Result<()> {
+pub fn remove_pid_file(
+    row: &Row,
+    server: &Server,
+    place: &Place,
+    locks: &Locks,
+) -> anyhow::Result<()> {
     let Some(run_dir) = RunDir::open(&place.run_dir)? else {
         return Ok(());
     };
     let config = row.config.as_deref().unwrap_or(Path::new(""));
     faults::at("timed-out");
-    let _guard = run_dir.lock()?;
+    let _guard = locks.take(&run_dir).map_err(anyhow::Error::msg)?;
     pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, config)?;
     Ok(())
 }

@@ -148,7 +148,7 @@ impl Run {
             for token in tokens {
                 match token {
                     STDIN => {
-                        self.starter.forget_locks();
+                        self.starter.locks.forget();
                         self.fill(&mut input, &mut reading);
                     }
                     SIGNALS => self.obey()?,
@@ -165,9 +165,7 @@ impl Run {
     }
 
     fn fill(&mut self, input: &mut Input, reading: &mut bool) {
-        if let Err(e) = input.fill() {
-            // What was begun is brought to its end all the same.
-            TOOL.say(&format!("cannot read standard input: {}", reason_of(&e)));
+        if !input.fill_or_say(&TOOL) {
             self.exit = self.exit.and(Exit::Failed);
             *reading = false;
         }
@@ -300,9 +298,12 @@ impl Run {
             }
             Ok(Step::Remove(row, failure)) => {
                 faults::at("ended");
+                // The lock may have to be waited for.
+                self.output.flush();
                 let server = self.catalogue.server(&row.server);
                 if let Some((_, place)) = self.begun.remove(&id)
-                    && let Err(e) = begun::remove_pid_file(&row, &server, &place)
+                    && let Err(e) =
+                        begun::remove_pid_file(&row, &server, &place, &self.starter.locks)
                 {
                     let path = row.pidfile.as_deref().unwrap_or(place.beneath.as_path());
                     TOOL.say(&format!(

@@ -1,16 +1,16 @@
 //! The start of one server, under the run directory's lock from the look at
 //! its pid file up to the successful exec.
 
-use std::collections::HashMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use shared::catalogue::Server;
 use shared::faults;
 use shared::instance::Place;
+use shared::locks::Locks;
 use shared::pidfile::{self, Finding, reason_of};
 use shared::process::{self, Process};
 use shared::program::SearchPath;
@@ -24,7 +24,7 @@ use shared::sys::spawn::{self, Dispositions, PidFile, Plan, spawn};
 use shared::sys::{beneath, fd};
 
 use crate::environment;
-use crate::failure::{Failure, in_words};
+use crate::failure::Failure;
 use crate::options::{Options, Stdio};
 
 /// A pid file's name while it is written. The lock is held meanwhile, so one
@@ -41,8 +41,8 @@ pub struct Starter {
     null: OwnedFd,
     /// Standard input, output and error, where they are not a pipe's.
     stdio: Option<[OwnedFd; 3]>,
-    /// Locks that were waited for in vain while the rows at hand waited too.
-    locked: HashMap<PathBuf, String>,
+    /// The locks of run directories.
+    pub locks: Locks,
 }
 
 /// What became of a row.
@@ -83,14 +83,8 @@ impl Starter {
             foreground: options.foreground(),
             null,
             stdio,
-            locked: HashMap::new(),
+            locks: Locks::default(),
         })
-    }
-
-    /// Forgets which locks were not to be had: rows that come from now on have
-    /// not waited for them.
-    pub fn forget_locks(&mut self) {
-        self.locked.clear();
     }
 
     /// Starts a row's server, unless it runs by now.
@@ -131,7 +125,8 @@ impl Starter {
             )
         })?;
         faults::at("found");
-        let guard = self.lock(&run_dir)?;
+        let guard = self.locks.take(&run_dir);
+        let guard = guard.map_err(|why| Failure::new(Reason::Lock, &why))?;
         faults::at("locked");
         if let Some(found) = look(row, server, &run_dir, &place.beneath)? {
             return Ok(Outcome::Found(found));
@@ -220,17 +215,6 @@ impl Starter {
         Some(all)
     }
 
-    fn lock(&mut self, run_dir: &RunDir) -> Result<shared::rundir::Guard, Failure> {
-        if let Some(why) = self.locked.get(run_dir.path()) {
-            return Err(Failure::new(Reason::Lock, why));
-        }
-        run_dir.lock().map_err(|e| {
-            let why = in_words(&e);
-            self.locked.insert(run_dir.path().into(), why.clone());
-            Failure::new(Reason::Lock, &why)
-        })
-    }
-
     /// The server's arguments, as spawn in manager.py has them.
     fn args(&self, server: &Server, config: &OsStr) -> Vec<OsString> {
         let mut args = vec![server.command.clone().into(), config.to_owned()];
@@ -266,6 +250,10 @@ fn look(row: &Row, server: &Server, run_dir: &RunDir, path: &Path) -> Result<Opt
         Finding::Starting(pid) => Ok(Some(found(pid, None).plain(State::Starting))),
         Finding::Running { process, permitted } => {
             let start = process.start().map_err(|e| unreadable(&reason_of(&e)))?;
+            // Without a start, it has ended after it was proven.
+            if start.is_none() {
+                return Ok(None);
+            }
             let row = found(process.pid, start);
             Ok(Some(if permitted {
                 row.plain(State::Running)
