@@ -13,7 +13,6 @@ The floor (floor.c) is what one C program pays for the same forks, files and sig
 import argparse
 import json
 import math
-import os
 import statistics
 import sys
 
@@ -69,6 +68,11 @@ def median(runs, key):
     return statistics.median(run[key] for run in runs)
 
 
+def peak(runs):
+    """The most memory of any of them, in MiB."""
+    return max(run['kib'] for run in runs) / MIB
+
+
 def middle(runs):
     """The middle half of the times, as text."""
     if len(runs) < 4:
@@ -80,14 +84,16 @@ def middle(runs):
 def table(n, seen):
     print(f'\n{n} instances; milliseconds, medians of '
           + ', '.join(f'{len(seen[who]["stop"])} rounds ({who})' for who in seen))
-    print(f'{"":9}{"original":>10}{"floor":>9}{"ours":>9}  {"middle half of ours":22}'
-          f'{"ours/floor":>10}{"original/ours":>15}{"peak MiB":>10}')
+    print(f'{"":9}{"original":>10}{"floor":>9}{"ours":>8}  {"middle half of ours":20}'
+          f'{"ours/floor":>10}{"original/ours":>14}'
+          f'{"peak MiB":>9}{"original MiB":>13}')
     for step in STEPS:
         floor, ours = median(seen['floor'][step], 'ms'), median(seen['ours'][step], 'ms')
         original = median(seen['original'][step], 'ms') if 'original' in seen else math.nan
-        peak = max(run['kib'] for run in seen['ours'][step]) / MIB
-        print(f'{step:9}{original:10.1f}{floor:9.2f}{ours:9.2f}  {middle(seen["ours"][step]):22}'
-              f'{ours / floor:10.2f}{original / ours:15.0f}{peak:10.1f}')
+        of_original = peak(seen['original'][step]) if 'original' in seen else math.nan
+        print(f'{step:9}{original:10.1f}{floor:9.2f}{ours:8.2f}  {middle(seen["ours"][step]):20}'
+              f'{ours / floor:10.2f}{original / ours:14.0f}'
+              f'{peak(seen["ours"][step]):9.1f}{of_original:13.1f}')
 
 
 def latency(the_lab):
@@ -100,7 +106,7 @@ def latency(the_lab):
 def instructions(the_lab):
     few, many = 4, 20
     counts = {who: [the_lab.instructions(who, n) for n in (few, many)] for who in ('floor', 'ours')}
-    print(f'\nstatus, instructions in user mode: ', end='')
+    print('\nstatus, instructions in user mode: ', end='')
     for who, (one, other) in counts.items():
         print(f'{who} {one:,} at {few}, {(other - one) // (many - few):,} for each further instance; ',
               end='')

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use test_helpers::{Sandbox, run};
+use test_helpers::{Sandbox, finish, run};
 
 use crate::points::Points;
 use crate::proof::{
@@ -169,11 +169,10 @@ fn a_rename_that_fails_starts_nothing() {
     let folder = sandbox.run_dir().join("object-server");
     fs::create_dir(folder.join("1.pid")).expect("it is ours");
     numbered.go();
-    let ended = child.wait_with_output().expect("it is ours");
-    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let outcome = finish(child);
     assert_eq!(
-        (ended.status.code(), told),
-        (Some(1), not_started("1", "Is a directory"))
+        (outcome.code(), outcome.err()),
+        (1, not_started("1", "Is a directory"))
     );
     assert_eq!(fs::read_dir(&folder).expect("it is ours").count(), 1);
     assert_tracked(&sandbox, 0, "afterwards");

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Child, Stdio};
 
-use test_helpers::{Outcome, Sandbox, run};
+use test_helpers::{Sandbox, finish, run};
 
 use crate::points::Points;
 use crate::proof::{assert_tracked, listing, must, swift_init, tracked, with_servers};
@@ -18,15 +18,6 @@ fn begin(sandbox: &Sandbox, points: &Points, words: &str) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it can be started")
-}
-
-fn end(child: Child) -> Outcome {
-    let output = child.wait_with_output().expect("it is ours");
-    Outcome {
-        stdout: output.stdout,
-        stderr: output.stderr,
-        status: output.status,
-    }
 }
 
 /// Fails when a start goes on in a directory that nobody finds: its lock is no other command's lock, and
@@ -71,7 +62,7 @@ fn nothing_is_started_in_a_run_directory_that_has_gone() {
         pause.reached();
         must(&sandbox, line);
         drop(pause);
-        let outcome = end(child);
+        let outcome = finish(child);
         let told =
             format!("swift-init: object-server (/etc/swift/object-server/1.conf): {what}{why}\n");
         assert_eq!(
@@ -119,7 +110,7 @@ fn a_folder_that_becomes_a_link_leads_nowhere() {
         fs::rename(&folder, sandbox.path("moved")).expect("the sandbox can be written");
         symlink(&outside, &folder).expect("a link can be made");
         drop(pause);
-        let outcome = end(child);
+        let outcome = finish(child);
         let err = outcome.err();
         assert_eq!(
             outcome.code(),
@@ -150,7 +141,7 @@ fn a_pid_file_that_says_something_new_stays() {
     let outcome = run(&mut swift_init(&sandbox, "object start"));
     assert_eq!(outcome.code(), 0, "{outcome}");
     drop(ended);
-    assert_eq!(end(child).code(), 0);
+    assert_eq!(finish(child).code(), 0);
     assert_tracked(&sandbox, 1, "started meanwhile");
     assert!(tracked(&sandbox.run_dir()).is_disjoint(&old));
 }

@@ -87,8 +87,17 @@ const CHECKING_SLOWLY: &[&str] = &[
 const RELOADING: &[&str] = &[
     "swift-init ALL reload-seamless",
     "swift-resolve-servers object-server | swift-pidfile --running | swift-reload",
-    "swift-reload $(cat /run/swift/object-server/1.pid)",
+    RELOADING_BY_PID,
 ];
+
+/// Those that reload by rows.
+const RELOADING_BY_ROWS: &[&str] = &[
+    "swift-init ALL reload-seamless",
+    "swift-resolve-servers object-server | swift-pidfile --running | swift-reload",
+];
+
+/// The one that reloads by a PID.
+const RELOADING_BY_PID: &str = "swift-reload $(cat /run/swift/object-server/1.pid)";
 
 /// swift-spawn on pid files that lie and that nobody has removed before.
 const SPAWNING_OVER_LIES: &[&str] = &["swift-resolve-servers ALL | swift-pidfile | swift-spawn"];
@@ -185,7 +194,8 @@ pub const ACTORS: &[Case] = &[
     ("swift-spawn:pid-file-read", Lies, SPAWNING_OVER_LIES),
     ("swift-spawn:process-opened", Lies, SPAWNING_OVER_LIES),
     ("swift-spawn:process-looked-at", Lies, SPAWNING_OVER_LIES),
-    ("swift-reload:process-opened", Up, RELOADING),
+    ("swift-reload:process-opened", Up, RELOADING_BY_ROWS),
+    ("swift-reload:pid-opened", Up, &[RELOADING_BY_PID]),
     ("swift-reload:looked-at", Up, RELOADING),
     ("swift-reload:bound", Up, RELOADING),
     ("swift-reload:checked", Up, RELOADING),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
-use test_helpers::{Outcome, run};
+use test_helpers::{finish, run};
 
 use crate::misbehaving::story::Stage;
 use crate::points::{Pause, Points};
@@ -43,15 +43,6 @@ fn started(command: &mut Command) -> Child {
         .expect("it can be started")
 }
 
-fn outcome(child: Child) -> Outcome {
-    let output = child.wait_with_output().expect("it is ours");
-    Outcome {
-        stdout: output.stdout,
-        stderr: output.stderr,
-        status: output.status,
-    }
-}
-
 /// Seen failing with an excerpt that keeps everything: 39 MiB in swift-spawn for 32 MiB. The original
 /// keeps everything.
 #[test]
@@ -72,7 +63,7 @@ fn a_flood_before_it_is_ready_is_cut_and_counted() {
             // Once more when it has outlived its words, or nothing: it is let go of either way.
             drop(init);
         }
-        let outcome = outcome(start);
+        let outcome = finish(start);
         assert_eq!(outcome.code(), code, "{}", outcome.err());
         let cut = format!("\n[{} bytes left out]\n", flood - KEPT);
         assert_eq!(outcome.out().matches(&cut).count(), 1);
@@ -114,7 +105,7 @@ fn a_flood_from_a_check_is_cut() {
     let mut line = stage.command("rows | swift-check-config -q");
     let check = started(points.apply(&mut line));
     measure(&checked);
-    let outcome = outcome(check);
+    let outcome = finish(check);
     assert_eq!(outcome.code(), 1, "{}", outcome.err());
     let rows = outcome.rows();
     assert_eq!(rows[0][5], "misconfigured");

@@ -65,7 +65,7 @@ fn no_reload_crosses_a_gap() {
 #[test]
 fn a_pid_means_who_had_it_in_the_beginning() {
     let points = [
-        "process-opened",
+        "pid-opened",
         "looked-at",
         "bound",
         "checked",
@@ -83,11 +83,11 @@ fn a_pid_means_who_had_it_in_the_beginning() {
         let outcome = paused.finish();
         let is_server = matches!(who, Who::Other | Who::Again);
         let wanted = match point {
-            "process-opened" if !is_server => (
+            "pid-opened" if !is_server => (
                 format!("Non-swift process: '{}'\n", who.line().join(" ")),
                 2,
             ),
-            "process-opened" | "looked-at" => {
+            "pid-opened" | "looked-at" => {
                 (format!("Failed to get process information for {pid}\n"), 2)
             }
             _ => {

@@ -299,12 +299,7 @@ impl Going {
     }
 
     pub fn finish(self) -> Outcome {
-        let output = self.0.wait_with_output().expect("it is ours");
-        Outcome {
-            stdout: output.stdout,
-            stderr: output.stderr,
-            status: output.status,
-        }
+        test_helpers::finish(self.0)
     }
 }
 

@@ -18,5 +18,5 @@ mod run;
 mod sandbox;
 
 pub use namespace::Namespace;
-pub use run::{LIMIT, Outcome, run, run_with};
+pub use run::{LIMIT, Outcome, ends_within, finish, run, run_with};
 pub use sandbox::{SERVERS, Sandbox, tools_dir};

@@ -1,10 +1,11 @@
 //! Commands that end in time, or are ended.
 
 use std::fs::File;
-use std::io::{Error, ErrorKind, Result, Write};
+use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -85,7 +86,7 @@ fn try_run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Outco
         .stdout(stdout.try_clone()?)
         .stderr(stderr.try_clone()?)
         .spawn()?;
-    if !ends_within(child.id(), limit)? {
+    if !ends_within(&child, limit)? {
         child.kill()?;
         child.wait()?;
         let told = String::from_utf8_lossy(&content(&stderr)?).into_owned();
@@ -110,15 +111,85 @@ fn input_file(input: &[u8]) -> Result<Stdio> {
     Ok(file.into())
 }
 
-/// Waits for the end of a child that was not yet waited for, so its pid cannot mean another process.
-fn ends_within(pid: u32, limit: Duration) -> Result<bool> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let pidfd = pidfd_open(pid.expect("a child has a pid"), PidfdFlags::empty())?;
+/// Waits for the end of a child, and of those of its outputs that are pipes, for at most [`LIMIT`].
+///
+/// # Panics
+/// When it has not ended in time, or something that it left behind holds a pipe open; it is killed then.
+pub fn finish(child: Child) -> Outcome {
+    try_finish(child, LIMIT).unwrap_or_else(|error| panic!("a command: {error}"))
+}
+
+fn try_finish(mut child: Child, limit: Duration) -> Result<Outcome> {
+    // It may wait for the end of its input.
+    drop(child.stdin.take());
     let end = Instant::now() + limit;
+    let pipes = [
+        child.stdout.take().map(OwnedFd::from),
+        child.stderr.take().map(OwnedFd::from),
+    ];
+    let mut told = [Vec::new(), Vec::new()];
+    let drained = drain(pipes.map(|pipe| pipe.map(File::from)), &mut told, end)?;
+    let left = end.saturating_duration_since(Instant::now());
+    if !drained || !ends_within(&child, left)? {
+        child.kill()?;
+        child.wait()?;
+        let [stdout, stderr] = told.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let why = format!("not done within {limit:?}, killed; it said: {stderr}\n{stdout}");
+        return Err(Error::new(ErrorKind::TimedOut, why));
+    }
+    let status = child.wait()?;
+    let [stdout, stderr] = told;
+    Ok(Outcome {
+        stdout,
+        stderr,
+        status,
+    })
+}
+
+/// Reads pipes as they fill, so that nobody waits for room in one of them. Whether all came to their
+/// ends in time.
+fn drain(mut pipes: [Option<File>; 2], told: &mut [Vec<u8>; 2], end: Instant) -> Result<bool> {
+    let mut chunk = [0; 1 << 16];
+    while pipes.iter().any(Option::is_some) {
+        let mut open: Vec<PollFd<'_>> = (pipes.iter().flatten())
+            .map(|pipe| PollFd::new(pipe, PollFlags::IN))
+            .collect();
+        if !poll_until(&mut open, end)? {
+            return Ok(false);
+        }
+        let mut ready: Vec<bool> = open.iter().map(|one| !one.revents().is_empty()).collect();
+        for (pipe, told) in pipes.iter_mut().zip(&mut *told) {
+            let Some(file) = pipe else { continue };
+            if !ready.remove(0) {
+                continue;
+            }
+            match file.read(&mut chunk)? {
+                0 => *pipe = None,
+                length => told.extend_from_slice(&chunk[..length]),
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Waits for the end of a child that was not yet waited for, so that its pid cannot mean another
+/// process; `false` when the time is over.
+///
+/// # Errors
+/// When the process cannot be opened.
+pub fn ends_within(child: &Child, limit: Duration) -> Result<bool> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pidfd = pidfd_open(pid.expect("a child has a pid"), PidfdFlags::empty())?;
+    let mut ends = [PollFd::new(&pidfd, PollFlags::IN)];
+    poll_until(&mut ends, Instant::now() + limit)
+}
+
+/// Whether one of them is ready before the time is over.
+fn poll_until(fds: &mut [PollFd<'_>], end: Instant) -> Result<bool> {
     loop {
         let left = Timespec::try_from(end.saturating_duration_since(Instant::now()))
             .expect("a time limit fits");
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
+        match poll(fds, Some(&left)) {
             Ok(ready) => return Ok(ready > 0),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -157,6 +228,37 @@ mod tests {
         let pid = outcome.out().trim().parse().expect("a pid");
         let pid = Pid::from_raw(pid).expect("a pid");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it still runs");
+    }
+
+    fn piped(line: &str) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("there is a shell")
+    }
+
+    /// Fails when one pipe is read after the other: then the command waits for room in the second.
+    #[test]
+    fn finishes_what_fills_both_its_pipes() {
+        let line = "cat; head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero; exit 3";
+        let outcome = finish(piped(line));
+        let lengths = (outcome.stdout.len(), outcome.stderr.len());
+        assert_eq!((outcome.code(), lengths), (3, (300_000, 300_000)));
+    }
+
+    /// Fails when the end of the pipes, or that of the process, is waited for without a bound.
+    #[test]
+    fn finishes_nothing_that_takes_too_long() {
+        for line in [
+            "echo no >&2; exec sleep 60",
+            "echo no >&2; exec sleep 60 >&- 2>&-",
+        ] {
+            let child = piped(line);
+            // Long enough for the word, and no matter for the verdict.
+            let error = try_finish(child, Duration::from_secs(2)).expect_err("late");
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+            assert!(error.to_string().ends_with("it said: no\n\n"), "{error}");
+        }
     }
 
     #[test]

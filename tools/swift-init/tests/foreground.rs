@@ -6,12 +6,8 @@ use std::io::{BufReader, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use test_helpers::{Sandbox, run};
-
-/// How long swift-init may take to leave when it has nothing more to do.
-const PATIENCE: Duration = Duration::from_secs(30);
+use test_helpers::{LIMIT, Sandbox, ends_within, run};
 
 /// A sandbox with an object server that makes an event happen when it is up.
 struct Stage {
@@ -82,14 +78,12 @@ impl Foreground {
     /// Waits for its end: its exit status or the signal that ended it, what was left to read, and
     /// what it said on standard error.
     fn end(mut self) -> (Result<i32, i32>, String, String) {
-        let end = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < end, "swift-init stays");
-            std::thread::sleep(Duration::from_millis(10));
-        };
+        assert!(
+            ends_within(&self.child, LIMIT).unwrap(),
+            "swift-init stays: {}",
+            fs::read_to_string(&self.errors).unwrap()
+        );
+        let status = self.child.wait().unwrap();
         let status = status
             .code()
             .ok_or_else(|| status.signal().unwrap_or_default());

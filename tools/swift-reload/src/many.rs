@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use shared::check::{Checks, Verdict};
-use shared::faults;
 use shared::watch::{Watch, earlier};
 
 use crate::options::Manner;
@@ -59,7 +58,6 @@ impl Many {
             Ok(reload) => reload,
             Err(failure) => return self.fail(id, failure),
         };
-        faults::at("bound");
         let checks = self.manner.check && reload.target.server.check;
         let question = checks.then(|| reload.target.question());
         let user = reload.target.other_user();

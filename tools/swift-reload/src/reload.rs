@@ -196,7 +196,6 @@ impl Reload {
     /// Signals it if it is still the same, and can take the signal.
     fn signal(&mut self, told: &mut Vec<News>) -> Progress {
         let vanished = |text: &str| Failure::new(Reason::Vanished, text);
-        faults::at("checked");
         let can_take = match self.target.again()? {
             Now::Gone => return Err(vanished("")),
             Now::Other => return Err(vanished("it has executed something else")),

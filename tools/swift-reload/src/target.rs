@@ -81,7 +81,7 @@ impl Target {
     /// command line: a site's server or one of Swift's.
     pub fn by_pid(catalogue: &Catalogue, pid: Pid) -> Result<Target, Refusal> {
         let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
-        faults::at("process-opened");
+        faults::at("pid-opened");
         let line = command_line(pid)?.ok_or(Refusal::Gone)?;
         let of = |name: &[u8]| {
             let mut servers = catalogue.servers.iter();
