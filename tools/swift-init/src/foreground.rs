@@ -3,6 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use shared::faults;
+use shared::reason::Reason;
 use shared::row::Row;
 use shared::signals::Signal;
 use shared::state::State;
@@ -70,7 +71,14 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
     faults::at("asked");
     // What would be started after the look below would not be found by it.
     let (told, again) = session.act.halt(Role::Spawn)?;
-    told.into_iter().for_each(|row| session.spawned(row));
+    for row in told {
+        if row.reason() == Some(Reason::Interrupted) {
+            // It was not begun, as it was asked just now.
+            session.replace(&row);
+        } else {
+            session.spawned(row);
+        }
+    }
     if let Some(signal) = again {
         return Err(session.die(signal));
     }
