@@ -1,0 +1,231 @@
+//! What a process runs: its command line, proc_pid_cmdline(5).
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::stat::read_proc;
+use crate::catalogue::Server;
+use crate::instance::others;
+use crate::process::Pid;
+
+/// A process's command line: /proc/PID/cmdline, whose parts end with NUL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandLine(pub Vec<u8>);
+
+/// The command line of a process; none when no process has that number.
+pub fn command_line(pid: Pid) -> io::Result<Option<CommandLine>> {
+    Ok(read_proc(pid, "cmdline")?.map(CommandLine))
+}
+
+impl CommandLine {
+    /// The arguments, the program's own name first.
+    pub fn args(&self) -> impl Iterator<Item = &OsStr> {
+        let whole = self.0.strip_suffix(b"\0").unwrap_or(&self.0);
+        let args = whole.split(|b| *b == 0).map(OsStr::from_bytes);
+        args.take(if self.0.is_empty() { 0 } else { usize::MAX })
+    }
+
+    /// The program's name without its folder.
+    pub(super) fn name(&self) -> Option<&OsStr> {
+        self.args().next().and_then(basename)
+    }
+
+    /// The program that this line runs, and its first argument: either the
+    /// line's first word, or, when that is an interpreter, the first word after
+    /// it that does not begin with `-`. `wanted` says which program is meant.
+    pub fn program(
+        &self,
+        pid: Pid,
+        wanted: impl Fn(&OsStr) -> bool,
+    ) -> Option<(&OsStr, Option<&OsStr>)> {
+        let args: Vec<&OsStr> = self.args().collect();
+        let named = |at: usize| {
+            let name = basename(args.get(at)?)?;
+            wanted(name).then(|| (name, args.get(at + 1).copied()))
+        };
+        let script = 1 + args
+            .iter()
+            .skip(1)
+            .position(|a| !a.as_bytes().starts_with(b"-"))?;
+        let is_script = |_: &_| may_be_script(&seen_from(pid, Path::new(args[script])));
+        named(0).or_else(|| named(script).filter(is_script))
+    }
+
+    /// Whether this line runs the server with the config: the same bytes, or
+    /// another name of the same file. A config of another source that has the
+    /// same pid file will do, since the server may have been started before its
+    /// config moved. An error when that is not for this process to see, as the
+    /// folder of another user's process: who is not known is no stranger.
+    pub fn runs(&self, server: &Server, config: &Path, pid: Pid) -> io::Result<bool> {
+        let command = OsStr::new(&server.command);
+        let Some((_, Some(argument))) = self.program(pid, |name| name == command) else {
+            return Ok(false);
+        };
+        for config in [config.to_owned()]
+            .into_iter()
+            .chain(others(server, config))
+        {
+            if argument == config.as_os_str()
+                || same_file(&config, &seen_from(pid, Path::new(argument)))?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Whether a file can be a script that an interpreter runs, and not a log or a
+/// text of the same name that a pager shows: it is executable. A script that is
+/// gone, as after an upgrade, tells nothing.
+fn may_be_script(script: &Path) -> bool {
+    fs::metadata(script).is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
+        || fs::symlink_metadata(script).is_err()
+}
+
+fn basename(arg: &OsStr) -> Option<&OsStr> {
+    arg.as_bytes()
+        .rsplit(|b| *b == b'/')
+        .next()
+        .filter(|name| !name.is_empty())
+        .map(OsStr::from_bytes)
+}
+
+/// A path as the process means it: a relative one begins at its own folder.
+fn seen_from(pid: Pid, path: &Path) -> PathBuf {
+    if path.is_absolute() {
+        path.into()
+    } else {
+        PathBuf::from(format!("/proc/{pid}/cwd")).join(path)
+    }
+}
+
+fn same_file(one: &Path, other: &Path) -> io::Result<bool> {
+    let identity = |path| match fs::metadata(path) {
+        Ok(m) => Ok(Some((m.dev(), m.ino()))),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
+        Err(_) => Ok(None),
+    };
+    match identity(one)? {
+        Some(one) => Ok(identity(other)? == Some(one)),
+        None => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(args: &[&str]) -> CommandLine {
+        CommandLine(args.iter().flat_map(|a| a.bytes().chain([0])).collect())
+    }
+
+    fn runs(args: &[&str]) -> bool {
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        line(args)
+            .runs(
+                &Server::unlisted("object-server"),
+                Path::new("/etc/swift/object-server/1.conf"),
+                me,
+            )
+            .unwrap()
+    }
+
+    #[test]
+    fn only_the_server_with_its_config_is_the_server() {
+        const CONF: &str = "/etc/swift/object-server/1.conf";
+        assert!(runs(&["swift-object-server", CONF]));
+        assert!(runs(&["/usr/bin/swift-object-server", CONF, "verbose"]));
+        assert!(runs(&[
+            "/usr/bin/python3",
+            "/usr/bin/swift-object-server",
+            CONF
+        ]));
+        assert!(runs(&[
+            "/usr/bin/python3",
+            "-s",
+            "-u",
+            "/usr/bin/swift-object-server",
+            CONF
+        ]));
+        assert!(!runs(&["vim", "/usr/bin/swift-object-server"]));
+        assert!(!runs(&["vim", CONF]));
+        assert!(!runs(&[
+            "tail",
+            "-f",
+            "/var/log/a",
+            "swift-object-server",
+            CONF
+        ]));
+        assert!(!runs(&["swift-object-server-x", CONF]));
+        assert!(!runs(&[
+            "swift-object-server",
+            "/etc/swift/object-server/2.conf"
+        ]));
+        assert!(!runs(&["swift-object-server"]));
+        assert!(!runs(&["swift-object-server", "-v", CONF]));
+        assert!(!runs(&["sh", "-c", "swift-object-server", CONF, "x"][..2]));
+        assert!(!runs(&[]));
+        assert!(!runs(&["", ""]));
+    }
+
+    #[test]
+    fn a_reader_of_a_log_of_that_name_is_not_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("swift-a");
+        let runs = |interpreter: &str| {
+            let me = Pid::new(std::process::id() as i32).unwrap();
+            let line = line(&[interpreter, script.to_str().unwrap(), "/x"]);
+            line.runs(&Server::unlisted("a"), Path::new("/x"), me)
+                .unwrap()
+        };
+        let set_mode = |mode| {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::write(&script, "").unwrap();
+            fs::set_permissions(&script, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set_mode(0o755);
+        assert!(runs("/usr/bin/python3.11"));
+        set_mode(0o644);
+        assert!(!runs("tail"));
+        fs::remove_file(&script).unwrap();
+        assert!(runs("python3"));
+    }
+
+    #[test]
+    fn a_config_of_another_name_counts_when_it_is_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two, other) = (
+            folder.path().join("1.conf"),
+            folder.path().join("2.conf"),
+            folder.path().join("3.conf"),
+        );
+        fs::write(&one, "").unwrap();
+        fs::write(&other, "").unwrap();
+        std::os::unix::fs::symlink(&one, &two).unwrap();
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        let line = line(&["swift-a", one.to_str().unwrap()]);
+        let runs = |config: &Path| line.runs(&Server::unlisted("a"), config, me).unwrap();
+        assert!(runs(&two));
+        assert!(!runs(&other));
+        assert!(!runs(Path::new("/nonexistent")));
+    }
+
+    #[test]
+    fn a_config_that_moved_to_another_source_counts() {
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        let expirer = crate::catalogue::Catalogue::load(Path::new("/nonexistent"))
+            .unwrap()
+            .server("object-expirer");
+        let line = line(&["swift-object-expirer", "/etc/swift/object-expirer.conf"]);
+        let runs = |config: &str| line.runs(&expirer, Path::new(config), me).unwrap();
+        assert!(runs("/etc/swift/object-expirer.conf"));
+        assert!(runs("/etc/swift/object-server.conf"));
+        assert!(!runs("/etc/swift/object-server/1.conf"));
+        assert!(!runs("/etc/object-server.conf"));
+    }
+}

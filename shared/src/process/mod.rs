@@ -1,0 +1,358 @@
+//! Process identity: a process is what a pidfd stands for, and it is a row's
+//! server only when /proc, looked at after the pidfd was opened, says so.
+//!
+//! A number read from a file proves nothing: it may have passed to another
+//! process. So the order is always the same: open a pidfd, look at /proc, act
+//! through the pidfd. Had the number passed on between the first two, the pidfd
+//! stands for the dead one, and acting through it reaches nobody.
+
+mod line;
+mod stat;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use crate::catalogue::Server;
+use crate::faults;
+use crate::signals::Signal;
+use crate::sys::pidfd;
+
+pub use line::{CommandLine, command_line};
+pub use stat::{Disposition, Stat, disposition, stat};
+
+use stat::PF_KTHREAD;
+
+/// The name of the tool that starts servers. A child of it that stands between
+/// clone and exec has its command line, and a name of its own:
+/// [`crate::sys::spawn::UNBORN`].
+pub const STARTER: &str = "swift-spawn";
+
+/// How often a process is looked at that executes something each time.
+const LOOKS: usize = 16;
+
+/// A process's number: positive, so that it can be meant for no group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pid(i32);
+
+impl Pid {
+    /// A number as the kernel gives it.
+    pub fn new(number: i32) -> Option<Pid> {
+        (number > 0).then_some(Pid(number))
+    }
+
+    /// A number as text: digits only, no sign, no blanks.
+    pub fn parse(text: &[u8]) -> Option<Pid> {
+        if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        std::str::from_utf8(text)
+            .ok()?
+            .parse()
+            .ok()
+            .and_then(Pid::new)
+    }
+
+    /// The number.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A process that cannot turn into another one.
+#[derive(Debug)]
+pub struct Process {
+    /// Its number.
+    pub pid: Pid,
+    fd: OwnedFd,
+}
+
+impl AsFd for Process {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Process {
+    /// Opens the process that has this number now; none when there is none.
+    pub fn open(pid: Pid) -> io::Result<Option<Process>> {
+        Ok(pidfd::open(pid)?.map(|fd| Process { pid, fd }))
+    }
+
+    /// A child that was just started.
+    pub fn from_child(child: crate::sys::spawn::Child) -> Process {
+        Process {
+            pid: child.pid,
+            fd: child.pidfd,
+        }
+    }
+
+    /// A process that was handed over across exec with the descriptor that
+    /// stands for it.
+    pub fn adopt(pid: Pid, fd: OwnedFd) -> Process {
+        Process { pid, fd }
+    }
+
+    /// Sends a signal to it; `false` when it is gone.
+    pub fn signal(&self, signal: Signal) -> io::Result<bool> {
+        gone(pidfd::send(&self.fd, signal))
+    }
+
+    /// Whether it may be signalled; `None` when it is gone.
+    pub fn may_signal(&self) -> io::Result<Option<bool>> {
+        match pidfd::probe(&self.fd) {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(Some(false)),
+            result => Ok(gone(result)?.then_some(true)),
+        }
+    }
+
+    /// Whether it has ended. A zombie has.
+    pub fn has_ended(&self) -> io::Result<bool> {
+        crate::sys::fd::is_readable(&self.fd)
+    }
+
+    /// Kills the process group that it leads, or it alone when it leads none;
+    /// `false` when it is gone already.
+    pub fn kill_group(&self) -> io::Result<bool> {
+        let leads = stat(self.pid)?.is_some_and(|stat| stat.group == self.pid.number());
+        // Had the number passed on before the look, the pidfd says so now.
+        if leads && !self.has_ended()? {
+            faults::at("leads");
+            match pidfd::send_group(&self.fd, Signal::KILL) {
+                Err(e) if e.raw_os_error() == Some(libc::EINVAL) => self.kill_members()?,
+                result => return gone(result),
+            }
+        }
+        self.signal(Signal::KILL)
+    }
+
+    /// Kills the members of its group one by one, for kernels before 6.9: each
+    /// through a pidfd, its group read after that was opened, while the leader,
+    /// whose number the group has, is still there.
+    fn kill_members(&self) -> io::Result<()> {
+        for entry in fs::read_dir("/proc")? {
+            let Some(pid) = Pid::parse(entry?.file_name().as_bytes()) else {
+                continue;
+            };
+            if pid == self.pid {
+                continue;
+            }
+            let Some(member) = Process::open(pid)? else {
+                continue;
+            };
+            faults::at("member-opened");
+            let in_group = stat(pid)?.is_some_and(|stat| stat.group == self.pid.number());
+            if in_group && !self.has_ended()? {
+                match member.signal(Signal::KILL) {
+                    // As when the kernel signals a group: who may be killed is.
+                    Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+                    result => drop(result?),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What this process is to that server with that config. Most are told by
+    /// their command line, so that one file of /proc is read; its stat costs as
+    /// much again.
+    pub fn look(&self, server: &Server, config: &Path) -> io::Result<Sight> {
+        for _ in 0..LOOKS {
+            if let Some(sight) = self.look_once(server, config)? {
+                return Ok(sight);
+            }
+        }
+        // It shows another line each time, as none but one that wants to does.
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// One look; none when it has executed something in the middle of it.
+    fn look_once(&self, server: &Server, config: &Path) -> io::Result<Option<Sight>> {
+        let Some(line) = command_line(self.pid)? else {
+            return self.not_seen().map(Some);
+        };
+        if line.runs(server, config, self.pid)? {
+            return Ok(Some(Sight::Server));
+        }
+        let is_starter = line.name() == Some(OsStr::new(STARTER));
+        if !line.0.is_empty() && !is_starter {
+            return Ok(Some(Sight::Stranger));
+        }
+        let Some(stat) = stat(self.pid)? else {
+            return self.not_seen().map(Some);
+        };
+        // Exit lets go of the memory that holds the line before it is a zombie.
+        if stat.has_ended() || (line.0.is_empty() && stat.is_ending()) {
+            return Ok(Some(Sight::Gone));
+        }
+        if line.0.is_empty() {
+            return Ok(Some(match stat.flags & PF_KTHREAD {
+                0 => Sight::Starting,
+                _ => Sight::Stranger,
+            }));
+        }
+        if stat.unborn {
+            return Ok(Some(Sight::Starting));
+        }
+        let is_same = command_line(self.pid)? == Some(line);
+        Ok(is_same.then_some(Sight::Stranger))
+    }
+
+    /// /proc does not show it. Where that is mounted with hidepid, what is not
+    /// there may live.
+    fn not_seen(&self) -> io::Result<Sight> {
+        if self.has_ended()? {
+            Ok(Sight::Gone)
+        } else {
+            Err(io::Error::from_raw_os_error(libc::EACCES))
+        }
+    }
+
+    /// When it started, in clock ticks since boot; none when it has ended. Had
+    /// its number passed on before the look, the pidfd would say so.
+    pub fn start(&self) -> io::Result<Option<u64>> {
+        let stat = stat(self.pid)?;
+        match (self.has_ended()?, stat) {
+            (true, _) => Ok(None),
+            (false, Some(stat)) => Ok(Some(stat.start)),
+            (false, None) => Err(io::Error::from_raw_os_error(libc::EACCES)),
+        }
+    }
+
+    /// Its children, each opened before its parent was read; `None` when it has
+    /// ended: then what was found, or could not be looked at, is nothing of its.
+    pub fn children(&self) -> io::Result<Option<Vec<Process>>> {
+        let children = self.look_for_children();
+        if self.has_ended()? {
+            return Ok(None);
+        }
+        children.map(Some)
+    }
+
+    fn look_for_children(&self) -> io::Result<Vec<Process>> {
+        let mut children = Vec::new();
+        let numbers = child_numbers(self.pid)?;
+        faults::at("children-listed");
+        for pid in numbers {
+            let Some(child) = Process::open(pid)? else {
+                continue;
+            };
+            faults::at("child-opened");
+            let parent = stat(pid)?.map(|stat| stat.parent);
+            if parent == Some(self.pid.number()) {
+                children.push(child);
+            }
+        }
+        Ok(children)
+    }
+}
+
+fn gone(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// What a process is to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// It has ended, or nobody has waited for its end yet.
+    Gone,
+    /// It is somebody else.
+    Stranger,
+    /// It stands between clone and exec, or inside exec.
+    Starting,
+    /// It is the server.
+    Server,
+}
+
+/// The numbers of a process's children: /proc/PID/task/TID/children where the
+/// kernel has it (CONFIG_PROC_CHILDREN), or else a search of all processes.
+pub fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
+    let numbers = |text: Vec<u8>| {
+        text.split(|b| *b == b' ')
+            .filter_map(Pid::parse)
+            .collect::<Vec<_>>()
+    };
+    let mut all = Vec::new();
+    let tasks = match fs::read_dir(format!("/proc/{pid}/task")) {
+        Ok(tasks) => tasks,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(all),
+        Err(e) => return Err(e),
+    };
+    faults::at("children-asked");
+    for task in tasks {
+        let file = task?.path().join("children");
+        match fs::read(file) {
+            Ok(text) => all.extend(numbers(text)),
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(_) => return search_children(pid),
+        }
+    }
+    Ok(all)
+}
+
+fn search_children(parent: Pid) -> io::Result<Vec<Pid>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = Pid::parse(entry?.file_name().as_bytes()) else {
+            continue;
+        };
+        if stat(pid)?.is_some_and(|stat| stat.parent == parent.number()) {
+            all.push(pid);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_sees_itself() {
+        let pid = Pid::new(std::process::id() as i32).unwrap();
+        let me = Process::open(pid).unwrap().unwrap();
+        assert_eq!(me.may_signal().unwrap(), Some(true));
+        assert!(!me.has_ended().unwrap());
+        assert_eq!(
+            me.look(&Server::unlisted("nothing"), Path::new("/x"))
+                .unwrap(),
+            Sight::Stranger
+        );
+        assert!(stat(pid).unwrap().unwrap().start > 0);
+        // The main thread blocks signals while it starts the other tests' threads.
+        let now = disposition(pid, Signal::TERM).unwrap().unwrap();
+        assert!(!now.caught && !now.ignored);
+    }
+
+    #[test]
+    fn only_positive_numbers_are_pids() {
+        assert_eq!(Pid::parse(b"0012").map(Pid::number), Some(12));
+        for bad in [
+            &b""[..],
+            b"0",
+            b"-1",
+            b"+1",
+            b" 1",
+            b"1 ",
+            b"2147483648",
+            b"99999999999999999999",
+            b"1x",
+        ] {
+            assert_eq!(Pid::parse(bad), None);
+        }
+    }
+}

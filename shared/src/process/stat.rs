@@ -1,0 +1,198 @@
+//! What /proc says of a process: proc_pid_stat(5), proc_pid_status(5).
+
+use std::fs;
+use std::io;
+
+use crate::process::Pid;
+use crate::signals::Signal;
+use crate::sys::fd;
+use crate::sys::spawn::UNBORN;
+
+/// The process exits: `PF_EXITING` in include/linux/sched.h of Linux.
+const PF_EXITING: u64 = 0x4;
+/// A kernel thread: `PF_KTHREAD` there.
+pub(super) const PF_KTHREAD: u64 = 0x0020_0000;
+
+/// What is used of /proc/PID/stat (proc_pid_stat(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Field 2: whether its name is the one of a child before its exec.
+    pub unborn: bool,
+    /// Field 3: the state's letter.
+    pub state: u8,
+    /// Field 4: the parent's number.
+    pub parent: i32,
+    /// Field 5: the process group.
+    pub group: i32,
+    /// Field 6: the session.
+    pub session: i32,
+    /// Field 9: the kernel's flags.
+    pub flags: u64,
+    /// Field 22: the start, in clock ticks since boot.
+    pub start: u64,
+}
+
+impl Stat {
+    /// Reads the line. The second field is the program's name in parentheses,
+    /// which may itself hold blanks and parentheses: the last one ends it.
+    pub fn parse(line: &[u8]) -> Option<Stat> {
+        let begin = line.iter().position(|b| *b == b'(')? + 1;
+        let end = line.iter().rposition(|b| *b == b')')?;
+        let rest = line.get(end + 1..)?.strip_prefix(b" ")?;
+        let rest = std::str::from_utf8(rest).ok()?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().take(20).collect();
+        let field = |number: usize| fields.get(number - 3).copied();
+        let number = |at: usize| field(at)?.parse().ok();
+        Some(Stat {
+            unborn: line.get(begin..end)? == UNBORN.to_bytes(),
+            state: *fields.first()?.as_bytes().first()?,
+            parent: number(4)?,
+            group: number(5)?,
+            session: number(6)?,
+            flags: field(9)?.parse().ok()?,
+            start: field(22)?.parse().ok()?,
+        })
+    }
+
+    /// Whether it is a zombie or dead.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    /// Whether it has ended or is ending: exit closes a process's files before
+    /// its pidfd says that it is gone.
+    pub fn is_ending(&self) -> bool {
+        self.has_ended() || self.flags & PF_EXITING != 0
+    }
+}
+
+/// /proc/PID/stat; none when no process has that number.
+pub fn stat(pid: Pid) -> io::Result<Option<Stat>> {
+    let Some(line) = read_proc(pid, "stat")? else {
+        return Ok(None);
+    };
+    match Stat::parse(&line) {
+        Some(stat) => Ok(Some(stat)),
+        None => Err(io::Error::other(format!(
+            "cannot understand /proc/{pid}/stat"
+        ))),
+    }
+}
+
+/// Reads a file of /proc/PID in few system calls: most fit into the first read,
+/// and one that fills less than it was given was the last.
+pub(super) fn read_proc(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(4096);
+    let read = fs::File::open(format!("/proc/{pid}/{file}")).and_then(|file| {
+        loop {
+            let room = bytes.capacity() - bytes.len();
+            if fd::read_behind(&file, &mut bytes)? < room {
+                return Ok(());
+            }
+            bytes.reserve(bytes.len());
+        }
+    });
+    match read {
+        Ok(()) => Ok(Some(bytes)),
+        // ESRCH is what a read says when the process went away after the open.
+        Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// What a process does with a signal, from /proc/PID/status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disposition {
+    /// It has a handler.
+    pub caught: bool,
+    /// It is blocked.
+    pub blocked: bool,
+    /// It is ignored.
+    pub ignored: bool,
+}
+
+impl Disposition {
+    /// Whether the signal's default action is what would happen.
+    pub fn is_default(self) -> bool {
+        !(self.caught || self.blocked || self.ignored)
+    }
+
+    /// Reads the file; none when it makes no sense.
+    pub fn parse(status: &[u8], signal: Signal) -> Option<Disposition> {
+        let text = std::str::from_utf8(status).ok().map(str::to_owned);
+        // Only the Name line can hold anything that is not ASCII.
+        let text = text.unwrap_or_else(|| String::from_utf8_lossy(status).into_owned());
+        let mask = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+            let bits = u64::from_str_radix(line.trim(), 16).ok()?;
+            Some(bits >> (signal.number() - 1) & 1 == 1)
+        };
+        Some(Disposition {
+            caught: mask("SigCgt:")?,
+            blocked: mask("SigBlk:")?,
+            ignored: mask("SigIgn:")?,
+        })
+    }
+}
+
+/// What a process does with a signal at this moment; none when it is gone.
+pub fn disposition(pid: Pid, signal: Signal) -> io::Result<Option<Disposition>> {
+    let Some(status) = read_proc(pid, "status")? else {
+        return Ok(None);
+    };
+    match Disposition::parse(&status, signal) {
+        Some(disposition) => Ok(Some(disposition)),
+        None => Err(io::Error::other(format!(
+            "cannot understand /proc/{pid}/status"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_programs_name_may_hold_anything() {
+        let text = b"42 (a) b (c) S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2 3";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!(
+            (
+                stat.state,
+                stat.parent,
+                stat.group,
+                stat.session,
+                stat.start
+            ),
+            (b'S', 7, 42, 42, 987_654)
+        );
+        assert_eq!(stat.flags, 4_194_560);
+        assert!(!stat.is_ending() && !stat.unborn);
+        let text = String::from_utf8_lossy(text).replace("(a) b (c)", "(swift-starting)");
+        assert!(Stat::parse(text.as_bytes()).unwrap().unborn);
+        for bad in [
+            &b""[..],
+            b")",
+            b")(",
+            b"1 (a)",
+            b"1 (a) ",
+            b"1 (a) S 1 1",
+            b"1 (a) S x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            b"1 (a) S 4294967297 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            b"1 (a)1 S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+        ] {
+            assert_eq!(Stat::parse(bad), None);
+        }
+    }
+
+    #[test]
+    fn dispositions_are_read_from_masks() {
+        let status = b"Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000200\n";
+        let of = |signal| Disposition::parse(status, signal).unwrap();
+        assert!(of(Signal::USR1).caught);
+        assert!(of(Signal::from_number(13).unwrap()).ignored);
+        assert!(of(Signal::TERM).is_default());
+    }
+}
