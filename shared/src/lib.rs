@@ -28,5 +28,6 @@ pub mod state;
 pub mod stream;
 pub mod sys;
 pub mod text;
+pub mod timers;
 pub mod user;
 pub mod watch;

@@ -4,12 +4,13 @@
 //! descriptor; when there are more processes than descriptors, some are let go
 //! of and opened again later, which proves them anew.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
 use shared::process::Process;
 use shared::row::Row;
+use shared::timers::Timers;
 use shared::watch::{Watch, after};
 
 /// One awaited process.
@@ -26,7 +27,7 @@ pub struct Job {
 /// killed wait anew, so whose wait is over first goes by the time alone.
 pub struct Jobs {
     open: HashMap<u64, (Job, Process)>,
-    times: BTreeSet<(Instant, u64)>,
+    timers: Timers,
     parked: VecDeque<Job>,
     at_once: usize,
     next: u64,
@@ -37,7 +38,7 @@ impl Jobs {
     pub fn new(at_once: usize) -> Jobs {
         Jobs {
             open: HashMap::new(),
-            times: BTreeSet::new(),
+            timers: Timers::default(),
             parked: VecDeque::new(),
             at_once,
             next: 1,
@@ -65,7 +66,7 @@ impl Jobs {
         let token = self.next;
         self.next += 1;
         watch.add(&process, token)?;
-        self.times.extend(job.until.map(|until| (until, token)));
+        self.timers.set(token, job.until);
         self.open.insert(token, (job, process));
         Ok(())
     }
@@ -73,9 +74,7 @@ impl Jobs {
     /// The process that a token of the watch stands for, which is awaited no longer.
     pub fn take(&mut self, token: u64) -> Option<Job> {
         let (job, _) = self.open.remove(&token)?;
-        if let Some(until) = job.until {
-            self.times.remove(&(until, token));
-        }
+        self.timers.set(token, None);
         Some(job)
     }
 
@@ -90,20 +89,14 @@ impl Jobs {
 
     /// The moment at which the first wait is over.
     pub fn until(&self) -> Option<Instant> {
-        self.times.first().map(|(until, _)| *until)
+        self.timers.first()
     }
 
     /// The processes whose wait is over, which are awaited no longer.
     pub fn take_due(&mut self, watch: &Watch) -> io::Result<Vec<(Job, Process)>> {
-        let now = Instant::now();
         let mut due = Vec::new();
-        while let Some((_, token)) = self
-            .times
-            .first()
-            .copied()
-            .filter(|(until, _)| *until <= now)
-        {
-            self.times.pop_first();
+        for token in self.timers.due(Instant::now()) {
+            self.timers.set(token, None);
             if let Some((job, process)) = self.open.remove(&token) {
                 watch.remove(&process)?;
                 due.push((job, process));

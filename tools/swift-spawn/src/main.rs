@@ -8,7 +8,6 @@ mod failure;
 mod options;
 mod run;
 mod start;
-mod timers;
 
 use std::process::ExitCode;
 

@@ -18,6 +18,7 @@ use shared::state::State;
 use shared::stream::{self, ActOutput, BadLine, Input, Next};
 use shared::sys::limits;
 use shared::sys::signals::{Inbox, die_of};
+use shared::timers::Timers;
 use shared::watch::{Watch, earlier};
 
 use crate::begun::{self, Begun, Patience, Step};
@@ -25,7 +26,6 @@ use crate::environment;
 use crate::failure::{Failure, in_words};
 use crate::options::{Options, Stdio, TOOL};
 use crate::start::{Outcome, Starter};
-use crate::timers::Timers;
 
 /// The watch's tokens for standard input and for signals. Servers have those
 /// from 2 on, two each: an even one for the output, an odd one for the end.

@@ -1,4 +1,4 @@
-//! When what is to be done next, for any number of servers.
+//! When what is to be done next, for any number of servers that are awaited.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
