@@ -23,7 +23,7 @@ mod built_in {
 
 use std::path::Path;
 
-use catalogue::{Catalogue, Server, Source};
+use catalogue::{Catalogue, Server, Source, Word};
 use signals::Signal;
 
 fn main() {
@@ -45,15 +45,16 @@ fn main() {
         .expect("the folder is ours");
 }
 
-/// An expression of the catalogue.
+/// An expression of the catalogue, of which nothing is made when a tool starts.
 fn rust(catalogue: &Catalogue) -> String {
     let servers: String = catalogue.servers.iter().map(server).collect();
     let limits = &catalogue.limits;
     assert!(catalogue.own_groups().is_empty(), "groups are a site's");
     format!(
         "{{
+            static SERVERS: &[Server] = &[{servers}];
             let mut catalogue = Catalogue::empty();
-            catalogue.servers = vec![{servers}];
+            catalogue.servers = Cow::Borrowed(SERVERS);
             catalogue.run_dir = {:?}.into();
             catalogue.kill_wait = Duration::from_secs({});
             catalogue.limits = Limits {{ files: {}, data: {}, processes: {} }};
@@ -76,14 +77,14 @@ fn server(server: &Server) -> String {
     let sources: String = server.sources.iter().map(source).collect();
     format!(
         "Server {{
-            name: {:?}.into(), command: {:?}.into(), group: {:?}.into(),
-            sources: vec![{sources}],
+            name: {}, command: {}, group: {},
+            sources: Cow::Borrowed(&[{sources}]),
             stop: {}, graceful: {}, seamless: {seamless},
             once: {}, check: {}, notify: {}, serve: {},
         }},",
-        server.name,
-        server.command,
-        server.group,
+        word(&server.name),
+        word(&server.command),
+        word(&server.group),
         signal(server.stop),
         signal(server.graceful),
         server.once,
@@ -94,14 +95,18 @@ fn server(server: &Server) -> String {
 }
 
 fn source(source: &Source) -> String {
-    let optional = |text: &Option<String>| match text {
-        Some(text) => format!("Some({text:?}.into())"),
+    let optional = |text: &Option<Word>| match text {
+        Some(text) => format!("Some({})", word(text)),
         None => "None".to_owned(),
     };
     format!(
-        "Source {{ stem: {:?}.into(), section: {}, deprecated: {} }},",
-        source.stem,
+        "Source {{ stem: {}, section: {}, deprecated: {} }},",
+        word(&source.stem),
         optional(&source.section),
         optional(&source.deprecated),
     )
+}
+
+fn word(text: &str) -> String {
+    format!("Cow::Borrowed({text:?})")
 }

@@ -1,5 +1,6 @@
 //! The catalogue as compiled in: servers.toml, which build.rs has read.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::catalogue::{Catalogue, Limits, Server, Source};

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -323,7 +323,7 @@ impl Tool {
         &self,
         action: Result<Action<T>, UsageError>,
         run: impl FnOnce(T) -> anyhow::Result<Exit>,
-    ) -> ExitCode {
+    ) -> Exit {
         self.main_with(action, run, Exit::Failed)
     }
 
@@ -334,7 +334,7 @@ impl Tool {
         &self,
         action: Result<Action<T>, UsageError>,
         run: impl FnOnce(T) -> anyhow::Result<Exit>,
-    ) -> ExitCode {
+    ) -> Exit {
         self.main_with(action, run, Exit::Unable)
     }
 
@@ -343,7 +343,7 @@ impl Tool {
         action: Result<Action<T>, UsageError>,
         run: impl FnOnce(T) -> anyhow::Result<Exit>,
         unable: Exit,
-    ) -> ExitCode {
+    ) -> Exit {
         crate::sys::signals::keep_children();
         let outcome = match action {
             Ok(Action::Help) => show(&self.help()),
@@ -351,10 +351,10 @@ impl Tool {
             Ok(Action::Run(options)) => run(options),
             Err(UsageError(what)) => {
                 self.say(&format!("{what} (see {} --help)", self.name));
-                return Exit::Usage.into();
+                return Exit::Usage;
             }
         };
-        let exit = outcome.unwrap_or_else(|error| {
+        outcome.unwrap_or_else(|error| {
             // A reader that is gone has said all there is to say.
             let gone = is_broken_pipe(&error);
             if !gone {
@@ -362,8 +362,7 @@ impl Tool {
             }
             let exit = error.downcast_ref::<Exit>().copied();
             exit.unwrap_or(if gone { Exit::Failed } else { unable })
-        });
-        exit.into()
+        })
     }
 
     /// Prints one line on standard error, in the grammar of all messages:
@@ -452,9 +451,9 @@ impl Exit {
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit.status())
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self.status())
     }
 }
 

@@ -207,7 +207,7 @@ pub fn remove_if_it_lies(
     config: &Path,
 ) -> io::Result<bool> {
     match open_folder(run_dir, path) {
-        Ok((folder, name)) => remove_in(&folder, name, server, config),
+        Ok((folder, name)) => remove_in(&folder, name, server, config, None),
         Err(e) if is_no_folder(&e) => Ok(false),
         Err(e) => Err(e),
     }
@@ -220,15 +220,23 @@ pub fn is_no_folder(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|e| absent.contains(&e))
 }
 
-/// The same for a file of that name in a folder of the run directory.
+/// The same for a file of that name in a folder of the run directory. `ended` is
+/// a process that has ended: as long as nobody has taken its status, its number
+/// can have passed to nobody, so that /proc need not be asked.
 pub fn remove_in(
     folder: &OwnedFd,
     name: &OsStr,
     server: &Server,
     config: &Path,
+    ended: Option<&Process>,
 ) -> io::Result<bool> {
     let content = read(folder, Path::new(name)).content;
-    if !verify(&content, server, config)?.lies() {
+    let is_that = |process: &&Process| content == Content::Number(process.pid);
+    let lies = match ended.filter(is_that) {
+        Some(process) if process.keeps_number()? => true,
+        _ => verify(&content, server, config)?.lies(),
+    };
+    if !lies {
         return Ok(false);
     }
     faults::at("pid-file-judged");

@@ -33,8 +33,11 @@ impl Signal {
     }
 
     /// The signal of that number, if there is one.
-    pub fn from_number(number: i32) -> Option<Signal> {
-        (1..=MAX).contains(&number).then_some(Signal(number))
+    pub const fn from_number(number: i32) -> Option<Signal> {
+        if number < 1 || number > MAX {
+            return None;
+        }
+        Some(Signal(number))
     }
 
     /// A signal from what a person writes: `TERM`, `SIGTERM`, `term` or `15`.

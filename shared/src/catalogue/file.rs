@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Catalogue, SITE_FILE, Server, Source};
+use super::{Catalogue, SITE_FILE, Server, Source, Word};
 use crate::plain;
 use crate::signals::Signal;
 
@@ -130,21 +130,22 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
     servers.sort_by_key(|(name, _)| name.span().start);
     // A file of ten thousand servers is not searched ten thousand times.
     let named = catalogue.servers.iter().map(|server| server.name.clone());
-    let mut places: HashMap<String, usize> = named.zip(0..).collect();
+    let mut places: HashMap<Word, usize> = named.zip(0..).collect();
     for (name, table) in servers {
         server_name(name.get_ref()).map_err(|what| at(name.span(), what))?;
-        let place = places.get(name.get_ref()).copied();
+        let place = places.get(name.get_ref().as_str()).copied();
         let mut server = match place {
             Some(place) => catalogue.servers[place].clone(),
             None => Server::unlisted(name.get_ref()),
         };
         overlay(&mut server, table)
             .map_err(|(span, what)| at(span, format!("server {}: {what}", server.name)))?;
+        let servers = catalogue.servers.to_mut();
         match place {
-            Some(place) => catalogue.servers[place] = server,
+            Some(place) => servers[place] = server,
             None => {
-                places.insert(server.name.clone(), catalogue.servers.len());
-                catalogue.servers.push(server);
+                places.insert(server.name.clone(), servers.len());
+                servers.push(server);
             }
         }
     }
@@ -211,11 +212,11 @@ fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
                 "command: a program's name without its folder is wanted".into(),
             ));
         }
-        server.command = command.into_inner();
+        server.command = command.into_inner().into();
     }
     if let Some(group) = table.group {
         server_name(group.get_ref()).map_err(|what| (group.span(), format!("group: {what}")))?;
-        server.group = group.into_inner();
+        server.group = group.into_inner().into();
     }
     if let Some(config) = table.config {
         let span = config.span();
@@ -226,7 +227,7 @@ fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
                 "config: names that a config begins with are wanted".into(),
             ));
         }
-        server.sources = sources;
+        server.sources = sources.into();
     }
     let signal = |key: &str, word: Option<Spanned<String>>| match word {
         None => Ok(None),
@@ -257,14 +258,14 @@ impl From<SourceForm> for Source {
     fn from(form: SourceForm) -> Source {
         match form {
             SourceForm::Stem(stem) => Source {
-                stem,
+                stem: stem.into(),
                 section: None,
                 deprecated: None,
             },
             SourceForm::Table(t) => Source {
-                stem: t.stem,
-                section: t.section,
-                deprecated: t.deprecated,
+                stem: t.stem.into(),
+                section: t.section.map(Word::from),
+                deprecated: t.deprecated.map(Word::from),
             },
         }
     }

@@ -4,6 +4,7 @@
 mod file;
 mod select;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,17 +19,20 @@ pub const SWIFT_DIR: &str = "/etc/swift";
 /// The site's own catalogue, beneath the swift directory.
 pub const SITE_FILE: &str = "swift-init.toml";
 
+/// A word of the catalogue: one that is compiled in costs nothing at a start.
+pub type Word = Cow<'static, str>;
+
 /// A server, and what it can do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
     /// Its name, such as `object-replicator`.
-    pub name: String,
+    pub name: Word,
     /// Its program's name, such as `swift-object-replicator`.
-    pub command: String,
+    pub command: Word,
     /// The group that it belongs to beside `all`.
-    pub group: String,
+    pub group: Word,
     /// Where its configs are looked for; the first source that has any wins.
-    pub sources: Vec<Source>,
+    pub sources: Cow<'static, [Source]>,
     /// The signal that ends it.
     pub stop: Signal,
     /// The signal that ends it and lets requests under way finish; the same as
@@ -50,11 +54,11 @@ pub struct Server {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// What the file's or folder's name begins with, such as `object-server`.
-    pub stem: String,
+    pub stem: Word,
     /// The section that such a config must have to count.
-    pub section: Option<String>,
+    pub section: Option<Word>,
     /// What is said of configs from there, when they are out of favour.
-    pub deprecated: Option<String>,
+    pub deprecated: Option<Word>,
 }
 
 /// What a server is started with at least.
@@ -72,7 +76,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Catalogue {
     /// The servers, in the order in which they are shown.
-    pub servers: Vec<Server>,
+    pub servers: Cow<'static, [Server]>,
     groups: Vec<(String, Vec<String>)>,
     /// Where pid files lie.
     pub run_dir: PathBuf,
@@ -94,7 +98,7 @@ impl Catalogue {
     /// A catalogue that says nothing.
     pub fn empty() -> Catalogue {
         Catalogue {
-            servers: Vec::new(),
+            servers: Cow::Borrowed(&[]),
             groups: Vec::new(),
             run_dir: PathBuf::new(),
             kill_wait: Duration::ZERO,
@@ -129,7 +133,7 @@ impl Catalogue {
 
     /// The names of all groups: `all` first, then the others in their order.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
-        let of_servers = self.servers.iter().map(|s| s.group.as_str());
+        let of_servers = self.servers.iter().map(|s| s.group.as_ref());
         let of_site = self.groups.iter().map(|g| g.0.as_str());
         let mut named = HashSet::new();
         std::iter::once("all")
@@ -148,7 +152,7 @@ impl Catalogue {
             .servers
             .iter()
             .filter(member)
-            .map(|s| s.name.as_str())
+            .map(|s| s.name.as_ref())
             .collect();
         (!names.is_empty()).then_some(names)
     }
@@ -171,14 +175,15 @@ impl Server {
     pub fn unlisted(name: &str) -> Server {
         let kind = name.rsplit_once('-').map_or(name, |(kind, _)| kind);
         Server {
-            name: name.to_owned(),
-            command: format!("swift-{name}"),
-            group: "rest".to_owned(),
+            name: name.to_owned().into(),
+            command: format!("swift-{name}").into(),
+            group: "rest".into(),
             sources: vec![Source {
-                stem: format!("{kind}-server"),
+                stem: format!("{kind}-server").into(),
                 section: None,
                 deprecated: None,
-            }],
+            }]
+            .into(),
             stop: Signal::TERM,
             graceful: Signal::TERM,
             seamless: None,
@@ -235,7 +240,7 @@ mod tests {
         assert_eq!(catalogue.server("object-updater").graceful, Signal::TERM);
         let unlisted = catalogue.server("recon-cron");
         assert_eq!(
-            (unlisted.command.as_str(), unlisted.sources[0].stem.as_str()),
+            (&*unlisted.command, &*unlisted.sources[0].stem),
             ("swift-recon-cron", "recon-server")
         );
     }

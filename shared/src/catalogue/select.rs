@@ -43,7 +43,7 @@ impl Catalogue {
                 let matching = self
                     .servers
                     .iter()
-                    .map(|s| s.name.as_str())
+                    .map(|s| s.name.as_ref())
                     .filter(|name| matches(word, name));
                 selected.add_all(&matching.collect::<Vec<_>>());
             } else {

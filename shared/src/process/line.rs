@@ -61,7 +61,7 @@ impl CommandLine {
     /// config moved. An error when that is not for this process to see, as the
     /// folder of another user's process: who is not known is no stranger.
     pub fn runs(&self, server: &Server, config: &Path, pid: Pid) -> io::Result<bool> {
-        let command = OsStr::new(&server.command);
+        let command = OsStr::new(&*server.command);
         let Some((_, Some(argument))) = self.program(pid, |name| name == command) else {
             return Ok(false);
         };

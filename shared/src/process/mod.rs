@@ -116,6 +116,11 @@ impl Process {
         }
     }
 
+    /// Whether its number is still its own, since it runs or is a zombie.
+    pub fn keeps_number(&self) -> io::Result<bool> {
+        Ok(self.may_signal()?.is_some())
+    }
+
     /// Whether it has ended. A zombie has.
     pub fn has_ended(&self) -> io::Result<bool> {
         crate::sys::fd::is_readable(&self.fd)

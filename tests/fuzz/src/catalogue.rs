@@ -94,7 +94,7 @@ fn is_name(name: &str) -> bool {
 
 fn is_sound(catalogue: &Catalogue) {
     let known = |name: &str| catalogue.servers.iter().filter(|s| s.name == name).count();
-    for server in &catalogue.servers {
+    for server in catalogue.servers.iter() {
         assert!(is_name(&server.name), "{server:?}");
         assert_eq!(known(&server.name), 1, "{server:?}");
         assert!(is_name(&server.group), "{server:?}");

@@ -1,12 +1,15 @@
 //! Let Swift's servers check their own configs.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod options;
 mod queue;
 mod run;
 
-use std::process::ExitCode;
+use shared::cli::Exit;
 
-fn main() -> ExitCode {
+shared::entry!(main);
+
+fn main() -> Exit {
     options::TOOL.main_of_observer(options::parse(std::env::args_os().skip(1)), run::run)
 }

@@ -106,7 +106,11 @@ impl Stage {
                 number,
                 Question {
                     program,
-                    args: vec![server.command.into(), config.into(), "--test-config".into()],
+                    args: vec![
+                        server.command.into_owned().into(),
+                        config.into(),
+                        "--test-config".into(),
+                    ],
                     folder: None,
                 },
             ),

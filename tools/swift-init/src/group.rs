@@ -136,7 +136,7 @@ mod tests {
         let groups = gather(&catalogue, &selection, rows);
         groups
             .into_iter()
-            .map(|g| (g.server.name, g.rows.len()))
+            .map(|g| (g.server.name.into_owned(), g.rows.len()))
             .collect()
     }
 

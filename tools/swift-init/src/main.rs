@@ -1,6 +1,7 @@
 //! `swift-init`: start, stop, look at and reload OpenStack Swift's servers, by
 //! composing the tools beside it in pipelines.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod act;
 mod command;
@@ -22,8 +23,10 @@ mod status;
 mod stop;
 mod voice;
 
-use std::process::ExitCode;
+use shared::cli::Exit;
 
-fn main() -> ExitCode {
+shared::entry!(main);
+
+fn main() -> Exit {
     options::TOOL.main(options::parse(std::env::args_os().skip(1)), command::run)
 }

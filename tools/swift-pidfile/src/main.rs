@@ -1,13 +1,16 @@
 //! Say which of Swift's servers run, from pid files and /proc.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod batch;
 mod examine;
 mod options;
 mod run;
 
-use std::process::ExitCode;
+use shared::cli::Exit;
 
-fn main() -> ExitCode {
+shared::entry!(main);
+
+fn main() -> Exit {
     options::TOOL.main_of_observer(options::parse(std::env::args_os().skip(1)), run::run)
 }

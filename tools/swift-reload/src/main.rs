@@ -1,6 +1,7 @@
 //! `swift-reload`: one verified seamless reload, or several at the same time:
 //! proven, checked, signalled, awaited.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod many;
 mod one;
@@ -10,15 +11,17 @@ mod repr;
 mod rows;
 mod target;
 
-use std::process::ExitCode;
+use shared::cli::Exit;
 
 use options::{Options, What};
 
-fn main() -> ExitCode {
+shared::entry!(main);
+
+fn main() -> Exit {
     options::TOOL.main(options::parse(std::env::args_os().skip(1)), run)
 }
 
-fn run(options: Options) -> anyhow::Result<shared::cli::Exit> {
+fn run(options: Options) -> anyhow::Result<Exit> {
     match options.what {
         What::Pid(pid) => one::run(&options, pid),
         What::Rows => rows::run(options),

@@ -33,8 +33,8 @@ pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
     };
     let story = Story {
         verbose: options.verbose,
-        program: target.server.command.clone(),
-        server: target.server.name.clone(),
+        program: target.server.command.to_string(),
+        server: target.server.name.to_string(),
         who: format!("{pid} ({})", target.server.name),
         signal: target.signal.to_string().replace("SIG", ""),
     };

@@ -12,10 +12,10 @@ pub fn write(catalogue: &Catalogue, path: &SearchPath, to: &mut impl Write) -> s
         .groups()
         .map(|group| (group, catalogue.members(group).unwrap_or_default()))
         .collect();
-    for server in &catalogue.servers {
+    for server in catalogue.servers.iter() {
         let of_server: Vec<&str> = groups
             .iter()
-            .filter(|(_, members)| members.contains(&server.name.as_str()))
+            .filter(|(_, members)| members.contains(&server.name.as_ref()))
             .map(|(group, _)| *group)
             .collect();
         let installed = match path.find(&server.command) {

@@ -1,5 +1,6 @@
 //! Turn names of Swift's servers into rows, one an instance.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod configs;
 mod list;
@@ -9,8 +10,10 @@ mod rows;
 mod run;
 mod section;
 
-use std::process::ExitCode;
+use shared::cli::Exit;
 
-fn main() -> ExitCode {
+shared::entry!(main);
+
+fn main() -> Exit {
     options::TOOL.main_of_observer(options::parse(std::env::args_os().skip(1)), run::run)
 }

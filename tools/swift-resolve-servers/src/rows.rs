@@ -100,7 +100,7 @@ fn find<'a>(
     name: Option<&str>,
     mut tell: impl FnMut(String),
 ) -> (Option<&'a Source>, Vec<&'a Path>) {
-    for source in &server.sources {
+    for source in server.sources.iter() {
         let mut found = ground.configs.of(&source.stem, name);
         if let Some(section) = &source.section {
             found.retain(|config| {

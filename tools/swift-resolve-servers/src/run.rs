@@ -97,8 +97,8 @@ fn installed(
 
 fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> anyhow::Result<Exit> {
     let run_dir = options.run_dir.as_deref().unwrap_or(&catalogue.run_dir);
-    let sources = wanted.iter().flat_map(|w| &w.server.sources);
-    let stems: Vec<&str> = sources.map(|source| source.stem.as_str()).collect();
+    let sources = wanted.iter().flat_map(|w| w.server.sources.iter());
+    let stems: Vec<&str> = sources.map(|source| source.stem.as_ref()).collect();
     let configs = Configs::scan(&options.swift_dir, &stems);
     let pids = match options.number {
         Some(_) => PidFiles::default(),
@@ -152,8 +152,8 @@ fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> an
 }
 
 fn pid_files(run_dir: &Path, catalogue: &Catalogue, wanted: &[Wanted]) -> PidFiles {
-    let wanted: Vec<&str> = wanted.iter().map(|w| w.server.name.as_str()).collect();
-    let listed = catalogue.servers.iter().map(|s| s.name.as_str());
+    let wanted: Vec<&str> = wanted.iter().map(|w| w.server.name.as_ref()).collect();
+    let listed = catalogue.servers.iter().map(|s| s.name.as_ref());
     let known: Vec<&str> = listed.chain(wanted.iter().copied()).collect();
     PidFiles::scan(run_dir, &wanted, &known)
 }

@@ -23,8 +23,8 @@ mod stop;
 mod worker;
 mod workers;
 
-use std::process::ExitCode;
+use shared::cli::Exit;
 
-fn main() -> ExitCode {
+fn main() -> Exit {
     options::TOOL.main(options::parse(invocation::arguments()), invocation::run)
 }

@@ -72,10 +72,10 @@ impl Jobs {
     }
 
     /// The process that a token of the watch stands for, which is awaited no longer.
-    pub fn take(&mut self, token: u64) -> Option<Job> {
-        let (job, _) = self.open.remove(&token)?;
+    pub fn take(&mut self, token: u64) -> Option<(Job, Process)> {
+        let taken = self.open.remove(&token)?;
         self.timers.set(token, None);
-        Some(job)
+        Some(taken)
     }
 
     /// A process that was let go of, when there is room for it again.

@@ -1,6 +1,7 @@
 //! `swift-signal`: signal proven processes, wait for their end, then remove
 //! their pid files.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod act;
 mod jobs;
@@ -8,8 +9,10 @@ mod options;
 mod run;
 mod tidy;
 
-use std::process::ExitCode;
+use shared::cli::Exit;
 
-fn main() -> ExitCode {
+shared::entry!(main);
+
+fn main() -> Exit {
     options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
 }

@@ -92,9 +92,9 @@ impl Run {
             if tokens.contains(&STDIN) {
                 self.fill(&mut input, &mut reading);
             }
-            let jobs = tokens.into_iter().filter_map(|token| self.jobs.take(token));
-            let jobs: Vec<Job> = jobs.collect();
-            self.end(jobs)?;
+            let ended = tokens.into_iter().filter_map(|token| self.jobs.take(token));
+            let ended = ended.map(|(job, process)| (job, Some(process))).collect();
+            self.end(ended)?;
             for (job, process) in self.jobs.take_due(&self.watch)? {
                 self.overdue(job, process)?;
             }
@@ -148,6 +148,7 @@ impl Run {
                     server,
                     state: State::Stopped,
                     reason,
+                    process: None,
                 }])
             }
             (done, _) => self.done(done),
@@ -165,7 +166,7 @@ impl Run {
                 .expect("it was signalled with a config");
             match act::prove(job.row.clone(), &server, &config) {
                 Proof::Process(process) => self.jobs.open(&self.watch, job, process)?,
-                Proof::Row(_) => self.end(vec![job])?,
+                Proof::Row(_) => self.end(vec![(job, None)])?,
                 Proof::Failure(row, what) => self.done(Done::Failure(row, what))?,
             }
         }
@@ -173,8 +174,9 @@ impl Run {
     }
 
     /// These processes have ended.
-    fn end(&mut self, jobs: Vec<Job>) -> anyhow::Result<()> {
-        let ended = jobs.into_iter().map(|job| Ended {
+    fn end(&mut self, jobs: Vec<(Job, Option<Process>)>) -> anyhow::Result<()> {
+        let ended = jobs.into_iter().map(|(job, process)| Ended {
+            process,
             server: self.catalogue.server(&job.row.server),
             state: match job.killed {
                 true => State::Killed,
@@ -201,14 +203,14 @@ impl Run {
     /// The wait for the process is over and it has not ended.
     fn overdue(&mut self, job: Job, process: Process) -> anyhow::Result<()> {
         if process.has_ended()? {
-            return self.end(vec![job]);
+            return self.end(vec![(job, Some(process))]);
         }
         if self.options.kill && !job.killed {
             faults::at("overdue");
             match process.kill_group() {
                 Ok(true) => {}
                 // It has ended by itself in the last moment.
-                Ok(false) => return self.end(vec![job]),
+                Ok(false) => return self.end(vec![(job, Some(process))]),
                 Err(e) => {
                     let done = act::denied(job.row, &e);
                     return self.done(done);

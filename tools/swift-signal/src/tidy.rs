@@ -10,6 +10,7 @@ use shared::catalogue::Server;
 use shared::instance::{Place, place};
 use shared::locks::Locks;
 use shared::pidfile::{self, reason_of};
+use shared::process::Process;
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::rundir::{Guard, RunDir};
@@ -29,6 +30,8 @@ pub struct Ended {
     pub state: State,
     /// Why there was nothing to signal, when there was not.
     pub reason: Option<Reason>,
+    /// The process itself, when it was awaited to its end.
+    pub process: Option<Process>,
 }
 
 /// Removes pid files.
@@ -83,7 +86,9 @@ impl Tidier {
             return Ok(());
         };
         let removed = match hold.folder_of(&place) {
-            Ok(Some((folder, name))) => pidfile::remove_in(folder, name, server, config),
+            Ok(Some((folder, name))) => {
+                pidfile::remove_in(folder, name, server, config, ended.process.as_ref())
+            }
             Ok(None) => return Ok(()),
             Err(e) => Err(e),
         };

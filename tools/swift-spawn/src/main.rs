@@ -1,6 +1,7 @@
 //! `swift-spawn`: start servers, each with its pid file in place before it
 //! runs, and wait until they are ready.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod begun;
 mod environment;
@@ -9,8 +10,10 @@ mod options;
 mod run;
 mod start;
 
-use std::process::ExitCode;
+use shared::cli::Exit;
 
-fn main() -> ExitCode {
+shared::entry!(main);
+
+fn main() -> Exit {
     options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
 }

@@ -217,7 +217,10 @@ impl Starter {
 
     /// The server's arguments, as spawn in manager.py has them.
     fn args(&self, server: &Server, config: &OsStr) -> Vec<OsString> {
-        let mut args = vec![server.command.clone().into(), config.to_owned()];
+        let mut args = vec![
+            server.command.clone().into_owned().into(),
+            config.to_owned(),
+        ];
         if self.once && server.once {
             args.push("once".into());
         }
