@@ -42,6 +42,9 @@ pub struct Row {
 
 /// What tells one row's instance from another's: server, config and pid file,
 /// each to the byte.
+pub type Identity<'a> = [Option<&'a [u8]>; 3];
+
+/// The same, to be kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key(Box<[u8]>);
 
@@ -56,6 +59,12 @@ impl Key {
     pub fn config(&self) -> Option<&Path> {
         let config = self.parts().nth(1).flatten();
         config.map(|bytes| Path::new(OsStr::from_bytes(bytes)))
+    }
+
+    /// What it was made of.
+    pub fn identity(&self) -> Identity<'_> {
+        let mut parts = self.parts();
+        std::array::from_fn(|_| parts.next().flatten())
     }
 
     /// Its parts, as [`Row::key`] puts them together.
@@ -87,16 +96,21 @@ impl Row {
         }
     }
 
-    /// The row's identity; a later row of the same key replaces an earlier one.
-    pub fn key(&self) -> Key {
+    /// What the row's key is made of.
+    pub fn identity(&self) -> Identity<'_> {
         fn path(path: &Option<PathBuf>) -> Option<&[u8]> {
             path.as_ref().map(|p| p.as_os_str().as_bytes())
         }
-        let parts = [
+        [
             Some(self.server.as_bytes()),
             path(&self.config),
             path(&self.pidfile),
-        ];
+        ]
+    }
+
+    /// The row's identity; a later row of the same key replaces an earlier one.
+    pub fn key(&self) -> Key {
+        let parts = self.identity();
         let length = |part: &Option<&[u8]>| part.map_or(0, <[u8]>::len);
         let mut key = Vec::with_capacity(parts.iter().map(|part| 8 + length(part)).sum());
         for part in parts {

@@ -71,7 +71,7 @@ pub struct Act {
 
 struct Actor {
     stage: Stage,
-    to: Option<mpsc::Sender<Vec<u8>>>,
+    to: Option<mpsc::Sender<Box<[u8]>>>,
     input: Input,
     waits: bool,
     awaited: HashMap<Key, Awaited>,
@@ -116,13 +116,14 @@ impl Act {
     ) -> anyhow::Result<()> {
         let (read, write) = fd::pipe()?;
         let (stage, output) = stage::start(call, Some(read), extra)?;
-        let (to, rows) = mpsc::channel::<Vec<u8>>();
+        let (to, rows) = mpsc::channel::<Box<[u8]>>();
         // A thread writes, so that a tool which is busy never keeps this one
         // from reading what it has to say.
         std::thread::Builder::new().spawn(move || {
             let mut pipe = File::from(write);
             // When the tool is gone, its end says so; nothing is to be done here.
-            while let Ok(mut bytes) = rows.recv() {
+            while let Ok(row) = rows.recv() {
+                let mut bytes = row.into_vec();
                 // All that waits goes in one write, so that the tool need not
                 // be woken for each row.
                 while let Some(more) = (bytes.len() < MOST).then(|| rows.try_recv().ok()).flatten()
@@ -162,7 +163,7 @@ impl Act {
         row.write(&mut line);
         if let Some(to) = &actor.to {
             // It fails only when the writing thread has seen the tool's end.
-            let _ = to.send(line);
+            let _ = to.send(line.into_boxed_slice());
             faults::at("row-given");
         }
     }

@@ -40,9 +40,9 @@ pub fn start(session: &mut Session) -> anyhow::Result<bool> {
         let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         let own = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
         session.act.start(Role::Spawn, &call, true, &own)?;
-        starting
-            .iter()
-            .for_each(|row| session.act.give(Role::Spawn, row));
+        for place in starting {
+            session.act.give(Role::Spawn, &session.to_start(place));
+        }
         session.act.close(Role::Spawn);
     }
     loop {

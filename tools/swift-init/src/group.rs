@@ -6,8 +6,10 @@ use std::path::Path;
 
 use shared::catalogue::{Catalogue, Name, Selection, Server};
 use shared::reason::Reason;
-use shared::row::{Key, Row};
+use shared::row::Row;
 use shared::state::State;
+
+use crate::index::Index;
 
 /// All rows of one server as it was asked for.
 pub struct Group {
@@ -57,10 +59,10 @@ pub fn may_be_started(row: &Row) -> bool {
 
 /// Rows by what was asked for, in the order in which it was.
 pub fn gather(catalogue: &Catalogue, selection: &Selection, rows: Vec<Row>) -> Vec<Group> {
-    let mut latest: HashMap<Key, usize> = HashMap::with_capacity(rows.len());
+    let mut latest = Index::with_capacity(rows.len());
     let mut unique: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
-        let place = *latest.entry(row.key()).or_insert(unique.len());
+        let place = latest.find_or_enter(&row, unique.len(), |place| &unique[place]);
         // Two configs of one server that do not exist have the same key.
         if place < unique.len() && row.state != State::Unconfigured {
             unique[place] = row;
@@ -97,7 +99,11 @@ pub fn gather(catalogue: &Catalogue, selection: &Selection, rows: Vec<Row>) -> V
     }
     groups
         .into_iter()
-        .map(|(_, group)| group)
+        .map(|(_, mut group)| {
+            // They stay as many as they are, to the end of the command.
+            group.rows.shrink_to_fit();
+            group
+        })
         .filter(|group| !group.rows.is_empty())
         .collect()
 }

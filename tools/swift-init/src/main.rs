@@ -10,6 +10,7 @@ mod explain;
 mod foreground;
 mod group;
 mod help;
+mod index;
 mod init;
 mod observe;
 mod options;

@@ -1,10 +1,10 @@
 //! One command at work: its servers, what was said, and the tools that act.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use shared::catalogue::Catalogue;
 use shared::reason::Reason;
-use shared::row::{Key, Row};
+use shared::row::{Identity, Key, Row};
 use shared::rundir::RunDir;
 use shared::signals::Signal;
 use shared::state::State;
@@ -13,6 +13,7 @@ use shared::sys;
 use crate::act::{Act, Event, Role};
 use crate::command;
 use crate::group::Group;
+use crate::index::Index;
 use crate::options::Options;
 use crate::stage::Call;
 use crate::voice::Voice;
@@ -43,11 +44,15 @@ pub struct Session<'a> {
     /// Instances whose output was printed.
     pub printed: HashSet<Key>,
     limit_warnings: Option<Vec<String>>,
-    places: HashMap<Key, Place>,
+    places: Index<Place>,
 }
 
 /// Where a row stands: its group, and its number in that.
 pub type Place = (usize, usize);
+
+fn row_at(groups: &[Group], (group, number): Place) -> &Row {
+    &groups[group].rows[number]
+}
 
 /// What has happened to the instances of one group.
 #[derive(Clone, Debug, Default)]
@@ -81,10 +86,10 @@ impl<'a> Session<'a> {
         groups: Vec<Group>,
         voice: Voice,
     ) -> anyhow::Result<Session<'a>> {
-        let mut places = HashMap::new();
+        let mut places = Index::with_capacity(groups.iter().map(|group| group.rows.len()).sum());
         for (place, group) in groups.iter().enumerate() {
-            for (row, number) in group.rows.iter().zip(0..) {
-                places.insert(row.key(), (place, number));
+            for (number, row) in group.rows.iter().enumerate() {
+                places.find_or_enter(row, (place, number), |place| row_at(&groups, place));
             }
         }
         Ok(Session {
@@ -112,9 +117,14 @@ impl<'a> Session<'a> {
     /// The group of a row that a tool wrote, after the row has replaced the one
     /// that the tool was given.
     pub fn replace(&mut self, row: &Row) -> Option<usize> {
-        let (group, number) = *self.places.get(&row.key())?;
+        let (group, number) = self.place_of(row.identity())?;
         self.groups[group].rows[number] = row.clone();
         Some(group)
+    }
+
+    fn place_of(&self, instance: Identity) -> Option<Place> {
+        self.places
+            .find(instance, |place| row_at(&self.groups, place))
     }
 
     /// The next event of the act half. What was said is written first, if
@@ -136,8 +146,8 @@ impl<'a> Session<'a> {
     /// Whether an instance runs is not known any more, so nothing is to be
     /// said of it, and nothing done to it.
     fn lose(&mut self, key: &Key) {
-        if let Some((group, number)) = self.places.get(key) {
-            let row = &mut self.groups[*group].rows[*number];
+        if let Some((group, number)) = self.place_of(key.identity()) {
+            let row = &mut self.groups[group].rows[number];
             *row = row.clone().with(State::Failed, Reason::Interrupted, b"");
         }
     }
@@ -167,8 +177,8 @@ impl<'a> Session<'a> {
 
     /// Hands an instance to swift-spawn, once.
     pub fn spawn(&mut self, row: &Row) -> anyhow::Result<()> {
-        if let Some(place) = self.places.get(&row.key())
-            && !self.given.insert(*place)
+        if let Some(place) = self.place_of(row.identity())
+            && !self.given.insert(place)
         {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use shared::state::State;
 use crate::act::{Event, Role};
 use crate::group::{self, Group};
 use crate::options::Command;
-use crate::session::Session;
+use crate::session::{Place, Session};
 use crate::status;
 
 impl Session<'_> {
@@ -21,8 +21,8 @@ impl Session<'_> {
     /// it. `look` says whether this is the first that is told of these rows.
     pub fn start_all(&mut self, look: bool) -> anyhow::Result<bool> {
         let starting = self.announce_starts(look)?;
-        for row in starting {
-            self.spawn(&row)?;
+        for place in starting {
+            self.spawn(&self.to_start(place))?;
         }
         self.finish_starts()
     }
@@ -42,34 +42,33 @@ impl Session<'_> {
     }
 
     /// Says what will be started, what runs already and what cannot be found,
-    /// server by server, and returns what is to be started.
-    pub fn announce_starts(&mut self, look: bool) -> anyhow::Result<Vec<Row>> {
+    /// server by server, and returns where what is to be started stands.
+    pub fn announce_starts(&mut self, look: bool) -> anyhow::Result<Vec<Place>> {
         self.say_limits();
         let mut starting = Vec::new();
         for place in 0..self.groups.len() {
-            let rows = self.announce_one(place, look);
-            if rows.is_empty() && self.strict && !left_alone(&self.groups[place]) {
+            let numbers = self.announce_one(place, look);
+            if numbers.is_empty() && self.strict && !left_alone(&self.groups[place]) {
                 self.tallies[place].failed = true;
             }
-            starting.extend(rows);
+            starting.extend(numbers.into_iter().map(|number| (place, number)));
         }
         Ok(starting)
     }
 
-    fn announce_one(&mut self, place: usize, look: bool) -> Vec<Row> {
+    fn announce_one(&mut self, place: usize, look: bool) -> Vec<usize> {
         status::configs(self.options, &self.groups[place], &mut self.voice);
         if self.groups[place].configured().next().is_none() {
             return Vec::new();
         }
-        let mut rows = self.groups[place].rows.clone();
-        for row in &rows {
-            if look {
-                self.voice.removed(row, self.options.verbose);
-                self.untidy(place, row);
-                if row.state == State::Denied {
-                    self.voice.no_permission(row);
-                    self.tallies[place].denied += 1;
-                }
+        // What is said of them changes none, so they need not be copied.
+        let rows = std::mem::take(&mut self.groups[place].rows);
+        for row in rows.iter().filter(|_| look) {
+            self.voice.removed(row, self.options.verbose);
+            self.untidy(place, row);
+            if row.state == State::Denied {
+                self.voice.no_permission(row);
+                self.tallies[place].denied += 1;
             }
         }
         let mut running = false;
@@ -80,21 +79,28 @@ impl Session<'_> {
             running = true;
             self.say_running(row);
         }
-        rows.retain(|row| row.state == State::Killed || group::may_be_started(row));
-        for row in rows.iter_mut().filter(|row| row.state == State::Killed) {
-            row.state = State::Stopped;
-            row.detail.clear();
-        }
-        if running && rows.is_empty() {
+        let to_start = |row: &Row| row.state == State::Killed || group::may_be_started(row);
+        let starting: Vec<usize> = (0..rows.len()).filter(|n| to_start(&rows[*n])).collect();
+        if running && starting.is_empty() {
             self.voice.line(&format!(
                 "{} already started...",
                 self.groups[place].server.name
             ));
         }
-        for row in &rows {
-            self.say_starting(place, row);
+        for number in &starting {
+            self.say_starting(place, &rows[*number]);
         }
-        rows
+        self.groups[place].rows = rows;
+        starting
+    }
+
+    /// The row of what is to be started, as swift-spawn is given it.
+    pub fn to_start(&self, (place, number): Place) -> Row {
+        let row = self.groups[place].rows[number].clone();
+        match row.state {
+            State::Killed => row.plain(State::Stopped),
+            _ => row,
+        }
     }
 
     /// Says that an instance is started.

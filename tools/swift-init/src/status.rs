@@ -1,5 +1,8 @@
 //! Saying what runs.
 
+use std::fmt::Display;
+use std::path::Path;
+
 use shared::state::State;
 
 use crate::group::Group;
@@ -64,28 +67,27 @@ pub fn configs(options: &Options, group: &Group, voice: &mut Voice) {
             None => voice.line(&format!("Unable to locate config for {name}")),
         }
         let text = shared::text::backslash_replace(row.text());
-        let found: Vec<&str> = text.lines().skip(1).collect();
-        found_configs(options, &found, voice);
+        found_configs(options, text.lines().skip(1), voice);
         return;
     }
-    let configs = group.configured().filter_map(|row| row.config.as_deref());
-    let configs: Vec<String> = configs.map(|config| config.display().to_string()).collect();
-    let said = configs
-        .iter()
-        .find_map(|config| group.server.deprecation(config.as_ref()));
-    if let Some(said) = said {
+    let configs = || group.configured().filter_map(|row| row.config.as_deref());
+    if let Some(said) = configs().find_map(|config| group.server.deprecation(config)) {
         voice.line(said);
-        let configs: Vec<&str> = configs.iter().map(String::as_str).collect();
-        found_configs(options, &configs, voice);
+        found_configs(options, configs().map(Path::display), voice);
     }
 }
 
-fn found_configs(options: &Options, configs: &[&str], voice: &mut Voice) {
-    if !options.verbose || configs.is_empty() {
+fn found_configs<T: Display>(
+    options: &Options,
+    configs: impl Iterator<Item = T>,
+    voice: &mut Voice,
+) {
+    let mut configs = configs.zip(1..).peekable();
+    if !options.verbose || configs.peek().is_none() {
         return;
     }
     voice.line("Found configs:");
-    for (config, number) in configs.iter().zip(1..) {
+    for (config, number) in configs {
         voice.line(&format!("  {number}) {config}"));
     }
 }
