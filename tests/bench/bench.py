@@ -42,6 +42,7 @@ def main():
         figures = {n: rounds(the_lab, n, options) for n in sizes}
         for n in sizes:
             table(n, figures[n])
+        empty(the_lab)
         latency(the_lab)
         instructions(the_lab)
     if options.json:
@@ -94,6 +95,15 @@ def table(n, seen):
         print(f'{step:9}{original:10.1f}{floor:9.2f}{ours:8.2f}  {middle(seen["ours"][step]):20}'
               f'{ours / floor:10.2f}{original / ours:14.0f}'
               f'{peak(seen["ours"][step]):9.1f}{of_original:13.1f}')
+
+
+def empty(the_lab):
+    """What the start of the programs alone takes of a status."""
+    runs = the_lab.empty(100)
+    if any(run['status'] != 0 for run in runs):
+        sys.exit('the programs that do nothing failed')
+    print(f'\nthree programs that do nothing, joined as those of a status are:'
+          f' {median(runs, "ms"):.2f} ms ({middle(runs)})')
 
 
 def latency(the_lab):

@@ -15,6 +15,8 @@ def main():
     program, n = task['program'], task['n']
     if 'steps' in task:
         result = {step: play(task['who'], program, step, n) for step in task['steps']}
+    elif 'empty' in task:
+        result = measured(task['empty'], ['empty'])
     elif 'latency' in task:
         result = latency(program, n)
     else:

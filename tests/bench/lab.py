@@ -23,7 +23,7 @@ class Lab:
         self.bin = os.path.join(self.top, 'bin')
         os.mkdir(self.bin)
         for source, name in [('fake_server', 'swift-object-server'), ('floor', 'floor'),
-                             ('measure', 'measure'), ('steps', 'steps')]:
+                             ('measure', 'measure'), ('steps', 'steps'), ('empty', 'empty')]:
             built = os.path.join(self.top, name)
             subprocess.run(['cc', '-O2', '-static', '-w', '-o', built,
                             os.path.join(HERE, source + '.c')], check=True)
@@ -49,6 +49,10 @@ class Lab:
     def after_last_death(self, n):
         """Milliseconds from the last server's death to the return of our stop."""
         return self._inside('ours', n, {'latency': True})
+
+    def empty(self, rounds):
+        """Runs of three programs that do nothing, joined as swift-init joins its stages."""
+        return self._inside('ours', 1, {'empty': rounds})
 
     def instructions(self, who, n):
         """Instructions in user mode of a status."""

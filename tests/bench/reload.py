@@ -52,18 +52,32 @@ def timed(*command):
     return time.monotonic() - begin
 
 
+def processors():
+    """What all processors together did so far, in ticks: proc_stat(5)."""
+    with open('/proc/stat') as file:
+        return [int(word) for word in file.readline().split()[1:9]]
+
+
+def share_of_work(before, after):
+    """How much of the time between was no idling and no waiting for disks."""
+    spent = [b - a for a, b in zip(before, after)]
+    return 1 - (spent[3] + spent[4]) / sum(spent)
+
+
 def inside(program):
     subprocess.run([program, 'main', 'start'], check=True, stdout=subprocess.DEVNULL)
     names = ['proxy', 'account', 'container'] + [f'object.{n}' for n in range(OBJECT_SERVERS)]
-    together, alone = [], []
+    together, alone, busy = [], [], []
     for _ in range(ROUNDS):
+        before = processors()
         together.append(timed(program, 'main', 'reload-seamless'))
+        busy.append(share_of_work(before, processors()))
         alone.append([timed(program, name, 'reload-seamless') for name in names])
     subprocess.run([program, 'main', 'stop'], check=True, stdout=subprocess.DEVNULL)
     slowest, total = (statistics.median(f(one) for one in alone) for f in (max, sum))
     print(f'seamless reload of {len(names)} real servers, medians of {ROUNDS} rounds: together'
           f' {statistics.median(together):.1f} s; one by one {total:.1f} s, the slowest {slowest:.1f} s'
-          f' ({os.cpu_count()} processors)')
+          f' ({os.cpu_count()} processors, {statistics.median(busy):.0%} busy while all reload together)')
 
 
 if __name__ == '__main__':
