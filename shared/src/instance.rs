@@ -6,6 +6,7 @@
 //! `/etc/swift/object-server/1.conf` of the object-replicator is
 //! `/run/swift/object-replicator/1.pid`.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
@@ -97,28 +98,25 @@ pub fn place(server: &Server, row: &Row) -> Result<Place, String> {
             return Err(format!("field {field}: longer than a path can be"));
         }
     }
-    let parts: Vec<&OsStr> = config.iter().collect();
-    for from in 0..parts.len() {
-        if !server
-            .sources
-            .iter()
-            .any(|s| parts[from].as_bytes().starts_with(s.stem.as_bytes()))
-        {
+    let (whole_config, whole_path) = (tidied(config), tidied(path));
+    let (whole_config, whole_path) = (whole_config.as_bytes(), whole_path.as_bytes());
+    for from in parts(whole_config) {
+        let Some(beneath) = pid_file(server, OsStr::from_bytes(&whole_config[from..]).as_ref())
+        else {
             continue;
-        }
-        let beneath = pid_file(server, &parts[from..].iter().collect::<PathBuf>());
-        if let Some(beneath) = beneath.filter(|b| path.ends_with(b) && !climbs(b)) {
-            let run_dir = path
-                .ancestors()
-                .nth(beneath.iter().count())
-                .expect("the path ends with it");
-            let run_dir = if run_dir.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                run_dir
-            };
+        };
+        let Some(above) = whole_path.strip_suffix(beneath.as_os_str().as_bytes()) else {
+            continue;
+        };
+        let run_dir = match above {
+            b"" => b".",
+            b"/" => b"/",
+            [run_dir @ .., b'/'] => run_dir,
+            _ => continue,
+        };
+        if !climbs(&beneath) {
             return Ok(Place {
-                run_dir: run_dir.into(),
+                run_dir: OsStr::from_bytes(run_dir).into(),
                 beneath,
             });
         }
@@ -128,6 +126,24 @@ pub fn place(server: &Server, row: &Row) -> Result<Place, String> {
         path.display(),
         config.display()
     ))
+}
+
+/// A path without what means nothing in it: slashes beside slashes, and dots
+/// that stand alone. Nearly all have none of that.
+fn tidied(path: &Path) -> Cow<'_, OsStr> {
+    let bytes = path.as_os_str().as_bytes();
+    let pair = |pair: &[u8]| matches!(pair, b"//" | b"/.");
+    if bytes.starts_with(b".") || bytes.ends_with(b"/") || bytes.windows(2).any(pair) {
+        Cow::Owned(path.components().collect::<PathBuf>().into_os_string())
+    } else {
+        Cow::Borrowed(path.as_os_str())
+    }
+}
+
+/// Where the parts of such a path begin.
+fn parts(path: &[u8]) -> impl Iterator<Item = usize> {
+    let slashes = (0..path.len()).filter(|&at| path[at] == b'/');
+    std::iter::once(0).chain(slashes.map(|at| at + 1))
 }
 
 /// Whether a path leads up somewhere. No scan finds such a one beneath a
@@ -278,6 +294,18 @@ mod tests {
                 ".",
                 "object-server.pid",
             ),
+            (
+                "./object-server/1.conf",
+                "/object-server//1.pid",
+                "/",
+                "object-server/1.pid",
+            ),
+            (
+                "/etc//swift/object-server/./1.conf",
+                "/../run/./swift//object-server/1.pid/",
+                "/../run/swift",
+                "object-server/1.pid",
+            ),
         ] {
             assert_eq!(
                 place(&server, &row(config, pid)),
@@ -293,6 +321,10 @@ mod tests {
                 "/run/swift/object-server/2.pid",
             ),
             ("/etc/swift/object-server/1.conf", "/etc/passwd"),
+            (
+                "/etc/swift/object-server/1.conf",
+                "/run/swiftobject-server/1.pid",
+            ),
             (
                 "/etc/swift/object-server/../1.conf",
                 "/run/swift/object-server/../1.pid",

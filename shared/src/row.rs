@@ -9,7 +9,10 @@
 //! This module is the only code that reads or writes that form, which
 //! swift-records(5) describes.
 
-use std::ffi::OsStr;
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::io::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -165,21 +168,25 @@ impl Row {
         fn path(path: &Option<PathBuf>) -> &[u8] {
             path.as_ref().map_or(b"", |p| p.as_os_str().as_bytes())
         }
-        let pid = self.pid.map(|pid| pid.to_string()).unwrap_or_default();
-        let start = self.start.map(|s| s.to_string()).unwrap_or_default();
+        fn number(number: Option<impl Display>, line: &mut Vec<u8>) {
+            match number {
+                Some(number) => write!(line, "{number}\t").expect("memory takes it"),
+                None => line.extend_from_slice(b"-\t"),
+            }
+        }
         for field in [
             self.server.as_bytes(),
             path(&self.config),
             path(&self.pidfile),
-            pid.as_bytes(),
-            start.as_bytes(),
-            self.state.word().as_bytes(),
-            &self.detail,
         ] {
             escape(field, line);
             line.push(b'\t');
         }
-        line.pop();
+        number(self.pid, line);
+        number(self.start, line);
+        line.extend_from_slice(self.state.word().as_bytes());
+        line.push(b'\t');
+        escape(&self.detail, line);
         line.push(b'\n');
     }
 
@@ -198,10 +205,11 @@ impl Row {
             .zip(1..)
             .map(|(raw, column)| unescape(raw).map_err(|what| format!("field {column}: {what}")));
         let mut next = || fields.next().expect("the count was checked");
-        let path =
-            |bytes: Option<Vec<u8>>| bytes.map(|b| PathBuf::from(std::ffi::OsString::from_vec(b)));
+        let path = |bytes: Option<Cow<[u8]>>| {
+            bytes.map(|b| PathBuf::from(OsString::from_vec(b.into_owned())))
+        };
         let server = next()?.ok_or("field 1: no server")?;
-        let server = server_name(server)?;
+        let server = server_name(server.into_owned())?;
         let config = path(next()?);
         let pidfile = path(next()?);
         let pid = next()?
@@ -213,7 +221,7 @@ impl Row {
         let word = next()?.ok_or("field 6: no state")?;
         let state = State::from_word(&word)
             .ok_or_else(|| format!("field 6: unknown state {}", crate::text::quote(&word)))?;
-        let detail = next()?.unwrap_or_default();
+        let detail = next()?.unwrap_or_default().into_owned();
         Ok(Row {
             server,
             config,
@@ -291,11 +299,11 @@ fn hex(byte: u8, out: &mut Vec<u8>) {
 }
 
 /// Reads a field back; `None` is the absent one.
-fn unescape(raw: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+fn unescape(raw: &[u8]) -> Result<Option<Cow<'_, [u8]>>, &'static str> {
     match raw {
         b"" => return Err("empty (an absent field is written -)"),
         b"-" => return Ok(None),
-        _ if !raw.contains(&b'\\') => return Ok(Some(raw.to_vec())),
+        _ if !raw.contains(&b'\\') => return Ok(Some(Cow::Borrowed(raw))),
         _ => {}
     }
     let mut out = Vec::with_capacity(raw.len());
@@ -320,7 +328,7 @@ fn unescape(raw: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
             _ => return Err("unknown escape (\\t \\n \\r \\\\ \\xHH are known)"),
         });
     }
-    Ok(Some(out))
+    Ok(Some(Cow::Owned(out)))
 }
 
 /// The absent column's spelling, for code that shows a column to a person.
