@@ -346,6 +346,30 @@ mod tests {
         assert!(!folder.path().join("a.pid").exists());
     }
 
+    /// Fails when a process that has ended and was not waited for counts as one that runs.
+    #[test]
+    fn the_pid_file_of_a_zombie_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let process = Pid::new(child.id() as i32).map(Process::open);
+        let process = process.unwrap().unwrap().unwrap();
+        fd::wait_readable(&process).unwrap();
+        let server = Server::unlisted("object-server");
+        let remove = |ended| {
+            let path = folder.path().join("1.pid");
+            std::fs::write(&path, child.id().to_string()).unwrap();
+            let name = OsStr::new("1.pid");
+            let removed = remove_in(&open, name, &server, Path::new("/1.conf"), ended).unwrap();
+            (removed, path.exists())
+        };
+        assert!(process.keeps_number().unwrap());
+        assert_eq!(remove(Some(&process)), (true, false));
+        assert_eq!(remove(None), (true, false));
+        child.wait().unwrap();
+        assert!(!process.keeps_number().unwrap());
+    }
+
     #[test]
     fn this_process_is_a_stranger_to_every_row() {
         let me = Content::Number(Pid::new(std::process::id() as i32).unwrap());
