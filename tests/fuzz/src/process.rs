@@ -59,6 +59,7 @@ static GROUND: LazyLock<Ground> = LazyLock::new(|| {
         "../swift-a",
         "./a.conf",
         "/a.conf",
+        "a.conf/",
     ] {
         let path = format!("{}/{name}", folder.path().display());
         words.push(path.into_bytes());
@@ -100,7 +101,7 @@ pub fn command_line(data: &[u8]) {
         // Where no script is in question, it is also the other way round.
         if let [program, argument, ..] = args[..]
             && last_part(program) == b"swift-a"
-            && argument == config
+            && argument == config.as_os_str()
         {
             assert!(runs, "{args:?}");
         }
@@ -147,7 +148,7 @@ fn is_file(arg: &OsStr, config: &Path) -> bool {
     };
     let meta = |path: PathBuf| fs::metadata(path).ok();
     let here = meta(Path::new(arg).into()).filter(|_| !arg.is_empty());
-    arg == config
+    arg == config.as_os_str()
         || here
             .zip(meta(config.into()))
             .is_some_and(|(one, other)| same(one, other))
