@@ -45,7 +45,7 @@ fn main() {
         .expect("the folder is ours");
 }
 
-/// An expression of the catalogue, of which nothing is made when a tool starts.
+/// An expression of the catalogue, whose servers are there when a tool starts.
 fn rust(catalogue: &Catalogue) -> String {
     let servers: String = catalogue.servers.iter().map(server).collect();
     let limits = &catalogue.limits;

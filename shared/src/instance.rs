@@ -43,12 +43,14 @@ pub fn others(server: &Server, config: &Path) -> Vec<PathBuf> {
     if server.sources.len() < 2 {
         return found;
     }
-    let parts: Vec<&OsStr> = config.iter().collect();
-    for from in 0..parts.len() {
-        let Some(pid_file) = pid_file(server, &parts[from..].iter().collect::<PathBuf>()) else {
+    let whole = tidied(config);
+    let whole = whole.as_bytes();
+    for from in parts(whole) {
+        let (folder, beneath) = whole.split_at(from);
+        let Some(pid_file) = pid_file(server, Path::new(OsStr::from_bytes(beneath))) else {
             continue;
         };
-        let folder: PathBuf = parts[..from].iter().collect();
+        let folder = Path::new(OsStr::from_bytes(folder));
         let configs = server.sources.iter().map(|source| &source.stem);
         let configs = configs.filter_map(|stem| config_file(server, stem, &pid_file));
         let configs = configs.map(|beneath| folder.join(beneath));
@@ -129,11 +131,11 @@ pub fn place(server: &Server, row: &Row) -> Result<Place, String> {
 }
 
 /// A path without what means nothing in it: slashes beside slashes, and dots
-/// that stand alone. Nearly all have none of that.
+/// that stand alone behind one. Nearly all have none of that.
 fn tidied(path: &Path) -> Cow<'_, OsStr> {
     let bytes = path.as_os_str().as_bytes();
-    let pair = |pair: &[u8]| matches!(pair, b"//" | b"/.");
-    if bytes.starts_with(b".") || bytes.ends_with(b"/") || bytes.windows(2).any(pair) {
+    let idle = |two: &[u8]| matches!(two, b"//" | b"/.");
+    if bytes.ends_with(b"/") || bytes.windows(2).any(idle) {
         Cow::Owned(path.components().collect::<PathBuf>().into_os_string())
     } else {
         Cow::Borrowed(path.as_os_str())

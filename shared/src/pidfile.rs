@@ -221,8 +221,8 @@ pub fn is_no_folder(error: &io::Error) -> bool {
 }
 
 /// The same for a file of that name in a folder of the run directory. `ended` is
-/// a process that has ended: as long as nobody has taken its status, its number
-/// can have passed to nobody, so that /proc need not be asked.
+/// a process that is thought to have ended: a file that holds a zombie's number
+/// lies, and /proc need not be asked.
 pub fn remove_in(
     folder: &OwnedFd,
     name: &OsStr,
@@ -231,9 +231,10 @@ pub fn remove_in(
     ended: Option<&Process>,
 ) -> io::Result<bool> {
     let content = read(folder, Path::new(name)).content;
+    faults::at("pid-file-read-again");
     let is_that = |process: &&Process| content == Content::Number(process.pid);
     let lies = match ended.filter(is_that) {
-        Some(process) if process.keeps_number()? => true,
+        Some(process) if process.is_zombie()? => true,
         _ => verify(&content, server, config)?.lies(),
     };
     if !lies {
@@ -346,28 +347,51 @@ mod tests {
         assert!(!folder.path().join("a.pid").exists());
     }
 
-    /// Fails when a process that has ended and was not waited for counts as one that runs.
+    /// Fails when what was said to have ended is believed: when it runs, when the file is another's by
+    /// now, and when there is none.
     #[test]
-    fn the_pid_file_of_a_zombie_lies() {
+    fn only_a_zombies_own_pid_file_lies_unseen() {
+        use std::os::unix::process::CommandExt as _;
+        use std::process::{Child, Command, Stdio};
+        struct Ends(Child);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                let _ = self.0.kill().and_then(|()| self.0.wait());
+            }
+        }
         let folder = tempfile::tempdir().unwrap();
         let open = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let process = Pid::new(child.id() as i32).map(Process::open);
-        let process = process.unwrap().unwrap().unwrap();
-        fd::wait_readable(&process).unwrap();
-        let server = Server::unlisted("object-server");
-        let remove = |ended| {
-            let path = folder.path().join("1.pid");
-            std::fs::write(&path, child.id().to_string()).unwrap();
+        let (path, config) = (folder.path().join("1.pid"), folder.path().join("1.conf"));
+        nix::unistd::mkfifo(&config, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let opened = |child: &Ends| {
+            let pid = Pid::new(child.0.id() as i32).unwrap();
+            Process::open(pid).unwrap().unwrap()
+        };
+        let mut dead = Ends(Command::new("true").spawn().unwrap());
+        let zombie = opened(&dead);
+        fd::wait_readable(&zombie).unwrap();
+        // It waits for somebody to write into its config.
+        let mut server = Command::new("sh");
+        server.arg0("swift-a").arg(&config).stdout(Stdio::null());
+        let server = Ends(server.spawn().unwrap());
+        let running = opened(&server);
+        let remove = |held: Option<&Process>, ended: Option<&Process>| {
+            if let Some(process) = held {
+                std::fs::write(&path, process.pid.to_string()).unwrap();
+            }
             let name = OsStr::new("1.pid");
-            let removed = remove_in(&open, name, &server, Path::new("/1.conf"), ended).unwrap();
+            let removed = remove_in(&open, name, &Server::unlisted("a"), &config, ended).unwrap();
             (removed, path.exists())
         };
-        assert!(process.keeps_number().unwrap());
-        assert_eq!(remove(Some(&process)), (true, false));
-        assert_eq!(remove(None), (true, false));
-        child.wait().unwrap();
-        assert!(!process.keeps_number().unwrap());
+        assert!(zombie.is_zombie().unwrap() && !running.is_zombie().unwrap());
+        assert_eq!(remove(Some(&zombie), Some(&zombie)), (true, false));
+        assert_eq!(remove(Some(&zombie), None), (true, false));
+        assert_eq!(remove(None, Some(&zombie)), (false, false));
+        assert_eq!(remove(Some(&running), Some(&zombie)), (false, true));
+        assert_eq!(remove(Some(&running), Some(&running)), (false, true));
+        dead.0.wait().unwrap();
+        assert!(!zombie.is_zombie().unwrap());
+        assert_eq!(remove(Some(&zombie), Some(&zombie)), (true, false));
     }
 
     #[test]

@@ -165,25 +165,18 @@ impl Row {
 
     /// Appends the row as a line, newline included.
     pub fn write(&self, line: &mut Vec<u8>) {
-        fn path(path: &Option<PathBuf>) -> &[u8] {
-            path.as_ref().map_or(b"", |p| p.as_os_str().as_bytes())
-        }
-        fn number(number: Option<impl Display>, line: &mut Vec<u8>) {
+        fn put(number: Option<impl Display>, line: &mut Vec<u8>) {
             match number {
                 Some(number) => write!(line, "{number}\t").expect("memory takes it"),
                 None => line.extend_from_slice(b"-\t"),
             }
         }
-        for field in [
-            self.server.as_bytes(),
-            path(&self.config),
-            path(&self.pidfile),
-        ] {
-            escape(field, line);
+        for field in self.identity() {
+            escape(field.unwrap_or_default(), line);
             line.push(b'\t');
         }
-        number(self.pid, line);
-        number(self.start, line);
+        put(self.pid, line);
+        put(self.start, line);
         line.extend_from_slice(self.state.word().as_bytes());
         line.push(b'\t');
         escape(&self.detail, line);

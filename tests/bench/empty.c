@@ -23,12 +23,14 @@ static int stage(char *program, int in, int out) {
 int main(int argc, char **argv) {
     if (argc > 1)
         return 0;
-    int first[2], second[2], status, ends = 0;
+    int first[2], second[2], status = 1, ends = 0;
     if (pipe2(first, O_CLOEXEC) || pipe2(second, O_CLOEXEC))
         return 1;
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     pid_t one = stage("/proc/self/exe", null, first[1]);
     pid_t other = stage("/proc/self/exe", first[0], second[1]);
+    if (one < 0 || other < 0)
+        return 1;
     close(second[1]);
     char byte;
     while (read(second[0], &byte, 1) > 0) {

@@ -116,14 +116,15 @@ impl Process {
         }
     }
 
-    /// Whether its number is still its own, since it runs or is a zombie.
-    pub fn keeps_number(&self) -> io::Result<bool> {
-        Ok(self.may_signal()?.is_some())
-    }
-
     /// Whether it has ended. A zombie has.
     pub fn has_ended(&self) -> io::Result<bool> {
         crate::sys::fd::is_readable(&self.fd)
+    }
+
+    /// Whether it has ended and nobody has taken its status: as long as that is so,
+    /// nobody else can have its number.
+    pub fn is_zombie(&self) -> io::Result<bool> {
+        Ok(self.has_ended()? && self.may_signal()?.is_some())
     }
 
     /// Kills the process group that it leads, or it alone when it leads none;
@@ -135,6 +136,8 @@ impl Process {
             faults::at("leads");
             match pidfd::send_group(&self.fd, Signal::KILL) {
                 Err(e) if e.raw_os_error() == Some(libc::EINVAL) => self.kill_members()?,
+                // There is no such group any more: it may have left it just now.
+                Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
                 result => return gone(result),
             }
         }

@@ -162,7 +162,7 @@ pub const ACTORS: &[Case] = &[
     ("swift-signal:proven", Half, STOPPING),
     ("swift-signal:signalled", Up, STOPPING),
     ("swift-signal:ended", Up, STOPPING),
-    ("swift-signal:pid-file-read", Up, STOPPING),
+    ("swift-signal:pid-file-read-again", Up, STOPPING),
     ("swift-signal:pid-file-judged", Up, STOPPING),
     ("swift-signal:removed", Up, STOPPING),
     ("swift-signal:overdue", Stubborn, KILLING),

@@ -1,6 +1,6 @@
 //! Let Swift's servers check their own configs.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), no_main)]
+#![cfg_attr(all(not(test), target_env = "gnu"), no_main)]
 
 mod options;
 mod queue;

@@ -109,7 +109,8 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
 /// command started, the process is known. It is proven anew before its signal.
 fn find_started(session: &Session, row: &mut Row) {
     let groups = session.groups.iter().flat_map(|group| &group.rows);
-    let is_it = |started: &&Row| started.state == State::Started && started.key() == row.key();
+    let is_it =
+        |started: &&Row| started.state == State::Started && started.identity() == row.identity();
     if row.state == State::Stopped
         && let Some(started) = groups.into_iter().find(is_it)
     {

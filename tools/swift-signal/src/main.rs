@@ -1,7 +1,7 @@
 //! `swift-signal`: signal proven processes, wait for their end, then remove
 //! their pid files.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), no_main)]
+#![cfg_attr(all(not(test), target_env = "gnu"), no_main)]
 
 mod act;
 mod jobs;

@@ -1,7 +1,7 @@
 //! `swift-spawn`: start servers, each with its pid file in place before it
 //! runs, and wait until they are ready.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), no_main)]
+#![cfg_attr(all(not(test), target_env = "gnu"), no_main)]
 
 mod begun;
 mod environment;
