@@ -2,7 +2,7 @@
 
 use test_helpers::lab::{Lab, Process};
 
-use crate::http::{Upload, max_header_size, request};
+use crate::http::{Upload, max_header_size, max_header_size_after_reload, request};
 use crate::{MAIN, PATIENCE, assert_all};
 
 /// Larger than what sockets and proxy can hold back, so that the servers have to work for it.
@@ -80,7 +80,8 @@ fn seamless(lab: &Lab, reload: &str) -> test_helpers::Outcome {
     assert_eq!(lab.server("proxy-server").pid, before.proxy.pid);
     // The child that closes the old generation's sockets may still be there, too.
     assert!(before.new_workers(&before.proxy) >= 2);
-    assert_eq!(max_header_size(lab), 12345, "the new config is in force");
+    let limit = max_header_size_after_reload(lab);
+    assert_eq!(limit, 12345, "the new config is in force");
     before.finish(lab);
     outcome
 }
