@@ -290,13 +290,15 @@ impl Input {
     }
 
     /// Reads once, for a tool that acts: what it has begun it brings to its end
-    /// though no more rows can be read. `false` then, after it was said.
-    pub fn fill_or_say(&mut self, tool: &Tool) -> bool {
-        let result = self.fill();
-        if let Err(e) = &result {
-            tool.say(&format!("cannot read standard input: {}", reason_of(e)));
-        }
-        result.is_ok()
+    /// though no more rows can be read. Then it is said, the tool is `reading` no
+    /// longer, and the exit status is that of a failure.
+    pub fn fill_or_say(&mut self, tool: &Tool, reading: &mut bool) -> Exit {
+        let Err(e) = self.fill() else {
+            return Exit::Ok;
+        };
+        tool.say(&format!("cannot read standard input: {}", reason_of(&e)));
+        *reading = false;
+        Exit::Failed
     }
 
     /// The next row, bad line or end.

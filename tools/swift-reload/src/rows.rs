@@ -96,7 +96,9 @@ impl Run {
                 match input.next_row() {
                     Next::Row(row) => self.take(*row, input.line())?,
                     Next::Bad(bad) => self.bad(&bad),
-                    Next::Wait if !watched => self.fill(&mut input, &mut reading),
+                    Next::Wait if !watched => {
+                        self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
+                    }
                     Next::Wait => break,
                     Next::End => reading = false,
                 }
@@ -120,15 +122,8 @@ impl Run {
                 return Ok(());
             }
             if self.watch.wait(self.many.until())?.contains(&STDIN) {
-                self.fill(&mut input, &mut reading);
+                self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
             }
-        }
-    }
-
-    fn fill(&mut self, input: &mut Input, reading: &mut bool) {
-        if !input.fill_or_say(&TOOL) {
-            self.exit = self.exit.and(Exit::Failed);
-            *reading = false;
         }
     }
 

@@ -72,7 +72,9 @@ impl Run {
                 match input.next_row() {
                     Next::Row(row) => self.begin(*row, input.line())?,
                     Next::Bad(bad) => self.exit = self.exit.and(stream::bad_line(&TOOL, &bad)),
-                    Next::Wait if !watched => self.fill(&mut input, &mut reading),
+                    Next::Wait if !watched => {
+                        self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
+                    }
                     Next::Wait => break,
                     Next::End => reading = false,
                 }
@@ -90,7 +92,7 @@ impl Run {
             let tokens = self.watch.wait(until)?;
             self.tidier.forget_locks();
             if tokens.contains(&STDIN) {
-                self.fill(&mut input, &mut reading);
+                self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
             }
             let ended = tokens.into_iter().filter_map(|token| self.jobs.take(token));
             let ended = ended.map(|(job, process)| (job, Some(process))).collect();
@@ -98,13 +100,6 @@ impl Run {
             for (job, process) in self.jobs.take_due(&self.watch)? {
                 self.overdue(job, process)?;
             }
-        }
-    }
-
-    fn fill(&mut self, input: &mut Input, reading: &mut bool) {
-        if !input.fill_or_say(&TOOL) {
-            self.exit = self.exit.and(Exit::Failed);
-            *reading = false;
         }
     }
 

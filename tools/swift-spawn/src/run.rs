@@ -111,7 +111,9 @@ impl Run {
                 match input.next_row() {
                     Next::Row(row) => more = self.take(*row, input.line()),
                     Next::Bad(bad) => self.exit = self.exit.and(stream::bad_line(&TOOL, &bad)),
-                    Next::Wait if !watchable => self.fill(&mut input, &mut reading),
+                    Next::Wait if !watchable => {
+                        self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
+                    }
                     Next::Wait => break,
                     Next::End => reading = false,
                 }
@@ -149,7 +151,7 @@ impl Run {
                 match token {
                     STDIN => {
                         self.starter.locks.forget();
-                        self.fill(&mut input, &mut reading);
+                        self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
                     }
                     SIGNALS => self.obey()?,
                     token => self.hear(token),
@@ -162,13 +164,6 @@ impl Run {
     /// Whether one more row can be taken. Without a start it needs no place.
     fn has_place(&self) -> bool {
         self.stopping() || self.begun.len() < self.at_once
-    }
-
-    fn fill(&mut self, input: &mut Input, reading: &mut bool) {
-        if !input.fill_or_say(&TOOL) {
-            self.exit = self.exit.and(Exit::Failed);
-            *reading = false;
-        }
     }
 
     /// Takes in the signals that have come.
