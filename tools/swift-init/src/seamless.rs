@@ -72,7 +72,7 @@ impl Session<'_> {
 
     /// Tells what became of an instance that was to be reloaded.
     fn reloaded(&mut self, row: Row) {
-        let Some(place) = self.replace(&row) else {
+        let Some((place, _)) = self.replace(&row) else {
             return;
         };
         match row.state {

@@ -114,12 +114,12 @@ impl<'a> Session<'a> {
         self.voice
     }
 
-    /// The group of a row that a tool wrote, after the row has replaced the one
-    /// that the tool was given.
-    pub fn replace(&mut self, row: &Row) -> Option<usize> {
+    /// Where a row stands that a tool wrote, after it has replaced the one that
+    /// the tool was given.
+    pub fn replace(&mut self, row: &Row) -> Option<Place> {
         let (group, number) = self.place_of(row.identity())?;
         self.groups[group].rows[number] = row.clone();
-        Some(group)
+        Some((group, number))
     }
 
     fn place_of(&self, instance: Identity) -> Option<Place> {
@@ -175,11 +175,9 @@ impl<'a> Session<'a> {
         )
     }
 
-    /// Hands an instance to swift-spawn, once.
-    pub fn spawn(&mut self, row: &Row) -> anyhow::Result<()> {
-        if let Some(place) = self.place_of(row.identity())
-            && !self.given.insert(place)
-        {
+    /// Hands an instance to swift-spawn, once: its row as it is to be given.
+    pub fn spawn(&mut self, place: Place, row: &Row) -> anyhow::Result<()> {
+        if !self.given.insert(place) {
             return Ok(());
         }
         self.need_spawn()?;

@@ -22,7 +22,7 @@ impl Session<'_> {
     pub fn start_all(&mut self, look: bool) -> anyhow::Result<bool> {
         let starting = self.announce_starts(look)?;
         for place in starting {
-            self.spawn(&self.to_start(place))?;
+            self.spawn(place, &self.to_start(place))?;
         }
         self.finish_starts()
     }
@@ -79,8 +79,8 @@ impl Session<'_> {
             running = true;
             self.say_running(row);
         }
-        let to_start = |row: &Row| row.state == State::Killed || group::may_be_started(row);
-        let starting: Vec<usize> = (0..rows.len()).filter(|n| to_start(&rows[*n])).collect();
+        let is_down = |row: &Row| row.state == State::Killed || group::may_be_started(row);
+        let starting: Vec<usize> = (0..rows.len()).filter(|n| is_down(&rows[*n])).collect();
         if running && starting.is_empty() {
             self.voice.line(&format!(
                 "{} already started...",
@@ -130,7 +130,7 @@ impl Session<'_> {
 
     /// Tells what became of an instance that was to be started.
     pub fn spawned(&mut self, row: Row) {
-        let Some(place) = self.replace(&row) else {
+        let Some((place, _)) = self.replace(&row) else {
             return;
         };
         match (row.state, row.reason()) {

@@ -41,7 +41,7 @@ impl Session<'_> {
             for number in 0..self.groups[place].rows.len() {
                 let row = self.groups[place].rows[number].clone();
                 if group::may_be_started(&row) {
-                    self.spawn(&row)?;
+                    self.spawn((place, number), &row)?;
                 }
             }
         }
@@ -135,9 +135,10 @@ impl Session<'_> {
     /// Tells what became of an instance that was to end, and has it started
     /// again if that is wanted.
     pub fn signalled(&mut self, row: Row, restart: bool) -> anyhow::Result<()> {
-        let Some(place) = self.replace(&row) else {
+        let Some(at) = self.replace(&row) else {
             return Ok(());
         };
+        let (place, _) = at;
         let tidy = !row.text().starts_with(b"cannot remove");
         match (row.state, row.reason()) {
             (State::Killed, _) => {
@@ -177,7 +178,7 @@ impl Session<'_> {
         }
         let ended = matches!(row.state, State::Stopped | State::Killed);
         if restart && ended {
-            self.spawn(&row.plain(State::Stopped))?;
+            self.spawn(at, &row.plain(State::Stopped))?;
         }
         Ok(())
     }
