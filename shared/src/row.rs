@@ -54,33 +54,29 @@ pub struct Key(Box<[u8]>);
 impl Key {
     /// The server's name.
     pub fn server(&self) -> &str {
-        let server = self.parts().next().flatten().unwrap_or_default();
-        std::str::from_utf8(server).unwrap_or_default()
+        let [server, ..] = self.identity();
+        std::str::from_utf8(server.unwrap_or_default()).unwrap_or_default()
     }
 
     /// The config.
     pub fn config(&self) -> Option<&Path> {
-        let config = self.parts().nth(1).flatten();
+        let [_, config, _] = self.identity();
         config.map(|bytes| Path::new(OsStr::from_bytes(bytes)))
     }
 
-    /// What it was made of.
+    /// What [`Row::key`] put together.
     pub fn identity(&self) -> Identity<'_> {
-        let mut parts = self.parts();
-        std::array::from_fn(|_| parts.next().flatten())
-    }
-
-    /// Its parts, as [`Row::key`] puts them together.
-    fn parts(&self) -> impl Iterator<Item = Option<&[u8]>> {
         let mut rest = &self.0[..];
-        std::iter::from_fn(move || {
+        std::array::from_fn(|_| {
             let (length, behind) = rest.split_first_chunk::<8>()?;
             let length = u64::from_ne_bytes(*length);
-            let is_there = length != u64::MAX;
-            let length = if is_there { length as usize } else { 0 };
-            let (part, behind) = behind.split_at_checked(length)?;
             rest = behind;
-            Some(is_there.then_some(part))
+            if length == u64::MAX {
+                return None;
+            }
+            let (part, behind) = rest.split_at_checked(length as usize)?;
+            rest = behind;
+            Some(part)
         })
     }
 }

@@ -87,11 +87,9 @@ fn try_run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Outco
         .stderr(stderr.try_clone()?)
         .spawn()?;
     if !ends_within(&child, limit)? {
-        child.kill()?;
-        child.wait()?;
-        let told = String::from_utf8_lossy(&content(&stderr)?).into_owned();
-        let why = format!("not done within {limit:?}, killed; it said: {told}");
-        return Err(Error::new(ErrorKind::TimedOut, why));
+        kill(&mut child)?;
+        let told = content(&stderr)?;
+        return Err(late(limit, &String::from_utf8_lossy(&told)));
     }
     let status = child.wait()?;
     Ok(Outcome {
@@ -131,11 +129,9 @@ fn try_finish(mut child: Child, limit: Duration) -> Result<Outcome> {
     let drained = drain(pipes.map(|pipe| pipe.map(File::from)), &mut told, end)?;
     let left = end.saturating_duration_since(Instant::now());
     if !drained || !ends_within(&child, left)? {
-        child.kill()?;
-        child.wait()?;
+        kill(&mut child)?;
         let [stdout, stderr] = told.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let why = format!("not done within {limit:?}, killed; it said: {stderr}\n{stdout}");
-        return Err(Error::new(ErrorKind::TimedOut, why));
+        return Err(late(limit, &format!("{stderr}\n{stdout}")));
     }
     let status = child.wait()?;
     let [stdout, stderr] = told;
@@ -144,6 +140,16 @@ fn try_finish(mut child: Child, limit: Duration) -> Result<Outcome> {
         stderr,
         status,
     })
+}
+
+fn kill(child: &mut Child) -> Result<()> {
+    child.kill()?;
+    child.wait().map(drop)
+}
+
+fn late(limit: Duration, told: &str) -> Error {
+    let why = format!("not done within {limit:?}, killed; it said: {told}");
+    Error::new(ErrorKind::TimedOut, why)
 }
 
 /// Reads pipes as they fill, so that nobody waits for room in one of them. Whether all came to their

@@ -217,10 +217,7 @@ impl Starter {
 
     /// The server's arguments, as spawn in manager.py has them.
     fn args(&self, server: &Server, config: &OsStr) -> Vec<OsString> {
-        let mut args = vec![
-            server.command.clone().into_owned().into(),
-            config.to_owned(),
-        ];
+        let mut args: Vec<OsString> = vec![(&*server.command).into(), config.to_owned()];
         if self.once && server.once {
             args.push("once".into());
         }
