@@ -53,6 +53,8 @@ reasons! {
     Unreadable = "unreadable",
     /// The pid file names a process that is not this server.
     WrongProcess = "wrong-process",
+    /// The config with which the process runs follows.
+    Config = "config",
     /// The pid file's config is gone.
     Orphan = "orphan",
     /// The config is of a kind that will not be read for ever.

@@ -40,6 +40,9 @@ states! {
     Stopped = "stopped",
     /// It runs and may not be signalled (swift-pidfile, swift-signal, swift-reload).
     Denied = "denied",
+    /// The pid file names a process that runs the row's program with another config
+    /// (swift-pidfile, swift-spawn, swift-signal): never removed, never started beside.
+    WrongConfig = "wrong-config",
     /// The server refuses its own config (swift-check-config, swift-reload).
     Misconfigured = "misconfigured",
     /// A signal was sent (swift-signal, swift-reload).
