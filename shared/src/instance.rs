@@ -78,6 +78,29 @@ fn rename(
     Some(OsString::from_vec([new_stem.as_bytes(), middle, new.as_bytes()].concat()).into())
 }
 
+/// What a process is compared with: a server, its config and its pid file.
+#[derive(Clone, Copy, Debug)]
+pub struct Instance<'a> {
+    /// The server.
+    pub server: &'a Server,
+    /// Its config, as the row has it.
+    pub config: &'a Path,
+    /// Its pid file.
+    pub place: &'a Place,
+}
+
+/// The pid files, beneath a run directory, that a config can be named by: one
+/// for each place at which a swift directory may end in its path.
+pub fn pid_files(server: &Server, config: &Path) -> Vec<PathBuf> {
+    let whole = tidied(config);
+    let whole = whole.as_bytes();
+    let all = parts(whole).filter_map(|from| {
+        let beneath = Path::new(OsStr::from_bytes(&whole[from..]));
+        pid_file(server, beneath).filter(|path| !climbs(path))
+    });
+    all.collect()
+}
+
 /// Where a row's pid file lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {

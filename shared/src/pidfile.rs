@@ -4,12 +4,13 @@ use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::catalogue::Server;
 use crate::faults;
+use crate::instance::{self, Instance, Place};
 use crate::process::{Pid, Process, Sight};
 use crate::reason::Reason;
+use crate::row::Row;
 use crate::rundir::RunDir;
 use crate::sys::{beneath, fd};
 
@@ -114,6 +115,15 @@ pub enum Finding {
     Unreadable(String),
     /// The process is being started.
     Starting(Pid),
+    /// The process runs the server's program with another config. Its pid file
+    /// is never removed or replaced: the config that was asked for may be the
+    /// wrong one.
+    WrongConfig {
+        /// The process.
+        process: Process,
+        /// The config with which it runs.
+        config: PathBuf,
+    },
     /// The server runs, and was proven to be it.
     Running {
         /// The process.
@@ -133,8 +143,8 @@ impl Finding {
     }
 }
 
-/// Looks whether what a pid file holds is that server with that config.
-pub fn verify(content: &Content, server: &Server, config: &Path) -> io::Result<Finding> {
+/// Compares the process that a pid file names with the instance whose file it is.
+pub fn verify(content: &Content, instance: &Instance) -> io::Result<Finding> {
     let pid = match content {
         Content::Absent => return Ok(Finding::Stopped(Reason::Absent, None)),
         Content::Invalid => return Ok(Finding::Stopped(Reason::Invalid, None)),
@@ -147,18 +157,54 @@ pub fn verify(content: &Content, server: &Server, config: &Path) -> io::Result<F
         return stopped(Reason::Stale);
     };
     faults::at("process-opened");
-    let sight = process.look(server, config)?;
+    let sight = process.look(instance)?;
     faults::at("process-looked-at");
     match sight {
         Sight::Gone => stopped(Reason::Stale),
         Sight::Stranger => stopped(Reason::WrongProcess),
         Sight::Starting => Ok(Finding::Starting(pid)),
+        Sight::OtherConfig(config) => match mismatch(&process, &config, instance)? {
+            Some(reason) => stopped(reason),
+            None => Ok(Finding::WrongConfig { process, config }),
+        },
         Sight::Server => match process.may_signal()? {
             Some(permitted) => Ok(Finding::Running { process, permitted }),
             // It ended meanwhile, and what was seen may have been its successor.
             None => stopped(Reason::Stale),
         },
     }
+}
+
+/// The reason why a process that runs the server's program with another config
+/// is none of this pid file's; none when the file may well mean it. A pid that
+/// an old file kept and a sibling has by now is in the sibling's own pid file.
+pub fn mismatch(
+    process: &Process,
+    config: &Path,
+    instance: &Instance,
+) -> io::Result<Option<Reason>> {
+    let Place { run_dir, beneath } = instance.place;
+    let others = instance::pid_files(instance.server, config);
+    let mut others = others.iter().filter(|path| *path != beneath);
+    if let Some(run_dir) = RunDir::open(run_dir)?
+        && others.any(|path| read(&run_dir, path).content == Content::Number(process.pid))
+    {
+        return Ok(Some(Reason::WrongProcess));
+    }
+    // What was seen may have been the process that has its pid now.
+    Ok(process.has_ended()?.then_some(Reason::Stale))
+}
+
+/// The message about a row whose process runs its program with another config.
+pub fn wrong_config(row: &Row, pid: Pid, other: &Path) -> String {
+    let shown = |path: &Option<PathBuf>| path.as_deref().map(|path| path.display().to_string());
+    format!(
+        "{} ({}): {pid} runs with {}, not {}",
+        shown(&row.pidfile).unwrap_or_default(),
+        row.server,
+        other.display(),
+        shown(&row.config).unwrap_or_default(),
+    )
 }
 
 /// Removes a pid file if it still holds what was found. To be called under the
@@ -200,14 +246,9 @@ pub fn replace(run_dir: &RunDir, path: &Path, pid: Pid) -> io::Result<()> {
 
 /// Looks again at a pid file and removes it if it lies. To be called under the
 /// run directory's lock. `false` when it tells the truth, or is none.
-pub fn remove_if_it_lies(
-    run_dir: &RunDir,
-    path: &Path,
-    server: &Server,
-    config: &Path,
-) -> io::Result<bool> {
-    match open_folder(run_dir, path) {
-        Ok((folder, name)) => remove_in(&folder, name, server, config, None),
+pub fn remove_if_it_lies(run_dir: &RunDir, instance: &Instance) -> io::Result<bool> {
+    match open_folder(run_dir, &instance.place.beneath) {
+        Ok((folder, name)) => remove_in(&folder, name, instance, None),
         Err(e) if is_no_folder(&e) => Ok(false),
         Err(e) => Err(e),
     }
@@ -220,14 +261,13 @@ pub fn is_no_folder(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|e| absent.contains(&e))
 }
 
-/// The same for a file of that name in a folder of the run directory. `ended` is
-/// a process that is thought to have ended: a file that holds a zombie's number
-/// lies, and /proc need not be asked.
+/// The same for a file of that name in a directory of the run directory that is
+/// open. `ended` is a process that is thought to have ended: a file that holds a
+/// zombie's pid is stale, and /proc need not be asked.
 pub fn remove_in(
     folder: &OwnedFd,
     name: &OsStr,
-    server: &Server,
-    config: &Path,
+    instance: &Instance,
     ended: Option<&Process>,
 ) -> io::Result<bool> {
     let content = read(folder, Path::new(name)).content;
@@ -235,7 +275,7 @@ pub fn remove_in(
     let is_that = |process: &&Process| content == Content::Number(process.pid);
     let lies = match ended.filter(is_that) {
         Some(process) if process.is_zombie()? => true,
-        _ => verify(&content, server, config)?.lies(),
+        _ => verify(&content, instance)?.lies(),
     };
     if !lies {
         return Ok(false);
@@ -248,6 +288,7 @@ pub fn remove_in(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::Server;
     use std::os::unix::fs::PermissionsExt as _;
 
     fn look(make: impl FnOnce(&Path)) -> Look {
@@ -375,12 +416,19 @@ mod tests {
         server.arg0("swift-a").arg(&config).stdout(Stdio::null());
         let server = Ends(server.spawn().unwrap());
         let running = opened(&server);
+        let instance = Instance {
+            server: &Server::unlisted("a"),
+            config: &config,
+            place: &Place {
+                run_dir: folder.path().into(),
+                beneath: "1.pid".into(),
+            },
+        };
         let remove = |held: Option<&Process>, ended: Option<&Process>| {
             if let Some(process) = held {
                 std::fs::write(&path, process.pid.to_string()).unwrap();
             }
-            let name = OsStr::new("1.pid");
-            let removed = remove_in(&open, name, &Server::unlisted("a"), &config, ended).unwrap();
+            let removed = remove_in(&open, "1.pid".as_ref(), &instance, ended).unwrap();
             (removed, path.exists())
         };
         assert!(zombie.is_zombie().unwrap() && !running.is_zombie().unwrap());
@@ -397,7 +445,15 @@ mod tests {
     #[test]
     fn this_process_is_a_stranger_to_every_row() {
         let me = Content::Number(Pid::new(std::process::id() as i32).unwrap());
-        let finding = verify(&me, &Server::unlisted("object-server"), Path::new("/x")).unwrap();
+        let instance = Instance {
+            server: &Server::unlisted("object-server"),
+            config: "/x".as_ref(),
+            place: &Place {
+                run_dir: "/".into(),
+                beneath: "x.pid".into(),
+            },
+        };
+        let finding = verify(&me, &instance).unwrap();
         assert!(matches!(
             finding,
             Finding::Stopped(Reason::WrongProcess, Some(_))

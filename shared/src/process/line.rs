@@ -16,6 +16,17 @@ use crate::process::Pid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLine(pub Vec<u8>);
 
+/// A command line compared with a server and a config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// The server with that config.
+    Config,
+    /// The server's program with another config, as the command line names it.
+    OtherConfig(PathBuf),
+    /// Something else.
+    Nothing,
+}
+
 /// The command line of a process; none when no process has that number.
 pub fn command_line(pid: Pid) -> io::Result<Option<CommandLine>> {
     Ok(read_proc(pid, "cmdline")?.map(CommandLine))
@@ -55,15 +66,16 @@ impl CommandLine {
         named(0).or_else(|| named(script).filter(is_script))
     }
 
-    /// Whether this line runs the server with the config: the same bytes, or
-    /// another name of the same file. A config of another source that has the
-    /// same pid file will do, since the server may have been started before its
-    /// config moved. An error when that is not for this process to see, as the
-    /// folder of another user's process: who is not known is no stranger.
-    pub fn runs(&self, server: &Server, config: &Path, pid: Pid) -> io::Result<bool> {
+    /// Compares this line with a server and its config. The configs are equal
+    /// when they have the same bytes or are names of the same file. A config of
+    /// another source that has the same pid file will do, since the server may
+    /// have been started before its config moved. An error when this process may
+    /// not see that, as the directory of another user's process: a process that
+    /// cannot be inspected is never treated as a mismatch.
+    pub fn runs(&self, server: &Server, config: &Path, pid: Pid) -> io::Result<Runs> {
         let command = OsStr::new(&*server.command);
         let Some((_, Some(argument))) = self.program(pid, |name| name == command) else {
-            return Ok(false);
+            return Ok(Runs::Nothing);
         };
         for config in [config.to_owned()]
             .into_iter()
@@ -72,10 +84,13 @@ impl CommandLine {
             if argument == config.as_os_str()
                 || same_file(&config, &seen_from(pid, Path::new(argument)))?
             {
-                return Ok(true);
+                return Ok(Runs::Config);
             }
         }
-        Ok(false)
+        Ok(match argument.as_bytes() {
+            [] | [b'-', ..] => Runs::Nothing,
+            _ => Runs::OtherConfig(argument.into()),
+        })
     }
 }
 
@@ -124,7 +139,7 @@ mod tests {
         CommandLine(args.iter().flat_map(|a| a.bytes().chain([0])).collect())
     }
 
-    fn runs(args: &[&str]) -> bool {
+    fn compare(args: &[&str]) -> Runs {
         let me = Pid::new(std::process::id() as i32).unwrap();
         line(args)
             .runs(
@@ -133,6 +148,10 @@ mod tests {
                 me,
             )
             .unwrap()
+    }
+
+    fn runs(args: &[&str]) -> bool {
+        compare(args) == Runs::Config
     }
 
     #[test]
@@ -174,14 +193,35 @@ mod tests {
     }
 
     #[test]
+    fn another_config_is_told_from_another_program() {
+        let other = Runs::OtherConfig("/x/1.conf".into());
+        assert_eq!(
+            compare(&["swift-object-server", "/x/1.conf", "once"]),
+            other
+        );
+        let script = ["python3", "-s", "/bin/swift-object-server", "/x/1.conf"];
+        assert_eq!(compare(&script), other);
+        for nothing in [
+            &["swift-object-server"][..],
+            &["swift-object-server", ""],
+            &["swift-object-server", "--test-config"],
+            &["swift-object-server-x", "/x/1.conf"],
+            &["less", "/var/log/x", "/x/1.conf"],
+            &["vim", "/x/1.conf"],
+        ] {
+            assert_eq!(compare(nothing), Runs::Nothing, "{nothing:?}");
+        }
+    }
+
+    #[test]
     fn a_reader_of_a_log_of_that_name_is_not_the_server() {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("swift-a");
         let runs = |interpreter: &str| {
             let me = Pid::new(std::process::id() as i32).unwrap();
             let line = line(&[interpreter, script.to_str().unwrap(), "/x"]);
-            line.runs(&Server::unlisted("a"), Path::new("/x"), me)
-                .unwrap()
+            let runs = line.runs(&Server::unlisted("a"), Path::new("/x"), me);
+            runs.unwrap() == Runs::Config
         };
         let set_mode = |mode| {
             use std::os::unix::fs::PermissionsExt as _;
@@ -209,7 +249,10 @@ mod tests {
         std::os::unix::fs::symlink(&one, &two).unwrap();
         let me = Pid::new(std::process::id() as i32).unwrap();
         let line = line(&["swift-a", one.to_str().unwrap()]);
-        let runs = |config: &Path| line.runs(&Server::unlisted("a"), config, me).unwrap();
+        let runs = |config: &Path| {
+            let runs = line.runs(&Server::unlisted("a"), config, me);
+            runs.unwrap() == Runs::Config
+        };
         assert!(runs(&two));
         assert!(!runs(&other));
         assert!(!runs(Path::new("/nonexistent")));
@@ -222,7 +265,8 @@ mod tests {
             .unwrap()
             .server("object-expirer");
         let line = line(&["swift-object-expirer", "/etc/swift/object-expirer.conf"]);
-        let runs = |config: &str| line.runs(&expirer, Path::new(config), me).unwrap();
+        let runs =
+            |config: &str| line.runs(&expirer, Path::new(config), me).unwrap() == Runs::Config;
         assert!(runs("/etc/swift/object-expirer.conf"));
         assert!(runs("/etc/swift/object-server.conf"));
         assert!(!runs("/etc/swift/object-server/1.conf"));

@@ -15,14 +15,14 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 
-use crate::catalogue::Server;
 use crate::faults;
+use crate::instance::Instance;
 use crate::signals::Signal;
 use crate::sys::pidfd;
 
-pub use line::{CommandLine, command_line};
+pub use line::{CommandLine, Runs, command_line};
 pub use stat::{Disposition, Stat, disposition, stat};
 
 use stat::PF_KTHREAD;
@@ -171,12 +171,11 @@ impl Process {
         Ok(())
     }
 
-    /// What this process is to that server with that config. Most are told by
-    /// their command line, so that one file of /proc is read; its stat costs as
-    /// much again.
-    pub fn look(&self, server: &Server, config: &Path) -> io::Result<Sight> {
+    /// Compares this process with an instance. Most are told by their command
+    /// line, so that one file of /proc is read; its stat costs as much again.
+    pub fn look(&self, instance: &Instance) -> io::Result<Sight> {
         for _ in 0..LOOKS {
-            if let Some(sight) = self.look_once(server, config)? {
+            if let Some(sight) = self.look_once(instance)? {
                 return Ok(sight);
             }
         }
@@ -185,12 +184,14 @@ impl Process {
     }
 
     /// One look; none when it has executed something in the middle of it.
-    fn look_once(&self, server: &Server, config: &Path) -> io::Result<Option<Sight>> {
+    fn look_once(&self, instance: &Instance) -> io::Result<Option<Sight>> {
         let Some(line) = command_line(self.pid)? else {
             return self.not_seen().map(Some);
         };
-        if line.runs(server, config, self.pid)? {
-            return Ok(Some(Sight::Server));
+        match line.runs(instance.server, instance.config, self.pid)? {
+            Runs::Config => return Ok(Some(Sight::Server)),
+            Runs::OtherConfig(config) => return Ok(Some(Sight::OtherConfig(config))),
+            Runs::Nothing => {}
         }
         let is_starter = line.name() == Some(OsStr::new(STARTER));
         if !line.0.is_empty() && !is_starter {
@@ -274,12 +275,15 @@ fn gone(result: io::Result<()>) -> io::Result<bool> {
 }
 
 /// What a process is to a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sight {
     /// It has ended, or nobody has waited for its end yet.
     Gone,
     /// It is somebody else.
     Stranger,
+    /// It runs the server's program with this config, which is not the row's.
+    /// Had it ended before the look, that may be the process that has its pid now.
+    OtherConfig(PathBuf),
     /// It stands between clone and exec, or inside exec.
     Starting,
     /// It is the server.
@@ -328,6 +332,8 @@ fn search_children(parent: Pid) -> io::Result<Vec<Pid>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::Server;
+    use crate::instance::Place;
 
     #[test]
     fn this_process_sees_itself() {
@@ -335,11 +341,15 @@ mod tests {
         let me = Process::open(pid).unwrap().unwrap();
         assert_eq!(me.may_signal().unwrap(), Some(true));
         assert!(!me.has_ended().unwrap());
-        assert_eq!(
-            me.look(&Server::unlisted("nothing"), Path::new("/x"))
-                .unwrap(),
-            Sight::Stranger
-        );
+        let instance = Instance {
+            server: &Server::unlisted("nothing"),
+            config: "/x".as_ref(),
+            place: &Place {
+                run_dir: "/run/swift".into(),
+                beneath: "nothing.pid".into(),
+            },
+        };
+        assert_eq!(me.look(&instance).unwrap(), Sight::Stranger);
         assert!(stat(pid).unwrap().unwrap().start > 0);
         // The main thread blocks signals while it starts the other tests' threads.
         let now = disposition(pid, Signal::TERM).unwrap().unwrap();

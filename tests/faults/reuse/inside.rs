@@ -1,6 +1,8 @@
 //! Inside each tool: it stands between a look and what it does, and the number changes hands.
 
-use super::stage::{ALL, Going, OTHERS, Stage, Who, configured, pairs, row, said};
+use super::stage::{
+    ALL, CONFIG, Going, OTHERS, PID_FILE, Stage, Who, configured, pairs, row, said,
+};
 use crate::soak::times;
 
 /// What a server goes before, it takes along.
@@ -108,6 +110,41 @@ fn a_lie_that_has_come_true_is_none() {
         };
         assert_eq!((outcome.out(), outcome.code()), (wanted, 0), "{round}");
         stage.told_truth(&thief, who, &round);
+        stage.unharmed(&thief, &round);
+    });
+}
+
+/// The same program with another config, of which no other pid file knows: this one may be its own, and
+/// the row's config the wrong one.
+///
+/// Fails when the pid file is removed or replaced, and when the process gets a signal.
+#[test]
+fn a_server_that_only_this_pid_file_knows_is_not_lost() {
+    let tools = [
+        ("swift-pidfile", &["--clean"][..], "configured\t-"),
+        ("swift-pidfile", &["--clean"], "orphan\t-"),
+        (
+            "swift-signal",
+            &["--kill", "--wait=0", "stop"],
+            "running\t-",
+        ),
+        ("swift-signal", &["--children", "KILL"], "running\t-"),
+        ("swift-spawn", &[], "stopped\tstale"),
+    ];
+    Stage::rounds(times(10, 100), &tools, |stage, &(tool, args, state)| {
+        let round = format!("{tool} {args:?} {state}");
+        let server = stage.server_with(1);
+        let thief = stage.swap_with(&server, Who::Untracked, 1);
+        // A start that does not tell them apart.
+        let rows = row(&thief, state);
+        let outcome = stage.run(tool, args, &rows);
+        let wanted = ["wrong-config config /etc/swift/object-server/2.conf"];
+        assert_eq!(said(&outcome), wanted, "{round}: {outcome}");
+        let told = format!("{PID_FILE} (object-server): {} runs with", thief.pid);
+        assert!(outcome.err().contains(&told), "{round}: {outcome}");
+        assert!(outcome.err().ends_with(&format!("2.conf, not {CONFIG}\n")));
+        assert_eq!(outcome.code(), 1, "{round}");
+        assert_eq!(stage.pid_file(), Some(thief.pid.to_string()), "{round}");
         stage.unharmed(&thief, &round);
     });
 }

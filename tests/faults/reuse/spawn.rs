@@ -55,7 +55,7 @@ fn a_start_that_took_too_long_touches_nobody_else() {
         pause.reached();
         let pid = stage.pid_file().expect("it was started");
         let pid = pid.parse().expect("a pid");
-        let thief = stage.thief.take(pid, 0, who.line());
+        let thief = stage.take_now(pid, 0, who);
         drop(pause);
         let outcome = going.finish();
         assert_eq!(said(&outcome), ["started -", "failed timeout"], "{round}");

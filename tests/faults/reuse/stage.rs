@@ -23,8 +23,10 @@ pub enum Who {
     Reader,
     /// Somebody who edits the server's config.
     Editor,
-    /// The same server with another config.
+    /// The same server with another config, which has a pid file of its own.
     Other,
+    /// The same without one.
+    Untracked,
     /// The same server with the same config, started anew.
     Again,
 }
@@ -58,7 +60,9 @@ impl Who {
             Who::Stranger => &["sleep", "1000"],
             Who::Reader => &["tail", "-f", "/run/swift/object-server.log"],
             Who::Editor => &["vim", CONFIG],
-            Who::Other => &["swift-object-server", "/etc/swift/object-server/2.conf"],
+            Who::Other | Who::Untracked => {
+                &["swift-object-server", "/etc/swift/object-server/2.conf"]
+            }
             Who::Again => &["swift-object-server", CONFIG],
         }
     }
@@ -175,13 +179,26 @@ impl Stage {
     /// in `tick.rs`.
     fn take_with(&mut self, server: &Process, who: Who, workers: usize) -> Process {
         loop {
-            let thief = self.thief.take(server.pid, workers, who.line());
+            let thief = self.take_now(server.pid, workers, who);
             assert_eq!(thief.pid, server.pid);
             if who != Who::Again || thief.start != server.start {
                 return thief;
             }
             self.thief.free(thief.pid);
         }
+    }
+
+    /// Somebody takes a number. The same server with another config has its own pid file, as every one
+    /// has that was started by these tools.
+    pub fn take_now(&mut self, pid: i32, workers: usize, who: Who) -> Process {
+        let thief = self.thief.take(pid, workers, who.line());
+        let text = thief.pid.to_string();
+        match who {
+            Who::Other => drop(self.sandbox.pid_file("object-server/2.pid", text)),
+            Who::Untracked => drop(self.sandbox.pid_file("object-server/2.pid", "0")),
+            _ => {}
+        }
+        thief
     }
 
     /// Lets somebody go who should not have got a signal.

@@ -21,7 +21,7 @@ fn within_one_tick(stage: &mut Stage, who: Who) -> (Process, Process) {
     for _ in 0..ATTEMPTS {
         let server = stage.server();
         stage.thief.free(server.pid);
-        let thief = stage.thief.take(server.pid, 0, who.line());
+        let thief = stage.take_now(server.pid, 0, who);
         if thief.start == server.start {
             return (server, thief);
         }
@@ -145,7 +145,7 @@ fn a_pidfd_tells_what_no_start_can() {
                 warm.input.write_all(rows.as_bytes()).expect("it reads");
                 pause.reached();
                 stage.thief.free(server.pid);
-                let thief = stage.thief.take(server.pid, workers, who.line());
+                let thief = stage.take_now(server.pid, workers, who);
                 drop(pause);
                 let (rows, exit) = warm.finish();
                 let (state, code) = match (tool, point) {

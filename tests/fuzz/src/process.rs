@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use shared::catalogue::Server;
-use shared::process::{CommandLine, Disposition, Pid, Stat};
+use shared::process::{CommandLine, Disposition, Pid, Runs, Stat};
 use shared::signals::Signal;
 use shared::user;
 
@@ -92,7 +92,7 @@ pub fn command_line(data: &[u8]) {
         let config = GROUND.folder.path().join(config);
         let server = Server::unlisted("a");
         // An error is for a folder that cannot be seen, or a path that is too long.
-        let runs = line.runs(&server, &config, me).unwrap_or(false);
+        let runs = matches!(line.runs(&server, &config, me), Ok(Runs::Config));
         assert!(
             !runs || by_definition(&args, &config),
             "{args:?} is not swift-a with {}",

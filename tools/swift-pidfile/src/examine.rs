@@ -1,10 +1,11 @@
 //! One look at a row's pid file and process, and what follows from it.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use shared::catalogue::Server;
 use shared::faults;
-use shared::instance::{Place, place};
+use shared::instance::{Instance, place};
 use shared::locks::Locks;
 use shared::pidfile::{self, Content, Finding, reason_of};
 use shared::reason::Reason;
@@ -54,11 +55,16 @@ pub fn examine(
     locks: &Locks,
     manner: Manner,
 ) -> Result<Examined, String> {
-    let Place { run_dir, beneath } = place(server, &row)?;
+    let place = place(server, &row)?;
     let config = row.config.clone().unwrap_or_default();
+    let instance = Instance {
+        server,
+        config: &config,
+        place: &place,
+    };
     let look_at = |run_dir: &RunDir| {
-        let look = pidfile::read(run_dir, &beneath);
-        let (finding, start) = verify(&look.content, server, &config, manner);
+        let look = pidfile::read(run_dir, &place.beneath);
+        let (finding, start) = verify(&look.content, &instance, manner);
         Seen {
             finding,
             world_writable: look.world_writable,
@@ -66,7 +72,7 @@ pub fn examine(
             start,
         }
     };
-    let run_dir = match run_dirs.get(&run_dir) {
+    let run_dir = match run_dirs.get(&place.run_dir) {
         Ok(Some(run_dir)) => run_dir,
         Ok(None) => return Ok(told(row, Finding::Stopped(Reason::Absent, None), None)),
         Err(e) => return Ok(told(row, Finding::Unreadable(reason_of(&e)), None)),
@@ -80,7 +86,7 @@ pub fn examine(
             Ok(_guard) => {
                 seen = look_at(&run_dir);
                 if seen.finding.lies() {
-                    let removed = pidfile::remove_if(&run_dir, &beneath, &seen.content);
+                    let removed = pidfile::remove_if(&run_dir, &place.beneath, &seen.content);
                     faults::at("lie-removed");
                     kept = removed.err().map(|e| reason_of(&e));
                 }
@@ -99,14 +105,10 @@ pub fn examine(
 }
 
 /// What a pid file's content is worth, and the start of what runs.
-fn verify(
-    content: &Content,
-    server: &Server,
-    config: &Path,
-    manner: Manner,
-) -> (Finding, Option<u64>) {
-    let verified = pidfile::verify(content, server, config).and_then(|finding| {
-        let Finding::Running { process, .. } = &finding else {
+fn verify(content: &Content, instance: &Instance, manner: Manner) -> (Finding, Option<u64>) {
+    let verified = pidfile::verify(content, instance).and_then(|finding| {
+        let (Finding::Running { process, .. } | Finding::WrongConfig { process, .. }) = &finding
+        else {
             return Ok((finding, None));
         };
         if !manner.start {
@@ -128,7 +130,7 @@ fn verify(
 
 /// The row with what was found.
 fn told(mut row: Row, finding: Finding, start: Option<u64>) -> Examined {
-    let orphan = row.is_orphan();
+    let orphan = was_orphan(&row);
     let ended = if orphan {
         State::Orphan
     } else {
@@ -149,6 +151,15 @@ fn told(mut row: Row, finding: Finding, start: Option<u64>) -> Examined {
             row.pid = Some(pid);
             alive(row, State::Starting, orphan)
         }
+        Finding::WrongConfig { process, config } => {
+            (row.pid, row.start) = (Some(process.pid), start);
+            failed = Some(pidfile::wrong_config(&row, process.pid, &config));
+            row.with(
+                State::WrongConfig,
+                Reason::Config,
+                config.as_os_str().as_bytes(),
+            )
+        }
         Finding::Running { process, permitted } => {
             (row.pid, row.start) = (Some(process.pid), start);
             match (permitted, orphan) {
@@ -164,6 +175,13 @@ fn told(mut row: Row, finding: Finding, start: Option<u64>) -> Examined {
         failure: failed,
         world_writable: false,
     }
+}
+
+/// Whether the row is one of an orphan. A row that was `wrong-config` does not
+/// say it, so the config is looked for.
+fn was_orphan(row: &Row) -> bool {
+    let config_is_gone = || row.config.as_deref().is_some_and(|config| !config.exists());
+    row.is_orphan() || (row.state == State::WrongConfig && config_is_gone())
 }
 
 fn alive(row: Row, state: State, orphan: bool) -> Row {

@@ -72,5 +72,8 @@ fn write(examined: Examined, options: &Options, output: &mut Output<File>) -> an
 }
 
 fn is_running(row: &Row) -> bool {
-    matches!(row.state, State::Running | State::Starting | State::Denied)
+    matches!(
+        row.state,
+        State::Running | State::Starting | State::Denied | State::WrongConfig
+    )
 }

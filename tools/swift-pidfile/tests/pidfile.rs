@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use shared::process::{Pid, Process};
+use shared::signals::Signal;
 use test_helpers::{LIMIT, Outcome, Sandbox, run, run_with};
 
 /// A sandbox with one object server that runs, and its pid.
@@ -101,6 +103,67 @@ fn whoever_else_has_the_pid_is_not_the_server() {
     }
     assert!(reader.try_wait().unwrap().is_none());
     end(reader);
+}
+
+/// The rows of another swift directory, a copy or a misspelt one, lead to the same pid files.
+#[test]
+fn another_swift_directory_takes_no_pid_file_away() {
+    let (sandbox, conf, pid) = with_server();
+    let there = row(&sandbox, "1", "configured");
+    let copy = |state| row(&sandbox, "1", state).replacen("/etc/", "/copy/", 1);
+    let copied = copy("configured").split('\t').nth(1).unwrap().to_owned();
+    let path = sandbox.run_dir().join("object-server/1.pid");
+    let said = format!(
+        "swift-pidfile: {} (object-server): {pid} runs with {}, not {copied}\n",
+        path.display(),
+        conf.display(),
+    );
+    let detail = format!("config {}", conf.display());
+    for (args, rows) in [
+        (&[][..], copy("configured")),
+        (&["--clean"], copy("configured")),
+        (&["--clean"], copy("orphan")),
+        (&["--running"], copy("orphan")),
+    ] {
+        let outcome = pidfile(&sandbox, args, &rows);
+        assert_eq!(
+            (outcome.code(), outcome.err()),
+            (1, said.clone()),
+            "{args:?}"
+        );
+        let wanted = [&pid, &start_time(&pid), "wrong-config", &detail];
+        assert_eq!(told(&outcome), wanted, "{args:?}");
+        let again = pidfile(&sandbox, &["-q", "--clean"], &outcome.out());
+        assert_eq!((again.out(), again.err()), (outcome.out(), String::new()));
+    }
+    let outcome = pidfile(&sandbox, &[], &there);
+    assert_eq!(told(&outcome)[2..], ["running", "-"]);
+}
+
+/// Of a row that was `wrong-config`, it is not known that it is an orphan.
+#[test]
+fn an_orphan_that_was_another_servers_is_never_stopped() {
+    let (sandbox, _, pid) = with_server();
+    let rows = row(&sandbox, "1", "orphan").replacen("/etc/", "/copy/", 1);
+    let outcome = pidfile(&sandbox, &["-q"], &rows);
+    assert_eq!(told(&outcome)[2], "wrong-config");
+    end_by_pid(&pid);
+    let outcome = pidfile(&sandbox, &[], &outcome.out());
+    assert_eq!(told(&outcome)[2..], ["orphan", "stale"]);
+}
+
+/// Fails when another config alone makes a pid file one that lies: nobody else tracks this process.
+#[test]
+fn a_pid_file_that_alone_knows_of_a_server_stays() {
+    let (sandbox, conf, pid) = with_server();
+    let from = sandbox.run_dir().join("object-server/1.pid");
+    let to = sandbox.run_dir().join("object-server/2.pid");
+    fs::rename(from, &to).unwrap();
+    let rows = row(&sandbox, "2", "configured");
+    let outcome = pidfile(&sandbox, &["-q", "--clean"], &rows);
+    let detail = format!("config {}", conf.display());
+    assert_eq!(told(&outcome)[2..], ["wrong-config".to_owned(), detail]);
+    assert_eq!(fs::read_to_string(to).unwrap(), pid);
 }
 
 #[test]
@@ -273,6 +336,14 @@ fn a_process_that_proc_hides_is_not_taken_for_gone() {
         outcome.err().ends_with(|c: char| c.is_ascii_digit()),
         "{outcome}"
     );
+}
+
+/// Kills a process that is no child of this one, and waits until it has ended.
+fn end_by_pid(pid: &str) {
+    let pid = Pid::parse(pid.as_bytes()).unwrap();
+    let process = Process::open(pid).unwrap().unwrap();
+    process.signal(Signal::KILL).unwrap();
+    shared::sys::fd::wait_readable(&process).unwrap();
 }
 
 fn is_root() -> bool {

@@ -6,6 +6,7 @@ use std::fs::File;
 use shared::catalogue::{Catalogue, Server};
 use shared::check::Checks;
 use shared::cli::Exit;
+use shared::instance::{self, Place};
 use shared::notify::Notice;
 use shared::reason::Reason;
 use shared::row::{Key, Row};
@@ -13,8 +14,8 @@ use shared::signals::Signal;
 use shared::state::State;
 use shared::stream::{self, ActOutput, BadLine, Input, Next};
 use shared::sys;
+use shared::text;
 use shared::watch::Watch;
-use shared::{instance, text};
 
 use crate::many::Many;
 use crate::options::{Options, TOOL};
@@ -36,6 +37,7 @@ const EACH: u64 = 3;
 struct Task {
     row: Row,
     server: Server,
+    place: Place,
     signal: Signal,
 }
 
@@ -139,14 +141,15 @@ impl Run {
             self.output.put(&row);
             return Ok(());
         };
-        if let Err(what) = instance::place(&server, &row) {
-            self.bad(&BadLine { line, what });
-        } else if self.seen.insert(row.key()) {
-            self.queue.push_back(Task {
+        match instance::place(&server, &row) {
+            Err(what) => self.bad(&BadLine { line, what }),
+            Ok(place) if self.seen.insert(row.key()) => self.queue.push_back(Task {
                 row,
                 server,
+                place,
                 signal,
-            });
+            }),
+            Ok(_) => {}
         }
         Ok(())
     }
@@ -235,6 +238,7 @@ fn target(task: Task) -> Result<Target, Failure> {
     let Task {
         row,
         server,
+        place,
         signal,
     } = task;
     if row.is_orphan() {
@@ -243,7 +247,9 @@ fn target(task: Task) -> Result<Target, Failure> {
     }
     let pid = row.pid.ok_or(Refusal::Gone)?;
     let config = row.config.as_deref().unwrap_or("".as_ref());
-    Ok(Target::of_row(server, signal, config, pid, row.start)?)
+    Ok(Target::of_row(
+        server, signal, config, &place, pid, row.start,
+    )?)
 }
 
 fn who(row: &Row) -> String {

@@ -11,6 +11,7 @@ use std::path::Path;
 use shared::catalogue::{Catalogue, Server};
 use shared::check::{Question, Verdict};
 use shared::faults;
+use shared::instance::{Instance, Place};
 use shared::process::{
     CommandLine, Disposition, Pid, Process, Sight, command_line, disposition, stat,
 };
@@ -105,16 +106,21 @@ impl Target {
         server: Server,
         signal: Signal,
         config: &Path,
+        place: &Place,
         pid: Pid,
         start: Option<u64>,
     ) -> Result<Target, Refusal> {
         let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
         faults::at("process-opened");
-        let sight = process.look(&server, config)?;
+        let sight = process.look(&Instance {
+            server: &server,
+            config,
+            place,
+        })?;
         let line = command_line(pid)?.ok_or(Refusal::Gone)?;
         match sight {
             Sight::Gone => Err(Refusal::Gone),
-            Sight::Stranger => Err(Refusal::Stranger(line)),
+            Sight::Stranger | Sight::OtherConfig(_) => Err(Refusal::Stranger(line)),
             Sight::Starting => Err(Refusal::Starting),
             Sight::Server => {
                 let target = Target::finish(process, server, signal, line)?;

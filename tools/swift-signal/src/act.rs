@@ -1,11 +1,11 @@
 //! One row: prove the process, signal it, and say what came of it.
 
 use std::io;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
 
-use shared::catalogue::Server;
 use shared::faults;
-use shared::pidfile::reason_of;
+use shared::instance::Instance;
+use shared::pidfile::{self, reason_of};
 use shared::process::{Process, Sight};
 use shared::reason::Reason;
 use shared::row::Row;
@@ -34,7 +34,7 @@ pub enum Proof {
 
 /// Proves a row's process: opened first, looked at then, and started when the
 /// row says it was.
-pub fn prove(row: Row, server: &Server, config: &Path) -> Proof {
+pub fn prove(row: Row, instance: &Instance) -> Proof {
     let Some(pid) = row.pid else {
         return Proof::Row(row.with(State::Stopped, Reason::Absent, b""));
     };
@@ -42,15 +42,24 @@ pub fn prove(row: Row, server: &Server, config: &Path) -> Proof {
         None => Ok(None),
         Some(process) => {
             faults::at("process-opened");
-            process
-                .look(server, config)
-                .map(|sight| Some((process, sight)))
+            process.look(instance).map(|sight| Some((process, sight)))
         }
     });
     let stopped = |reason| Proof::Row(stopped(row.clone(), reason));
     match looked {
         Ok(None | Some((_, Sight::Gone))) => stopped(Reason::Stale),
         Ok(Some((_, Sight::Stranger))) => stopped(Reason::WrongProcess),
+        Ok(Some((process, Sight::OtherConfig(other)))) => {
+            match pidfile::mismatch(&process, &other, instance) {
+                Ok(Some(reason)) => stopped(reason),
+                Ok(None) => {
+                    let what = pidfile::wrong_config(&row, process.pid, &other);
+                    let other = other.as_os_str().as_bytes();
+                    Proof::Failure(row.with(State::WrongConfig, Reason::Config, other), what)
+                }
+                Err(e) => unseen(row.clone(), &e),
+            }
+        }
         Ok(Some((_, Sight::Starting))) => Proof::Row(row.plain(State::Starting)),
         // Another start is that of the same server with the same config, started
         // after the row was written: it is not the process that was asked about.
@@ -84,8 +93,8 @@ fn stopped(row: Row, reason: Reason) -> Row {
 }
 
 /// Signals a row's server, or its workers.
-pub fn signal(row: Row, server: &Server, config: &Path, signal: Signal, children: bool) -> Done {
-    let process = match prove(row.clone(), server, config) {
+pub fn signal(row: Row, instance: &Instance, signal: Signal, children: bool) -> Done {
+    let process = match prove(row.clone(), instance) {
         Proof::Process(process) => process,
         Proof::Row(row) => return Done::Row(row),
         Proof::Failure(row, what) => return Done::Failure(row, what),

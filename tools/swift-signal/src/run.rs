@@ -7,13 +7,14 @@ use std::time::Duration;
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
 use shared::faults;
+use shared::instance::{self, Instance};
 use shared::process::Process;
 use shared::reason::Reason;
 use shared::row::{Key, Row};
 use shared::state::State;
 use shared::stream::{self, ActOutput, BadLine, Input, Next};
+use shared::sys;
 use shared::watch::Watch;
-use shared::{instance, sys};
 
 use crate::act::{self, Done, Proof};
 use crate::jobs::{Job, Jobs};
@@ -110,12 +111,14 @@ impl Run {
             return Ok(());
         }
         let server = self.catalogue.server(&row.server);
-        if let Err(what) = instance::place(&server, &row) {
-            self.exit = self
-                .exit
-                .and(stream::bad_line(&TOOL, &BadLine { line, what }));
-            return Ok(());
-        }
+        let place = match instance::place(&server, &row) {
+            Ok(place) => place,
+            Err(what) => {
+                let bad = stream::bad_line(&TOOL, &BadLine { line, what });
+                self.exit = self.exit.and(bad);
+                return Ok(());
+            }
+        };
         if !self.seen.insert(row.key()) {
             return Ok(());
         }
@@ -127,8 +130,13 @@ impl Run {
             ));
         };
         let config = row.config.clone().expect("a row with a place has a config");
+        let instance = Instance {
+            server: &server,
+            config: &config,
+            place: &place,
+        };
         match (
-            act::signal(row, &server, &config, signal, self.options.children),
+            act::signal(row, &instance, signal, self.options.children),
             self.wait,
         ) {
             (Done::Signalled(row, process), Some(wait)) => {
@@ -159,9 +167,19 @@ impl Run {
                 .config
                 .clone()
                 .expect("it was signalled with a config");
-            match act::prove(job.row.clone(), &server, &config) {
+            let place = instance::place(&server, &job.row).map_err(anyhow::Error::msg)?;
+            let instance = Instance {
+                server: &server,
+                config: &config,
+                place: &place,
+            };
+            match act::prove(job.row.clone(), &instance) {
                 Proof::Process(process) => self.jobs.open(&self.watch, job, process)?,
                 Proof::Row(_) => self.end(vec![(job, None)])?,
+                // The server that was signalled has ended, and another one has its pid.
+                Proof::Failure(row, _) if row.state == State::WrongConfig => {
+                    self.end(vec![(job, None)])?;
+                }
                 Proof::Failure(row, what) => self.done(Done::Failure(row, what))?,
             }
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use shared::catalogue::Server;
-use shared::instance::{Place, place};
+use shared::instance::{Instance, Place, place};
 use shared::locks::Locks;
 use shared::pidfile::{self, reason_of};
 use shared::process::Process;
@@ -76,7 +76,11 @@ impl Tidier {
     fn remove(&mut self, ended: &Ended, hold: &mut Option<Hold>) -> Result<(), String> {
         let Ended { row, server, .. } = ended;
         let place = place(server, row)?;
-        let config = row.config.as_deref().unwrap_or(Path::new(""));
+        let instance = Instance {
+            server,
+            config: row.config.as_deref().unwrap_or(Path::new("")),
+            place: &place,
+        };
         if hold.as_ref().is_none_or(|h| h.run_dir != place.run_dir) {
             // Never two locks at once: somebody may want them the other way round.
             *hold = None;
@@ -87,7 +91,7 @@ impl Tidier {
         };
         let removed = match hold.folder_of(&place) {
             Ok(Some((folder, name))) => {
-                pidfile::remove_in(folder, name, server, config, ended.process.as_ref())
+                pidfile::remove_in(folder, name, &instance, ended.process.as_ref())
             }
             Ok(None) => return Ok(()),
             Err(e) => Err(e),

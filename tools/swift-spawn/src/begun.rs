@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use shared::catalogue::Server;
 use shared::excerpt::Excerpt;
 use shared::faults;
-use shared::instance::Place;
+use shared::instance::{Instance, Place};
 use shared::locks::Locks;
 use shared::pidfile;
 use shared::process::{self, Process};
@@ -264,9 +264,13 @@ pub fn remove_pid_file(
     let Some(run_dir) = RunDir::open(&place.run_dir)? else {
         return Ok(());
     };
-    let config = row.config.as_deref().unwrap_or(Path::new(""));
+    let instance = Instance {
+        server,
+        config: row.config.as_deref().unwrap_or(Path::new("")),
+        place,
+    };
     faults::at("timed-out");
     let _guard = locks.take(&run_dir).map_err(anyhow::Error::msg)?;
-    pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, config)?;
+    pidfile::remove_if_it_lies(&run_dir, &instance)?;
     Ok(())
 }

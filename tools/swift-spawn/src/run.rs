@@ -223,6 +223,10 @@ impl Run {
         self.output.flush();
         match self.starter.start(row, &server, &place) {
             Outcome::Found(row) => self.output.put(&row),
+            Outcome::WrongConfig(row, what) => {
+                let message = format!("cannot start beside {what}");
+                self.fail((row, message));
+            }
             Outcome::Failed(row, failure) => self.fail(failure.of(row)),
             Outcome::Started(row, process, output) => {
                 self.output.put(&row);

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use shared::catalogue::Server;
 use shared::faults;
-use shared::instance::Place;
+use shared::instance::{Instance, Place};
 use shared::locks::Locks;
 use shared::pidfile::{self, Finding, reason_of};
 use shared::process::{self, Process};
@@ -51,6 +51,9 @@ pub enum Outcome {
     Started(Row, Process, Option<OwnedFd>),
     /// Somebody else has started it: its row.
     Found(Row),
+    /// The pid file's process runs the program with another config: the row, and
+    /// what is said of it.
+    WrongConfig(Row, String),
     /// It does not run.
     Failed(Row, Failure),
 }
@@ -114,6 +117,11 @@ impl Starter {
         };
         let row_path = row.pidfile.as_deref().unwrap_or(Path::new(""));
         let config = row.config.clone().unwrap_or_default();
+        let instance = Instance {
+            server,
+            config: &config,
+            place,
+        };
         let cannot_write =
             |e: &io::Error| Failure::of_path(Reason::PidFile, "cannot write", row_path, e);
 
@@ -128,8 +136,8 @@ impl Starter {
         let guard = self.locks.take(&run_dir);
         let guard = guard.map_err(|why| Failure::new(Reason::Lock, &why))?;
         faults::at("locked");
-        if let Some(found) = look(row, server, &run_dir, &place.beneath)? {
-            return Ok(Outcome::Found(found));
+        if let Some(found) = look(row, &run_dir, &instance)? {
+            return Ok(found);
         }
         faults::at("looked");
         let folder = place.beneath.parent().unwrap_or(Path::new(""));
@@ -170,7 +178,7 @@ impl Starter {
                 // The child wrote it and is gone. What cannot be removed is
                 // stale, and every command knows how to clean that.
                 faults::at("not-executed");
-                let _ = pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, &config);
+                let _ = pidfile::remove_if_it_lies(&run_dir, &instance);
                 if e.kind() == io::ErrorKind::NotFound {
                     return Err(missing());
                 }
@@ -184,7 +192,7 @@ impl Starter {
         let stat = process::stat(process.pid).ok().flatten();
         if stat.is_some_and(|stat| stat.unborn && stat.is_ending()) {
             let failure = killed_unborn(&process);
-            let _ = pidfile::remove_if_it_lies(&run_dir, &place.beneath, server, &config);
+            let _ = pidfile::remove_if_it_lies(&run_dir, &instance);
             return Err(failure);
         }
         drop(guard);
@@ -228,17 +236,16 @@ impl Starter {
     }
 }
 
-/// What a look at the pid file under the lock says against starting: the row
-/// of what runs. An error when that cannot be known.
-fn look(row: &Row, server: &Server, run_dir: &RunDir, path: &Path) -> Result<Option<Row>, Failure> {
+/// What a look at the pid file under the lock says against starting. An error
+/// when that cannot be known.
+fn look(row: &Row, run_dir: &RunDir, instance: &Instance) -> Result<Option<Outcome>, Failure> {
+    let path = &instance.place.beneath;
     let unreadable = |why: &str| {
         let shown = row.pidfile.as_deref().unwrap_or(path).display();
         Failure::new(Reason::Unreadable, why).saying(format!("cannot read {shown}: {why}"))
     };
-    let config = row.config.as_deref().unwrap_or(Path::new(""));
     let content = pidfile::read(run_dir, path).content;
-    let finding =
-        pidfile::verify(&content, server, config).map_err(|e| unreadable(&reason_of(&e)))?;
+    let finding = pidfile::verify(&content, instance).map_err(|e| unreadable(&reason_of(&e)))?;
     let found = |pid, start| Row {
         pid: Some(pid),
         start,
@@ -247,7 +254,21 @@ fn look(row: &Row, server: &Server, run_dir: &RunDir, path: &Path) -> Result<Opt
     match finding {
         Finding::Stopped(..) => Ok(None),
         Finding::Unreadable(why) => Err(unreadable(&why)),
-        Finding::Starting(pid) => Ok(Some(found(pid, None).plain(State::Starting))),
+        Finding::Starting(pid) => {
+            let row = found(pid, None).plain(State::Starting);
+            Ok(Some(Outcome::Found(row)))
+        }
+        Finding::WrongConfig { process, config } => {
+            let start = process.start().map_err(|e| unreadable(&reason_of(&e)))?;
+            let message = pidfile::wrong_config(row, process.pid, &config);
+            let row = found(process.pid, start);
+            let row = row.with(
+                State::WrongConfig,
+                Reason::Config,
+                config.as_os_str().as_bytes(),
+            );
+            Ok(start.map(|_| Outcome::WrongConfig(row, message)))
+        }
         Finding::Running { process, permitted } => {
             let start = process.start().map_err(|e| unreadable(&reason_of(&e)))?;
             // Without a start, it has ended after it was proven.
@@ -255,11 +276,11 @@ fn look(row: &Row, server: &Server, run_dir: &RunDir, path: &Path) -> Result<Opt
                 return Ok(None);
             }
             let row = found(process.pid, start);
-            Ok(Some(if permitted {
+            Ok(Some(Outcome::Found(if permitted {
                 row.plain(State::Running)
             } else {
                 row.with(State::Denied, Reason::Permission, b"")
-            }))
+            })))
         }
     }
 }

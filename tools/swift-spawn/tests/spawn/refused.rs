@@ -4,7 +4,7 @@ use std::fs;
 
 use test_helpers::Sandbox;
 
-use crate::stage::{Stage, states};
+use crate::stage::{Stage, runs, state, states};
 
 /// The one row's detail and what is said, when one server is not started.
 fn failure(stage: &Stage, row: &str) -> (String, String) {
@@ -98,6 +98,39 @@ fn a_folder_of_pid_files_that_leads_away() {
     let (detail, _) = failure(&stage, &stage.row("1"));
     assert!(detail.starts_with("unreadable "), "{detail}");
     assert_eq!(fs::read_dir(stage.path("elsewhere")).unwrap().count(), 0);
+}
+
+/// The rows of another swift directory lead to the same pid files.
+#[test]
+fn a_server_that_runs_with_another_config() {
+    let stage = Stage::new();
+    stage.server("1", "");
+    assert_eq!(stage.spawn(&[], &stage.row("1")).code(), 0);
+    let pid = fs::read_to_string(stage.pid_path("1")).unwrap();
+    fs::rename(stage.etc(), stage.path("moved")).unwrap();
+    let copy = stage.path("copy/object-server/1.conf");
+    fs::create_dir_all(copy.parent().unwrap()).unwrap();
+    fs::write(&copy, "").unwrap();
+    let rows = stage.row("1").replacen("/etc/", "/copy/", 1);
+    let outcome = stage.spawn(&[], &rows);
+    let was = stage.etc().join("object-server/1.conf");
+    let told = format!(
+        "swift-spawn: cannot start beside {} (object-server): {pid} runs with {}, not {}\n",
+        stage.pid_path("1").display(),
+        was.display(),
+        copy.display(),
+    );
+    assert_eq!((outcome.code(), outcome.err()), (1, told));
+    let row = &outcome.rows()[0];
+    let detail = format!("config {}", was.display());
+    assert_eq!((state(row), &row[3]), (("wrong-config", &*detail), &pid));
+    assert_ne!(row[4], "-");
+    assert_eq!(fs::read_to_string(stage.pid_path("1")).unwrap(), pid);
+    assert!(runs(&pid));
+    // What was said already is not said again.
+    let outcome = stage.spawn(&[], &outcome.out());
+    assert_eq!((outcome.code(), outcome.err().as_str()), (0, ""));
+    assert_eq!(state(&outcome.rows()[0]).0, "wrong-config");
 }
 
 #[test]
