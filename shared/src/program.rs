@@ -18,20 +18,18 @@ impl SearchPath {
         SearchPath::new(&std::env::var_os("PATH").unwrap_or_else(|| OsString::from(DEFAULT_PATH)))
     }
 
-    /// A PATH's value. An empty part stands for the current folder, as execvp(3) has it.
+    /// A PATH's value. An empty part stands for the current directory, as execvp(3) has it.
+    ///
+    /// Every part is made absolute now: what is found runs on in another directory (Swift's servers
+    /// change to /), and executes itself anew by the path that it was started with. When this
+    /// process's own directory is gone, nothing can be found beneath it.
     pub fn new(path: &OsStr) -> SearchPath {
         let parts = path.as_bytes().split(|b| *b == b':');
-        SearchPath(
-            parts
-                .map(|p| {
-                    if p.is_empty() {
-                        ".".into()
-                    } else {
-                        OsStr::from_bytes(p).into()
-                    }
-                })
-                .collect(),
-        )
+        let absolute = |part: &[u8]| match part {
+            b"" => std::env::current_dir().ok(),
+            part => std::path::absolute(OsStr::from_bytes(part)).ok(),
+        };
+        SearchPath(parts.filter_map(absolute).collect())
     }
 
     /// Where the program lies: the first regular file of that name which this
@@ -91,6 +89,14 @@ mod tests {
         .unwrap();
         assert_eq!(path.find("swift-a"), Some(folder.path().join("swift-a")));
         assert_eq!(path.find("../swift-a"), None);
+    }
+
+    #[test]
+    fn what_is_found_is_absolute() {
+        let path = SearchPath::new(OsStr::new("bin::/usr/bin"));
+        assert!(path.0.iter().all(|part| part.is_absolute()));
+        assert_eq!(path.0[0], std::env::current_dir().unwrap().join("bin"));
+        assert_eq!(path.0[1], std::env::current_dir().unwrap());
     }
 
     #[test]

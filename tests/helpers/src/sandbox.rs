@@ -123,6 +123,15 @@ impl Sandbox {
         set_mode(&program, 0o755);
     }
 
+    /// Installs a program of this name, with these lines of shell; replaces one that is there.
+    pub fn script(&self, name: &str, lines: &str) {
+        let program = self.path("bin").join(name);
+        // What is executed at this moment cannot be written to, and a link leads elsewhere.
+        let _ = fs::remove_file(&program);
+        fs::write(&program, format!("#!/bin/sh\n{lines}\n")).expect("a script can be written");
+        set_mode(&program, 0o755);
+    }
+
     /// Writes a configuration file beneath the Swift directory: a `[DEFAULT]` section with these
     /// lines, which may open further sections. Returns its path.
     pub fn conf(&self, name: &str, lines: &str) -> PathBuf {

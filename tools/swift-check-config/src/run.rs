@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use shared::catalogue::Catalogue;
-use shared::check::{Checks, Question, Verdict};
+use shared::check::{self, Checks, Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use shared::cli::Exit;
 use shared::faults;
 use shared::instance::place;
@@ -32,6 +32,8 @@ struct Stage {
     queue: Queue,
     output: Output<File>,
     quiet: bool,
+    /// That Swift is too old to check configs was said: once is enough.
+    told_too_old: bool,
     exit: Exit,
 }
 
@@ -44,6 +46,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         queue: Queue::default(),
         output: stream::stdout()?,
         quiet: options.quiet,
+        told_too_old: false,
         exit: Exit::Ok,
     };
     let mut input = Input::stdin()?;
@@ -104,14 +107,18 @@ impl Stage {
         match self.path.find(&server.command) {
             Some(program) => self.checks.add(
                 number,
-                Question {
-                    program,
-                    args: vec![
-                        server.command.into_owned().into(),
-                        config.into(),
-                        "--test-config".into(),
-                    ],
-                    folder: None,
+                ConfigCheck {
+                    fallback: swift_config(&program, &config),
+                    command: Command {
+                        program,
+                        args: vec![
+                            server.command.into_owned().into(),
+                            config.into(),
+                            TEST_CONFIG.into(),
+                        ],
+                    },
+                    directory: None,
+                    user: None,
                 },
             ),
             None => self.settle(number, Verdict::Bad(Reason::ExecMissing, Vec::new())),
@@ -137,9 +144,12 @@ impl Stage {
         let server = &row.server;
         match verdict {
             Verdict::Good => {}
-            Verdict::TooOld => TOOL.say(&format!(
-                "{server} ({config}): too old to check its config, going on without"
-            )),
+            Verdict::TooOld => {
+                if !std::mem::replace(&mut self.told_too_old, true) {
+                    let command = self.catalogue.server(server).command;
+                    TOOL.say(&check::too_old(&command));
+                }
+            }
             Verdict::Bad(reason, text) => {
                 let bad = row.clone().with(State::Misconfigured, reason, &text);
                 if !self.quiet {

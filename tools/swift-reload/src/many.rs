@@ -59,16 +59,12 @@ impl Many {
             Err(failure) => return self.fail(id, failure),
         };
         let checks = self.manner.check && reload.target.server.check;
-        let question = checks.then(|| reload.target.question());
-        let user = reload.target.other_user();
+        let check = checks.then(|| reload.target.config_check());
         self.reloads.insert(id, reload);
-        match question {
-            Some(Ok(question)) => {
+        match check {
+            Some(Ok(check)) => {
                 self.news.push((id, News::Checking));
-                match user {
-                    Some(user) => self.checks.add_as(id, question, user),
-                    None => self.checks.add(id, question),
-                }
+                self.checks.add(id, check);
             }
             Some(Err(verdict)) => self.checked(id, verdict),
             None => self.checked(id, Verdict::Good),

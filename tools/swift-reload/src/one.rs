@@ -1,9 +1,11 @@
 //! One process, with the messages and exit statuses of Swift's own swift-reload.
 
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use shared::catalogue::Catalogue;
-use shared::check::Checks;
+use shared::check::{self, Checks};
 use shared::cli::{self, Exit};
 use shared::notify::Notice;
 use shared::process::Pid;
@@ -16,7 +18,7 @@ use crate::many::Many;
 use crate::options::{Options, TOOL};
 use crate::reload::{End, Failure, News};
 use crate::repr;
-use crate::rows::{heard, too_old, what_failed};
+use crate::rows::{heard, what_failed};
 use crate::target::{Refusal, Target};
 
 /// Does the tool's job for the process of that number.
@@ -34,12 +36,14 @@ pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
     let story = Story {
         verbose: options.verbose,
         program: target.server.command.to_string(),
-        server: target.server.name.to_string(),
         who: format!("{pid} ({})", target.server.name),
         signal: target.signal.to_string().replace("SIG", ""),
     };
-    // As with the original, the server speaks for itself when its config is bad.
-    let checks = Checks::new(options.manner.check_timeout)?.speaking();
+    // As with the original, the server's own words say what is bad about its config, each on the
+    // stream that it chose.
+    let output = |fd: BorrowedFd| fd.try_clone_to_owned().map(File::from);
+    let checks = Checks::new(options.manner.check_timeout)?
+        .relaying(output(io::stdout().as_fd())?, output(io::stderr().as_fd())?);
     let mut many = Many::new(options.manner, checks)?;
     let watch = Watch::new()?;
     watch.add(&many, 0)?;
@@ -78,7 +82,6 @@ fn refused(pid: i64, refusal: &Refusal) -> String {
 struct Story {
     verbose: bool,
     program: String,
-    server: String,
     who: String,
     signal: String,
 }
@@ -98,7 +101,7 @@ impl Story {
                 }
                 _ => unreachable!("every notice but another has a name"),
             }),
-            News::TooOld => TOOL.say(&too_old(&self.server, &self.who)),
+            News::TooOld => TOOL.say(&check::too_old(program)),
             News::Signalled => {}
             News::Ended(End::Reloaded | End::Sent) => {
                 print(&format!("Reloaded {program}"))?;

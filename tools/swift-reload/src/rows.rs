@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 
 use shared::catalogue::{Catalogue, Server};
-use shared::check::Checks;
+use shared::check::{self, Checks};
 use shared::cli::Exit;
 use shared::instance::{self, Place};
 use shared::notify::Notice;
@@ -54,6 +54,8 @@ struct Run {
     seen: HashSet<Key>,
     /// How many reloads go on at the same time.
     at_once: usize,
+    /// That Swift is too old to check configs was said: once is enough.
+    told_too_old: bool,
     /// Something failed that ends it all, with --one-by-one.
     stopped: bool,
     output: ActOutput<File>,
@@ -79,6 +81,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         last: 0,
         seen: HashSet::new(),
         at_once: usize::try_from(at_once)?,
+        told_too_old: false,
         stopped: false,
         output: ActOutput::new(stream::stdout()?, &TOOL),
         exit: Exit::Ok,
@@ -194,9 +197,10 @@ impl Run {
                 }
             }
             News::TooOld => {
-                let config = row.config.as_deref().unwrap_or(row.server.as_ref());
-                let config = text::one_line(config.as_os_str().as_encoded_bytes());
-                TOOL.say(&too_old(&row.server, &config));
+                let server = self.catalogue.server(&row.server);
+                if !std::mem::replace(&mut self.told_too_old, true) {
+                    TOOL.say(&check::too_old(&server.command));
+                }
             }
             News::Signalled => self.output.put(&row.clone().plain(State::Signalled)),
             News::Ended(end) => {
@@ -265,11 +269,6 @@ pub fn heard(notice: &Notice) -> Option<&'static str> {
         Notice::Stopping => Some("STOPPING"),
         Notice::Other(_) => None,
     }
-}
-
-/// The warning about a server that cannot check its config.
-pub fn too_old(server: &str, config: &str) -> String {
-    format!("{server} ({config}): too old to check its config, going on without")
 }
 
 /// A failure as one line.

@@ -1,15 +1,15 @@
 //! The process that is to be reloaded, proven to be a server itself and none
 //! of its workers, which carry the same command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use shared::catalogue::{Catalogue, Server};
-use shared::check::{Question, Verdict};
+use shared::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use shared::faults;
 use shared::instance::{Instance, Place};
 use shared::process::{
@@ -20,9 +20,6 @@ use shared::reason::Reason;
 use shared::signals::Signal;
 use shared::sys::spawn::User;
 use shared::user;
-
-/// The argument with which a server checks its config and does nothing else.
-const TEST_CONFIG: &str = "--test-config";
 
 /// A proven process.
 #[derive(Debug)]
@@ -38,7 +35,7 @@ pub struct Target {
     user: User,
     /// Where it is, if that may be seen: that of another user's process is not
     /// for everybody.
-    folder: Option<OwnedFd>,
+    directory: Option<OwnedFd>,
 }
 
 /// Why a process is none that can be reloaded.
@@ -142,9 +139,9 @@ impl Target {
         faults::at("looked-at");
         let stat = stat(pid)?.ok_or(Refusal::Gone)?;
         let user = user::of(pid)?.ok_or(Refusal::Gone)?;
-        // Opened here and not when it is needed: by then it may be the folder
-        // of another process, which chooses what is executed in it.
-        let folder = File::open(format!("/proc/{pid}/cwd")).ok();
+        // Opened here and not when it is needed: by then it may be the
+        // directory of another process, which chooses what is executed in it.
+        let directory = File::open(format!("/proc/{pid}/cwd")).ok();
         // Had it ended before the looks, they may have met another process
         // that has the number now.
         if stat.is_ending() || process.has_ended()? {
@@ -160,7 +157,7 @@ impl Target {
             line,
             start: stat.start,
             user,
-            folder: folder.map(OwnedFd::from),
+            directory: directory.map(OwnedFd::from),
         })
     }
 
@@ -199,32 +196,52 @@ impl Target {
     }
 
     /// How its config is checked: by the command line that it will execute
-    /// again, as it stands, in the folder in which it will be executed. The
+    /// again, as it stands, in the directory in which it will be executed. The
     /// verdict when there is nothing that could be asked. To be asked once.
-    pub fn question(&mut self) -> Result<Question, Verdict> {
+    pub fn config_check(&mut self) -> Result<ConfigCheck, Verdict> {
         let mut args: Vec<OsString> = self.line.args().map(OsString::from).collect();
         args.push(TEST_CONFIG.into());
-        let folder = self.folder.take();
+        let directory = self.directory.take();
         let program = Path::new(&args[0]);
         let program = if program.is_absolute() {
             program.to_owned()
         } else if program.iter().nth(1).is_some() {
-            if folder.is_none() {
+            if directory.is_none() {
                 let why = format!("cannot see where {} is", program.display());
                 return Err(Verdict::Bad(Reason::ExecFailed, why.into_bytes()));
             }
             program.to_owned()
         } else {
-            // Nothing of that name in the folder is meant, only what PATH leads to.
+            // Nothing of that name in the directory is meant, only what PATH leads to.
             let found = program
                 .to_str()
                 .and_then(|p| SearchPath::from_env().find(p));
             found.ok_or(Verdict::Bad(Reason::ExecMissing, Vec::new()))?
         };
-        Ok(Question {
-            program,
-            args,
-            folder,
+        Ok(ConfigCheck {
+            fallback: self.fallback(&program, directory.as_ref()),
+            command: Command { program, args },
+            directory,
+            user: self.other_user(),
         })
+    }
+
+    /// The check of a server that is too old for one of its own: swift-config
+    /// beside its program, on its config, as the process sees both.
+    fn fallback(&self, program: &Path, directory: Option<&OwnedFd>) -> Option<Command> {
+        let wanted = |name: &OsStr| name.as_bytes() == self.server.command.as_bytes();
+        let (_, config) = self.line.program(self.pid(), wanted)?;
+        let is_server = |path: &&Path| path.file_name().is_some_and(wanted);
+        let mut args = self.line.args().map(Path::new);
+        let script = Some(program).filter(is_server).or(args.find(is_server))?;
+        let seen_from = |path: &Path| match (path.is_absolute(), directory) {
+            (true, _) => Some(path.to_owned()),
+            (false, Some(directory)) => {
+                let own = format!("/proc/self/fd/{}", directory.as_raw_fd());
+                Some(std::fs::read_link(own).ok()?.join(path))
+            }
+            (false, None) => None,
+        };
+        swift_config(&seen_from(script)?, &seen_from(Path::new(config?))?)
     }
 }

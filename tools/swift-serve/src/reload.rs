@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::check::{Checks, Question, Verdict};
+use shared::check::{Checks, Command, ConfigCheck, Verdict};
 use shared::faults;
 use shared::signals::Signal;
 use shared::sys::handover as sys;
@@ -24,12 +24,16 @@ impl Manager {
             .as_ref()
             .map_or(60, |one| one.settings.reload_timeout);
         let begun = Checks::new(Duration::from_secs(timeout.into())).and_then(|mut check| {
-            let question = Question {
-                program: self.invocation.program(),
-                args: self.invocation.check_line(),
-                folder: None,
+            let own = ConfigCheck {
+                command: Command {
+                    program: self.invocation.program(),
+                    args: self.invocation.check_line(),
+                },
+                fallback: None,
+                directory: None,
+                user: None,
             };
-            check.add(0, question);
+            check.add(0, own);
             self.watch.add(&check, CHECK)?;
             Ok(check)
         });

@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 
 use test_helpers::{Outcome, Sandbox};
 
+use crate::rows::TOO_OLD;
+
 use crate::play::{Going, fifo, happen, reload, sandbox, start, start_slow};
 
 fn told(outcome: &Outcome) -> (String, String, i32) {
@@ -101,6 +103,46 @@ fn a_bad_config_is_not_signalled() {
     let said = says("no such thing\n", "Failed to validate config\n", 1);
     assert_eq!(by_pid(&sandbox, &[], server.pid), said);
     assert!(server.lives());
+}
+
+#[test]
+fn a_server_whose_script_is_gone_is_not_signalled() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = die");
+    let program = sandbox.path("bin/swift-object-server");
+    std::fs::remove_file(&program).unwrap();
+    let failed = format!(
+        "swift-reload: cannot reload {} (object-server): its program is missing\n\
+         Failed to validate config\n",
+        server.pid
+    );
+    assert_eq!(by_pid(&sandbox, &[], server.pid), says("", &failed, 1));
+    // A wrapper in its place, of which the target is missing: Python and some shells exit with 2.
+    sandbox.script("swift-object-server", "echo cannot open it >&2; exit 2");
+    let failed = says("", "cannot open it\nFailed to validate config\n", 1);
+    assert_eq!(by_pid(&sandbox, &[], server.pid), failed);
+    // An interpreter that is missing, as where a virtual environment was deleted.
+    std::fs::write(&program, "#!/no/such/venv/bin/python\n").unwrap();
+    let (_, err, code) = by_pid(&sandbox, &[], server.pid);
+    assert!(err.ends_with("Failed to validate config\n"), "{err}");
+    assert_eq!(code, 1);
+    assert!(server.lives());
+}
+
+#[test]
+fn a_server_too_old_to_check_is_reloaded_without_its_usage() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, TOO_OLD);
+    let warning = "swift-reload: swift-object-server is too old to check configs, and no \
+                   swift-config stands beside it; going on without a check\n";
+    let done = says("Reloaded swift-object-server\n", warning, 0);
+    assert_eq!(by_pid(&sandbox, &[], server.pid), done);
+    sandbox.script("swift-config", "echo secret; echo bad >&2; exit 1");
+    let failed = says("", "bad\nFailed to validate config\n", 1);
+    assert_eq!(by_pid(&sandbox, &[], server.pid), failed);
+    sandbox.script("swift-config", "echo secret; echo a warning >&2");
+    let done = says("Reloaded swift-object-server\n", "", 0);
+    assert_eq!(by_pid(&sandbox, &[], server.pid), done);
 }
 
 #[test]

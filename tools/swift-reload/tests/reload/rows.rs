@@ -5,6 +5,10 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use crate::play::{Going, fifo, happen, reload, said, sandbox, start, start_slow};
 
+/// The words with which optparse refuses an option, and its exit status.
+pub const TOO_OLD: &str = r"check_exit = 2
+    check_print = Usage: x\n\nx: error: no such option: --test-config\n";
+
 #[test]
 fn a_server_is_signalled_then_reloaded() {
     let sandbox = sandbox();
@@ -81,18 +85,50 @@ fn a_check_that_takes_too_long_is_a_bad_config() {
 }
 
 #[test]
-fn a_server_too_old_to_check_is_reloaded_with_a_warning() {
+fn servers_too_old_to_check_are_reloaded_with_one_warning() {
     let sandbox = sandbox();
-    let server = start(&sandbox, 1, "check_exit = 2");
-    let outcome = reload(&sandbox, &["-q"], &server.running());
-    assert_eq!(said(&outcome), ["signalled -", "reloaded -"]);
-    let config = server.config.display();
+    let (one, two) = (start(&sandbox, 1, TOO_OLD), start(&sandbox, 2, TOO_OLD));
+    let rows = one.running() + &two.running();
+    let outcome = reload(&sandbox, &["-q", "--one-by-one"], &rows);
+    let both = ["signalled -", "reloaded -"].repeat(2);
+    assert_eq!(said(&outcome), both);
     assert_eq!(
         outcome.err(),
-        format!(
-            "swift-reload: object-server ({config}): too old to check its config, going on without\n"
-        )
+        "swift-reload: swift-object-server is too old to check configs, and no swift-config stands \
+         beside it; going on without a check\n"
     );
+}
+
+#[test]
+fn a_server_too_old_to_check_is_checked_by_swift_config() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, &format!("{TOO_OLD}\nreload = die"));
+    sandbox.script("swift-config", "echo \"$@\" >&2; echo secret; exit 1");
+    let outcome = reload(&sandbox, &["-q"], &server.running());
+    let config = server.config.display();
+    let bad = format!(r"misconfigured exit-1 -w {config}\n");
+    assert_eq!((said(&outcome), outcome.code()), (vec![bad], 1));
+    assert_eq!(outcome.err(), "");
+    assert!(server.lives());
+
+    sandbox.script("swift-config", "exit 0");
+    let server = start(&sandbox, 2, TOO_OLD);
+    let outcome = reload(&sandbox, &[], &server.running());
+    assert_eq!(said(&outcome), ["signalled -", "reloaded -"]);
+    assert_eq!(outcome.err(), "");
+}
+
+#[test]
+fn exit_status_2_alone_is_no_leave_to_go_on_without_a_check() {
+    let sandbox = sandbox();
+    let lines = r"reload = die
+        check_exit = 2
+        check_print = python3: can't open file 'x': [Errno 2] No such file or directory\n";
+    let server = start(&sandbox, 1, lines);
+    let outcome = reload(&sandbox, &["-q"], &server.running());
+    assert!(said(&outcome)[0].starts_with("misconfigured exit-2 python3: can't open file"));
+    assert_eq!((outcome.code(), outcome.err()), (1, String::new()));
+    assert!(server.lives());
 }
 
 #[test]
