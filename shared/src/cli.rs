@@ -82,6 +82,10 @@ pub struct Tool {
     pub about: &'static str,
     /// Its options.
     pub options: &'static [Opt],
+    /// A line of shell that shows it at work, as its manual page has it; empty for none.
+    pub example: &'static str,
+    /// The manual pages that say more, such as `swift-records(5)`.
+    pub pages: &'static [&'static str],
 }
 
 /// What a command line asks for.
@@ -308,6 +312,12 @@ impl Tool {
         for (left, opt) in left.iter().zip(self.options) {
             out.push_str(&format!("  {left:width$}  {}\n", opt.help));
         }
+        if !self.example.is_empty() {
+            out.push_str(&format!("\nExample:\n  {}\n", self.example));
+        }
+        if !self.pages.is_empty() {
+            out.push_str(&format!("\nSee {}.\n", self.pages.join(", ")));
+        }
         out
     }
 
@@ -478,6 +488,8 @@ mod tests {
             Opt::flag(None, "no-daemon", "stay"),
             Opt::value(Some('c'), "config-num", "N", "the Nth"),
         ],
+        example: "swift-x | cat",
+        pages: &["swift-x(1)", "swift-records(5)"],
     };
 
     fn parse(words: &[&str]) -> Result<Vec<Arg>, String> {

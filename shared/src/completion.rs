@@ -108,6 +108,8 @@ mod tests {
         usage: "",
         about: "",
         options: &[HELP, Opt::value(None, "wait", "S", "don't wait longer")],
+        example: "",
+        pages: &[],
     };
 
     #[test]

@@ -381,6 +381,8 @@ mod tests {
         usage: "",
         about: "",
         options: &[],
+        example: "",
+        pages: &[],
     };
 
     #[test]

@@ -10,8 +10,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Panics when an option is missing from the tool's manual page, or when the
-/// files with completions are not what the table of options makes them. With
+/// Panics when an option or the example of `--help` is missing from the tool's
+/// manual page, or when the files with completions are not what the table of options makes them. With
 /// `COMPLETIONS=write` in the environment the files are written instead.
 pub fn check(tool: &Tool, words: &[&str]) {
     let page = root().join(format!("man/{}.1", tool.name));
@@ -34,6 +34,13 @@ pub fn check(tool: &Tool, words: &[&str]) {
         });
         assert!(found, "{} describes no option -{long}", page.display());
     }
+    let words_of = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words_of(&text).contains(&words_of(tool.example)),
+        "{} does not show: {}",
+        page.display(),
+        tool.example
+    );
     for shell in Shell::ALL {
         let file = root()
             .join("shared/completions")

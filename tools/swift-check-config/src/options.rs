@@ -26,6 +26,8 @@ pub static TOOL: Tool = Tool {
         cli::HELP,
         cli::VERSION,
     ],
+    example: "swift-resolve-servers main | swift-pidfile | swift-check-config > /dev/null",
+    pages: &["swift-check-config(1)", "swift-records(5)"],
 };
 
 /// What the command line says.

@@ -94,6 +94,8 @@ pub static TOOL: Tool = Tool {
         ),
         Opt::flag(Some('V'), "version", "show the version and exit"),
     ],
+    example: "",
+    pages: &[],
 };
 
 /// The commands, with the original's words for them, in its order.

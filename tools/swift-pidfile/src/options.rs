@@ -21,6 +21,8 @@ pub static TOOL: Tool = Tool {
         cli::HELP,
         cli::VERSION,
     ],
+    example: "swift-resolve-servers all | swift-pidfile --running",
+    pages: &["swift-pidfile(1)", "swift-records(5)"],
 };
 
 /// How rows are looked at.

@@ -44,6 +44,8 @@ pub static TOOL: Tool = Tool {
         ),
         Opt::flag(Some('v'), "verbose", "say what is being done, step by step"),
     ],
+    example: "swift-resolve-servers main | swift-pidfile --running | swift-reload --one-by-one",
+    pages: &["swift-reload(1)", "swift-records(5)"],
 };
 
 /// What is to be reloaded.

@@ -32,6 +32,8 @@ pub static TOOL: Tool = Tool {
         cli::HELP,
         cli::VERSION,
     ],
+    example: "swift-resolve-servers rest | swift-pidfile --running",
+    pages: &["swift-resolve-servers(1)", "swift-records(5)"],
 };
 
 /// What the command line says.

@@ -32,6 +32,8 @@ pub static TOOL: Tool = Tool {
         cli::HELP,
         cli::VERSION,
     ],
+    example: "",
+    pages: &["swift-serve(1)", "swift-serve.toml(5)"],
 };
 
 /// What is to be done.

@@ -37,6 +37,8 @@ pub static TOOL: Tool = Tool {
             "signal the workers, and leave their parent alone",
         ),
     ],
+    example: "swift-resolve-servers object | swift-pidfile --running | swift-signal stop",
+    pages: &["swift-signal(1)", "swift-records(5)"],
 };
 
 /// Which signal is meant.

@@ -58,6 +58,8 @@ pub static TOOL: Tool = Tool {
         cli::HELP,
         cli::VERSION,
     ],
+    example: "swift-resolve-servers main | swift-pidfile --clean | swift-spawn",
+    pages: &["swift-spawn(1)", "swift-records(5)"],
 };
 
 /// What a server gets as standard input, output and error.
