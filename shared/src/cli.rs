@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::closest::{closest, hint};
 use crate::text;
 
 /// One option of a tool.
@@ -287,7 +288,12 @@ fn find_long(options: &'static [Opt], name: &str) -> Result<&'static Opt, UsageE
         .filter(|o| o.long.starts_with(name))
         .collect();
     match matches.len() {
-        0 => Err(UsageError(format!("no such option: --{name}"))),
+        0 => {
+            let meant = closest(name, options.iter().map(|o| o.long));
+            let meant = meant.map(|long| format!("--{long}"));
+            let hint = hint(meant.as_deref());
+            Err(UsageError(format!("no such option: --{name}{hint}")))
+        }
         1 => Ok(matches[0]),
         _ => {
             matches.sort_by_key(|o| o.long);
@@ -521,6 +527,10 @@ mod tests {
                 "ambiguous option: --no (--no-daemon, --no-wait?)",
             ),
             (&["--zork"], "no such option: --zork"),
+            (
+                &["--vrebose"],
+                "no such option: --vrebose (did you mean --verbose?)",
+            ),
             (&["-z"], "no such option: -z"),
             (&["-c"], "-c option requires 1 argument"),
             (&["--verbose=1"], "--verbose option does not take a value"),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::signals::Signal;
 
+pub(crate) use select::matches;
 pub use select::{Name, Selection};
 
 /// Where Swift's configs lie unless `--swift-dir` says otherwise.

@@ -16,6 +16,16 @@ pub struct Name {
     pub spelled_out: bool,
 }
 
+impl Name {
+    /// The word that asks for just this: `object-server`, or `object-server.2`.
+    pub fn word(&self) -> String {
+        match &self.config {
+            Some(config) => format!("{}.{config}", self.server),
+            None => self.server.clone(),
+        }
+    }
+}
+
 /// The servers that a list of words stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -56,7 +66,7 @@ impl Catalogue {
     /// `object.2` is object-server with the config 2; the server's part ends at
     /// the first dot, the config's begins after the last. `-server` is left out
     /// of a name without a dash, unless a site calls a server just that.
-    fn spelled_out(&self, word: &str) -> Name {
+    pub(crate) fn spelled_out(&self, word: &str) -> Name {
         let server = word.split('.').next().unwrap_or(word);
         let config = word
             .rsplit_once('.')
@@ -111,7 +121,7 @@ impl Selected {
 /// Whether a glob matches from the start of a name: `*` is any run of
 /// characters, `.` any one, and what follows the glob's end is not looked at
 /// (re.match with `*` replaced by `.*`).
-fn matches(glob: &str, name: &str) -> bool {
+pub(crate) fn matches(glob: &str, name: &str) -> bool {
     let (glob, name) = (glob.as_bytes(), name.as_bytes());
     // After a star, the shortest run is tried first; on a mismatch the last
     // star takes one character more. This is linear for each star.
@@ -149,10 +159,7 @@ mod tests {
         let selection = Catalogue::load(Path::new("/nonexistent"))
             .unwrap()
             .select(words.iter().copied());
-        let names = selection.names.into_iter().map(|n| match n.config {
-            Some(config) => format!("{}.{config}", n.server),
-            None => n.server,
-        });
+        let names = selection.names.iter().map(Name::word);
         (names.collect(), selection.strict)
     }
 

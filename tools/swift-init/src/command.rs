@@ -3,11 +3,13 @@
 use anyhow::Context as _;
 use shared::catalogue::Catalogue;
 use shared::cli::{self, Exit};
+use shared::closest::{closest, hint};
 use shared::faults;
+use shared::row::Row;
 
 use crate::group;
 use crate::observe::{self, seconds};
-use crate::options::{Command, Options, Request};
+use crate::options::{COMMANDS, Command, Options, Request, TOOL, Unknown};
 use crate::session::Session;
 use crate::stage::Call;
 use crate::voice::Voice;
@@ -17,19 +19,43 @@ use crate::{environment, explain, foreground, help, init, status};
 pub fn run(request: Request) -> anyhow::Result<Exit> {
     match request {
         Request::Help => print(&help::text(), Exit::Ok),
-        Request::Complain(what) => print(&format!("{}ERROR: {what}\n", help::text()), Exit::Failed),
-        Request::Do(options) if options.explain => {
-            let catalogue = Catalogue::load(&options.swift_dir)?;
-            let lines = explain::lines(&options, &catalogue)?;
-            print(
-                &lines
-                    .into_iter()
-                    .map(|line| line + "\n")
-                    .collect::<String>(),
-                Exit::Ok,
-            )
+        Request::Complain(what) => complain(&what),
+        Request::Unknown(unknown) => {
+            let shown = complain(&format!("unknown command, {}", unknown.last));
+            TOOL.say(&unknown_command(&unknown));
+            shown
         }
+        Request::Do(options) if options.explain => explain::run(&options),
         Request::Do(options) => carry_out(*options),
+    }
+}
+
+fn complain(what: &str) -> anyhow::Result<Exit> {
+    print(&format!("{}ERROR: {what}\n", help::text()), Exit::Failed)
+}
+
+/// The message about a command line without a command. A server's name is not taken for a misspelt
+/// command, so that the command's own typing error is found at either end.
+fn unknown_command(unknown: &Unknown) -> String {
+    let commands = || COMMANDS.iter().map(|(name, ..)| *name);
+    let catalogue = Catalogue::load(&unknown.swift_dir).unwrap_or(Catalogue::empty());
+    let ends = [&unknown.last, &unknown.words[0]];
+    let meant = ends.into_iter().find_map(|word| {
+        let is_name = catalogue.knows(word);
+        let command = closest(word, commands()).filter(|_| !is_name);
+        command.map(|command| (word, command))
+    });
+    if let Some((word, command)) = meant {
+        return format!("no such command: {word}{}", hint(Some(command)));
+    }
+    let last = &unknown.last;
+    match unknown
+        .words
+        .iter()
+        .find(|word| Command::spelled(word).is_some())
+    {
+        Some(command) => format!("no such command: {last} ({command} has to stand last or first)"),
+        None => format!("no such command: {last}"),
     }
 }
 
@@ -49,6 +75,7 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
     let rows = observe::run(&options)?;
     faults::at("observed");
     let groups = group::gather(&catalogue, &selection, rows);
+    say_missing(&options, &groups);
     let mut voice = Voice::new();
     let done = if groups.is_empty() {
         // Nothing that was named is installed. The original tries its limits
@@ -71,6 +98,23 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
     faults::at("done");
     voice.finish().context(cli::UNWRITABLE)?;
     Ok(if done { Exit::Ok } else { Exit::Failed })
+}
+
+/// Says which config was looked for and where: of a server that was named itself, and of every one
+/// that is to be started.
+fn say_missing(options: &Options, groups: &[group::Group]) {
+    let starts = starts(options.command);
+    for group in groups {
+        let is_orphan = !starts && group.rows.iter().any(Row::is_orphan);
+        let Some(row) = group.unconfigured().filter(|_| !is_orphan) else {
+            continue;
+        };
+        if starts || group.spelled_out {
+            let what = row.text().split(|b| *b == b'\n').next().unwrap_or_default();
+            let what = String::from_utf8_lossy(what);
+            TOOL.say(&format!("cannot find a config ({}): {what}", row.server));
+        }
+    }
 }
 
 fn act(session: &mut Session) -> anyhow::Result<bool> {

@@ -4,17 +4,43 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use shared::catalogue::Catalogue;
+use shared::cli::{self, Exit};
 use shared::program::SearchPath;
 use shared::text;
 
 use crate::command;
 use crate::observe;
-use crate::options::{Command, Options};
+use crate::options::{Command, Options, TOOL};
 use crate::stage::{self, Call};
+
+/// Prints the pipelines of a command, after a complaint of each name that is none. A server that is
+/// known need not be installed, since the line may be meant for another machine.
+pub fn run(options: &Options) -> anyhow::Result<Exit> {
+    let catalogue = Catalogue::load(&options.swift_dir)?;
+    let path = SearchPath::from_env();
+    let is_there = |name: &str| {
+        let server = catalogue.server(name);
+        catalogue.knows(name) || path.find(&server.command).is_some()
+    };
+    let words = options.servers.iter().map(String::as_str);
+    let complaints = catalogue.complaints(words, is_there);
+    complaints.iter().for_each(|what| TOOL.say(what));
+    let lines = lines(options, &catalogue)?;
+    cli::print(
+        &lines
+            .into_iter()
+            .map(|line| line + "\n")
+            .collect::<String>(),
+    )?;
+    Ok(match complaints[..] {
+        [] => Exit::Ok,
+        _ => Exit::Failed,
+    })
+}
 
 /// The pipelines that would carry out a command, a line each. There are two
 /// when some servers are reloaded seamlessly and others are restarted.
-pub fn lines(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<String>> {
+fn lines(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<String>> {
     if options.command != Command::ReloadSeamless {
         return Ok(vec![line(
             options,
@@ -30,13 +56,7 @@ pub fn lines(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<Str
         .partition(|name| catalogue.server(&name.server).seamless.is_some());
     let mut lines = Vec::new();
     for (names, reload) in [(seamless, true), (rest, false)] {
-        let words: Vec<String> = names
-            .iter()
-            .map(|name| match &name.config {
-                Some(config) => format!("{}.{config}", name.server),
-                None => name.server.clone(),
-            })
-            .collect();
+        let words: Vec<String> = names.iter().map(|name| name.word()).collect();
         if !words.is_empty() {
             lines.push(line(
                 options,

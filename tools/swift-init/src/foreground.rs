@@ -1,7 +1,9 @@
 //! Starting servers that keep the terminal, and stopping them when it is over.
 
+use std::collections::HashSet;
 use std::os::fd::AsFd as _;
 
+use shared::catalogue::Name;
 use shared::faults;
 use shared::reason::Reason;
 use shared::row::Row;
@@ -85,6 +87,7 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
     // What runs is stopped, also when its config was broken since it was started.
     let options = Options {
         command: Command::Stop,
+        servers: installed(session),
         ..session.options.clone()
     };
     let mut rows = observe::run(&options)?;
@@ -103,6 +106,18 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
         while session.next()?.is_some() {}
     }
     Ok(!left)
+}
+
+/// The names of the command without those of which nothing was found: they were complained of.
+fn installed(session: &Session) -> Vec<String> {
+    let groups = session.groups.iter();
+    let found: HashSet<&str> = groups.map(|group| group.server.name.as_ref()).collect();
+    let words = session.options.servers.iter().map(String::as_str);
+    let names = session.catalogue.select(words).names;
+    let names = names
+        .iter()
+        .filter(|name| found.contains(name.server.as_str()));
+    names.map(Name::word).collect()
 }
 
 /// A server whose pid file somebody removed or overwrote still runs: of what this

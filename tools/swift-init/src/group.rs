@@ -15,6 +15,8 @@ use crate::index::Index;
 pub struct Group {
     /// The server.
     pub server: Server,
+    /// Whether it was named itself, not by a group or a glob.
+    pub spelled_out: bool,
     /// Its rows, in the order of their pid files.
     pub rows: Vec<Row>,
 }
@@ -78,6 +80,7 @@ pub fn gather(catalogue: &Catalogue, selection: &Selection, rows: Vec<Row>) -> V
                 name,
                 Group {
                     server: catalogue.server(&name.server),
+                    spelled_out: name.spelled_out,
                     rows: Vec::new(),
                 },
             )
@@ -87,14 +90,32 @@ pub fn gather(catalogue: &Catalogue, selection: &Selection, rows: Vec<Row>) -> V
     for (place, (name, _)) in groups.iter().enumerate() {
         first.entry(name.server.as_str()).or_insert(place);
     }
+    // The row of a config that is missing does not say which one was asked for: it belongs to the
+    // first of the server's names that has none.
+    let mut lacking = Vec::new();
     for row in unique {
+        if row.state == State::Unconfigured {
+            lacking.push(row);
+            continue;
+        }
         let Some(&from) = first.get(row.server.as_str()) else {
             continue;
         };
-        let place =
-            (from..groups.len()).find(|&place| takes(groups[place].0, &groups[place].1, &row));
+        let place = (from..groups.len()).find(|&place| takes(groups[place].0, &row));
         if let Some(place) = place {
             groups[place].1.rows.push(row);
+        }
+    }
+    for row in lacking {
+        let Some(&from) = first.get(row.server.as_str()) else {
+            continue;
+        };
+        let lacks = |(name, group): &(&Name, Group)| {
+            let has_one = group.unconfigured().is_some() || group.configured().next().is_some();
+            name.server == row.server && !has_one
+        };
+        if let Some((_, group)) = groups[from..].iter_mut().find(|one| lacks(one)) {
+            group.rows.insert(0, row);
         }
     }
     groups
@@ -109,11 +130,11 @@ pub fn gather(catalogue: &Catalogue, selection: &Selection, rows: Vec<Row>) -> V
 }
 
 /// Whether a row answers what was asked for.
-fn takes(name: &Name, group: &Group, row: &Row) -> bool {
+fn takes(name: &Name, row: &Row) -> bool {
     name.server == row.server
         && match (&name.config, &row.config) {
             (None, _) => true,
-            (Some(_), None) => group.rows.is_empty(),
+            (Some(_), None) => false,
             (Some(wanted), Some(config)) => is_named(config, wanted),
         }
 }
@@ -165,13 +186,19 @@ mod tests {
             gathered(&both, vec![one.clone(), two.clone()]),
             [(name(), 1), (name(), 1)]
         );
+        let row_of_one = one.clone();
         assert_eq!(gathered(&["object"], vec![one, two.clone()]), [(name(), 2)]);
         assert_eq!(
             gathered(&both, vec![none.clone(), two]),
             [(name(), 1), (name(), 1)]
         );
         assert_eq!(
-            gathered(&both, vec![none.clone(), none]),
+            gathered(&both, vec![none.clone(), none.clone()]),
+            [(name(), 1), (name(), 1)]
+        );
+        // A config that is missing is missed beside others of its server.
+        assert_eq!(
+            gathered(&["object", "object.9"], vec![none, row_of_one]),
             [(name(), 1), (name(), 1)]
         );
     }

@@ -174,11 +174,17 @@ pub enum Command {
 }
 
 impl Command {
+    /// The command of exactly that name.
     fn named(word: &str) -> Option<Command> {
         COMMANDS
             .iter()
             .find(|(name, ..)| *name == word)
             .map(|(_, command, _)| *command)
+    }
+
+    /// The command of that name, in any case and with underlines (get_command in manager.py).
+    pub fn spelled(word: &str) -> Option<Command> {
+        Command::named(&word.to_lowercase().replace('_', "-"))
     }
 }
 
@@ -189,8 +195,21 @@ pub enum Request {
     Help,
     /// Show the help and say what is the matter, also on standard output.
     Complain(String),
+    /// The same for words of which neither the last nor the first is a command.
+    Unknown(Unknown),
     /// Carry out a command.
     Do(Box<Options>),
+}
+
+/// A command line without a command.
+#[derive(Debug, PartialEq)]
+pub struct Unknown {
+    /// All words but the last, of which there is at least one.
+    pub words: Vec<String>,
+    /// The last word, which the original takes for the command.
+    pub last: String,
+    /// Where configs lie.
+    pub swift_dir: PathBuf,
 }
 
 /// A command and how it is to be carried out.
@@ -315,20 +334,35 @@ fn config_number(value: cli::Value) -> Result<Option<u64>, UsageError> {
     }
 }
 
-/// Parts the words into servers and command. The command stands last; when what
-/// stands there is none and the first word is, they are swapped.
+/// Parts the words into servers and command. The command stands last or first. Where both could be
+/// one, that counts which is spelled exactly, and of two such the last, as in the original; which
+/// does not find a command that comes first in another spelling.
 fn request(mut options: Options, mut words: Vec<String>) -> Request {
-    let Some(mut command) = words.pop().filter(|_| !words.is_empty()) else {
+    let Some(last) = words.pop().filter(|_| !words.is_empty()) else {
         return Request::Complain("specify server(s) and command".into());
     };
-    if Command::named(&command).is_none() && Command::named(&words[0]).is_some() {
-        words.push(command);
-        command = words.remove(0);
-    }
-    let Some(known) = Command::named(&command.to_lowercase().replace('_', "-")) else {
-        return Request::Complain(format!("unknown command, {command}"));
+    let readings = [
+        (Command::named(&last), false),
+        (Command::named(&words[0]), true),
+        (Command::spelled(&last), false),
+        (Command::spelled(&words[0]), true),
+    ];
+    let found = readings
+        .into_iter()
+        .find_map(|(command, first)| Some((command?, first)));
+    let Some((command, stands_first)) = found else {
+        let swift_dir = options.swift_dir;
+        return Request::Unknown(Unknown {
+            words,
+            last,
+            swift_dir,
+        });
     };
-    options.command = known;
+    if stands_first {
+        words.push(last);
+        words.remove(0);
+    }
+    options.command = command;
     options.servers = words;
     options.imply();
     Request::Do(Box::new(options))
@@ -375,15 +409,52 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_spelled_in_any_case_and_stands_at_either_end() {
+        for (line, command, servers) in [
+            ("STATUS proxy", Command::Status, &["proxy"][..]),
+            ("proxy STATUS", Command::Status, &["proxy"]),
+            ("Reload_Seamless a b", Command::ReloadSeamless, &["a", "b"]),
+            (
+                "-v a --strict b FORCE_reload -c2",
+                Command::Reload,
+                &["a", "b"],
+            ),
+            (
+                "-v NO_DAEMON --strict a -c2 b",
+                Command::NoDaemon,
+                &["a", "b"],
+            ),
+            // What the original reads one way is not read another way.
+            ("stop STATUS", Command::Stop, &["STATUS"]),
+            ("STOP status", Command::Status, &["STOP"]),
+            ("STOP STATUS", Command::Status, &["STOP"]),
+        ] {
+            let options = options(line);
+            assert_eq!(
+                (options.command, &options.servers[..]),
+                (
+                    command,
+                    &servers.iter().map(|s| s.to_string()).collect::<Vec<_>>()[..]
+                ),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_missing_or_unknown_is_complained_of() {
         for (line, what) in [
             ("", "specify server(s) and command"),
             ("main", "specify server(s) and command"),
-            ("main nonsense", "unknown command, nonsense"),
-            ("STATUS main", "unknown command, main"),
         ] {
             assert_eq!(read(line), Ok(Request::Complain(what.into())));
         }
+        let unknown = Unknown {
+            words: vec!["main".into()],
+            last: "nonsense".into(),
+            swift_dir: SWIFT_DIR.into(),
+        };
+        assert_eq!(read("main nonsense"), Ok(Request::Unknown(unknown)));
     }
 
     #[test]

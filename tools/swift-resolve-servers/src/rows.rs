@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use shared::catalogue::{Server, Source};
+use shared::closest::{closest, hint};
 use shared::instance::{config_file, pid_file};
 use shared::reason::Reason;
 use shared::row::Row;
@@ -34,8 +35,6 @@ pub struct Wanted {
     pub server: Server,
     /// The names of its configs; none stands for all.
     pub names: Vec<Option<String>>,
-    /// Whether the server was named itself, not by a group or a glob.
-    pub spelled_out: bool,
 }
 
 /// What there is of a server.
@@ -70,7 +69,7 @@ pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> 
             None => &found,
         };
         if chosen.is_empty() {
-            rows.push(unconfigured(ground, server, &found));
+            rows.push(unconfigured(ground, server, name.as_deref(), &found));
         }
         let rows_of = chosen
             .iter()
@@ -128,16 +127,49 @@ fn configured(ground: &Ground, server: &Server, source: &Source, config: &Path) 
     })
 }
 
-fn unconfigured(ground: &Ground, server: &Server, found: &[&Path]) -> Row {
-    let mut text = Vec::new();
-    if let Some(number) = ground.number {
-        text.extend(format!("number {number} of {}", found.len()).bytes());
-        for config in found {
-            text.push(b'\n');
-            text.extend(beneath(ground.swift_dir, config).as_os_str().as_bytes());
-        }
+/// The row of a config that is not there. Its text says what was looked for and where; with a
+/// number, then which configs there are.
+fn unconfigured(ground: &Ground, server: &Server, name: Option<&str>, found: &[&Path]) -> Row {
+    let mut text = match (ground.number, name) {
+        (Some(number), _) => format!("number {number} of {}", found.len()).into_bytes(),
+        (None, Some(name)) => no_such_config(ground, server, name).into_bytes(),
+        (None, None) => no_config(ground, server).into_bytes(),
+    };
+    for config in found {
+        text.push(b'\n');
+        text.extend(beneath(ground.swift_dir, config).as_os_str().as_bytes());
     }
     Row::new(&server.name, State::Unconfigured).with(State::Unconfigured, Reason::Absent, &text)
+}
+
+fn no_config(ground: &Ground, server: &Server) -> String {
+    let sources = server.sources.iter().map(|source| {
+        let section = source.section.as_ref();
+        let section = section.map_or(String::new(), |name| format!(" with [{name}]"));
+        format!("no {}*.conf{section}", source.stem)
+    });
+    let sources = sources.collect::<Vec<_>>().join(", ");
+    format!("{sources} beneath {}", ground.swift_dir.display())
+}
+
+fn no_such_config(ground: &Ground, server: &Server, name: &str) -> String {
+    let stems = || server.sources.iter().map(|source| source.stem.as_ref());
+    let folders = stems().map(|stem| beneath(ground.swift_dir, stem.as_ref()));
+    let folders: Vec<String> = folders.map(|path| path.display().to_string()).collect();
+    let configs = stems().flat_map(|stem| {
+        let paths = ground.configs.of(stem, None).into_iter();
+        paths.filter_map(move |path| config_name(path.strip_prefix(stem).ok()?))
+    });
+    let meant = closest(name, configs).map(|config| format!("{}.{config}", server.name));
+    let hint = hint(meant.as_deref());
+    format!("no {name}.conf beneath {}{hint}", folders.join(" or "))
+}
+
+/// The name by which SERVER.CONFIG asks for a config; none when no such word can.
+fn config_name(path: &Path) -> Option<&str> {
+    let last = path.file_name()?.to_str()?;
+    let name = last.strip_suffix(".conf").or(last.strip_suffix(".conf.d"));
+    name.filter(|name| !name.contains('.') && *name == name.to_lowercase())
 }
 
 /// Whether a name asks for a pid file as well.

@@ -39,29 +39,28 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
             .context("cannot read names from standard input")?;
         read.split_whitespace().collect()
     };
-    let selection = catalogue.select(words.iter().copied());
-    // Of those that were spelled out it is said one by one.
-    let silent = options.quiet || selection.names.iter().any(|name| name.spelled_out);
-    let wanted = installed(&catalogue, selection, &path, options.quiet);
-    if wanted.is_empty() {
-        if words.is_empty() {
-            TOOL.say("no names on standard input");
-        } else if !silent {
-            TOOL.say("no server is left: none of those named is installed");
-        }
+    if words.is_empty() {
+        TOOL.say("no names on standard input");
         return Ok(Exit::Failed);
     }
-    write_rows(&options, &catalogue, &wanted)
+    let wanted = installed(&catalogue, catalogue.select(words.iter().copied()), &path);
+    let is_installed = |name: &str| wanted.iter().any(|w| w.server.name == name);
+    // No row can say it, so --quiet does not keep it back.
+    let complaints = catalogue.complaints(words.iter().copied(), is_installed);
+    complaints.iter().for_each(|what| TOOL.say(what));
+    let exit = match complaints[..] {
+        [] => Exit::Ok,
+        _ => Exit::Failed,
+    };
+    match wanted[..] {
+        [] => Ok(exit),
+        _ => Ok(exit.and(write_rows(&options, &catalogue, &wanted)?)),
+    }
 }
 
 /// The servers whose programs are installed, each once, in the order in which
 /// they were asked for.
-fn installed(
-    catalogue: &Catalogue,
-    selection: Selection,
-    path: &SearchPath,
-    quiet: bool,
-) -> Vec<Wanted> {
+fn installed(catalogue: &Catalogue, selection: Selection, path: &SearchPath) -> Vec<Wanted> {
     let mut all: Vec<Wanted> = Vec::new();
     let mut places = HashMap::new();
     for name in selection.names {
@@ -69,29 +68,17 @@ fn installed(
             Some(place) => {
                 let wanted: &mut Wanted = &mut all[*place];
                 wanted.names.push(name.config);
-                wanted.spelled_out |= name.spelled_out;
             }
             None => {
                 all.push(Wanted {
                     server: catalogue.server(&name.server),
                     names: vec![name.config],
-                    spelled_out: name.spelled_out,
                 });
                 places.insert(name.server, all.len() - 1);
             }
         }
     }
-    all.retain(|wanted| {
-        let Wanted { server, .. } = wanted;
-        let found = path.find(&server.command).is_some();
-        if !found && wanted.spelled_out && !quiet {
-            TOOL.say(&format!(
-                "cannot find the program ({}): {} is not on PATH",
-                server.name, server.command
-            ));
-        }
-        found
-    });
+    all.retain(|wanted| path.find(&wanted.server.command).is_some());
     all
 }
 
@@ -160,11 +147,11 @@ fn pid_files(run_dir: &Path, catalogue: &Catalogue, wanted: &[Wanted]) -> PidFil
 
 fn say_unconfigured(row: &Row, quiet: bool) {
     if !quiet {
-        let detail = row.detail.split(|b| *b == b'\n').next().unwrap_or_default();
+        let what = row.text().split(|b| *b == b'\n').next().unwrap_or_default();
         TOOL.say(&format!(
             "cannot find a config ({}): {}",
             row.server,
-            String::from_utf8_lossy(detail)
+            String::from_utf8_lossy(what)
         ));
     }
 }

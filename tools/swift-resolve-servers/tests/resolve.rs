@@ -63,7 +63,7 @@ fn a_number_that_is_too_large_tells_what_there_is() {
     assert_eq!(outcome.rows()[0][5..], ["unconfigured".into(), detail]);
     assert_eq!(
         outcome.err(),
-        "swift-resolve-servers: cannot find a config (object-server): absent number 3 of 2\n"
+        "swift-resolve-servers: cannot find a config (object-server): number 3 of 2\n"
     );
 }
 
