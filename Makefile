@@ -10,10 +10,16 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 CARGO ?= cargo
-HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+# rustc is asked only where something is built, since whoever installs may have no Rust.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
-RELEASE := $(TARGET_DIR)/$(HOST)/release
+RELEASE = $(TARGET_DIR)/$(HOST)/release
+# The sums of what `make` built, which say for which target, and as old as the start of that build.
+BUILT := $(TARGET_DIR)/built.sha256
+# The target that the command line names, for a package for another machine: make install HOST=TRIPLE
+NAMED_HOST := $(if $(filter command,$(firstword $(origin HOST))),$(HOST))
+TO_INSTALL = $(shell sed 's/^[^ ]* *//' "$(BUILT)")
 TOOLS := $(notdir $(wildcard tools/*))
 COMPLETIONS := bash-completion/completions fish/vendor_completions.d zsh/site-functions
 PAGES := $(wildcard man/*.[1-8])
@@ -31,12 +37,16 @@ FAULTS := swift-init/faults,swift-serve/faults
 FUZZ_SECONDS ?= 600
 FUZZ ?= $(basename $(notdir $(wildcard tests/fuzz/corpus/*.txt)))
 
-.PHONY: all lint venv test soak fuzz growth bench bench-growth bench-reload demo demo-swift install \
-	dist clean
+.PHONY: all lint venv test soak fuzz growth bench bench-growth bench-reload demo demo-swift installable \
+	install dist clean
 
 all:
+	mkdir -p "$(TARGET_DIR)"
+	touch "$(BUILT).begun"
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --target $(HOST) \
 		$(addprefix --package ,$(TOOLS))
+	cd "$(TARGET_DIR)" && sha256sum $(addprefix $(HOST)/release/,$(TOOLS)) >"$(BUILT)"
+	touch -r "$(BUILT).begun" "$(BUILT)"
 
 lint:
 	$(CARGO) fmt --all --check
@@ -91,9 +101,26 @@ demo: all
 demo-swift: all venv
 	PATH="$(RELEASE):$$PATH" tests/lab/demo "$(SWIFT_VENV)"
 
-install: all
+# Whether what `make` built is there and whole, of these sources, and for this machine (or for the one that
+# HOST names).
+installable:
+	@refuse() { echo "make install: $$*" >&2; exit 1; }; \
+	[ -e "$(BUILT)" ] || refuse "nothing is built in $(TARGET_DIR): run make first, as a user who has cargo"; \
+	cd "$(TARGET_DIR)" && sha256sum --check --status "$(BUILT)" || \
+		refuse "the programs in $(TARGET_DIR) are not those that make built there: run make again"; \
+	cd "$(CURDIR)" && newer=$$(find Cargo.toml Cargo.lock shared tools \
+		\( -name tests -o -name completions -o -name systemd \) -prune -o -type f -newer "$(BUILT)" -print -quit); \
+	[ -z "$$newer" ] || refuse "$$newer was changed after the last make: run make again"; \
+	built=$$(sed -n '1s,^[^ ]*  *\(.*\),\1,p' "$(BUILT)"); \
+	case "$(NAMED_HOST)" in \
+	'') "$(TARGET_DIR)/$$built" --help >/dev/null 2>&1 || refuse "$$built does not run here: run make on this machine" ;; \
+	"$${built%%/*}") ;; \
+	*) refuse "the last make was not for $(NAMED_HOST): run make HOST=$(NAMED_HOST) first" ;; \
+	esac
+
+install: installable
 	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man5"
-	install -m 755 $(addprefix $(RELEASE)/,$(TOOLS)) "$(DESTDIR)$(BINDIR)"
+	install -m 755 $(addprefix "$(TARGET_DIR)"/,$(TO_INSTALL)) "$(DESTDIR)$(BINDIR)"
 	install -m 644 $(wildcard man/*.1) "$(DESTDIR)$(MANDIR)/man1"
 	install -m 644 $(wildcard man/*.5) "$(DESTDIR)$(MANDIR)/man5"
 	install -d "$(DESTDIR)$(UNITDIR)"
