@@ -10,6 +10,7 @@
 //! SWIFT_VENV names the virtual environment in which swift 2.38.3 is installed; `make test` makes one.
 #![forbid(unsafe_code)]
 
+mod caller;
 mod help;
 mod normal;
 mod play;
