@@ -11,6 +11,7 @@
 mod census;
 mod concurrent;
 mod forbidden;
+mod hostile;
 mod killed;
 mod misbehaving;
 mod points;

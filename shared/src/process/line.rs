@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::stat::read_proc;
+use super::stat::{PROC_MAX, read_proc};
 use crate::catalogue::Server;
 use crate::instance::others;
 use crate::process::Pid;
@@ -27,7 +27,8 @@ pub enum Runs {
     Nothing,
 }
 
-/// The command line of a process; none when no process has that number.
+/// The command line of a process, cut after [`PROC_MAX`]; none when no process
+/// has that number.
 pub fn command_line(pid: Pid) -> io::Result<Option<CommandLine>> {
     Ok(read_proc(pid, "cmdline")?.map(CommandLine))
 }
@@ -38,6 +39,11 @@ impl CommandLine {
         let whole = self.0.strip_suffix(b"\0").unwrap_or(&self.0);
         let args = whole.split(|b| *b == 0).map(OsStr::from_bytes);
         args.take(if self.0.is_empty() { 0 } else { usize::MAX })
+    }
+
+    /// Whether the process may have more arguments than are known of it.
+    pub fn is_cut(&self) -> bool {
+        self.0.len() >= PROC_MAX
     }
 
     /// The program's name without its folder.

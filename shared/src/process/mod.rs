@@ -23,7 +23,7 @@ use crate::signals::Signal;
 use crate::sys::pidfd;
 
 pub use line::{CommandLine, Runs, command_line};
-pub use stat::{Disposition, Stat, disposition, stat};
+pub use stat::{Disposition, PROC_MAX, Stat, disposition, environment, stat};
 
 use stat::PF_KTHREAD;
 

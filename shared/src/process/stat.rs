@@ -79,14 +79,23 @@ pub fn stat(pid: Pid) -> io::Result<Option<Stat>> {
     }
 }
 
-/// Reads a file of /proc/PID in few system calls: most fit into the first read,
-/// and one that fills less than it was given was the last.
+/// How much of a file of /proc/PID is read, in bytes. Any process can make its
+/// own command line and environment as long as its address space
+/// (`PR_SET_MM_MAP` of prctl(2)), and whoever reads them to the end has no
+/// memory left. A single argument of execve(2) cannot be longer than this
+/// (`MAX_ARG_STRLEN` in include/uapi/linux/binfmts.h of Linux).
+pub const PROC_MAX: usize = 128 * 1024;
+
+/// Reads a file of /proc/PID, at most [`PROC_MAX`] of it, in few system calls:
+/// most fit into the first read, and one that fills less than it was given was
+/// the last.
 pub(super) fn read_proc(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::with_capacity(4096);
     let read = fs::File::open(format!("/proc/{pid}/{file}")).and_then(|file| {
         loop {
             let room = bytes.capacity() - bytes.len();
-            if fd::read_behind(&file, &mut bytes)? < room {
+            if fd::read_behind(&file, &mut bytes)? < room || bytes.len() >= PROC_MAX {
+                bytes.truncate(PROC_MAX);
                 return Ok(());
             }
             bytes.reserve(bytes.len());
@@ -100,6 +109,13 @@ pub(super) fn read_proc(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
         }
         Err(e) => Err(e),
     }
+}
+
+/// The environment that a process was executed with, as NAME=VALUE with a NUL
+/// after each, cut after [`PROC_MAX`]; none when no process has that pid.
+/// proc_pid_environ(5).
+pub fn environment(pid: Pid) -> io::Result<Option<Vec<u8>>> {
+    read_proc(pid, "environ")
 }
 
 /// What a process does with a signal, from /proc/PID/status.

@@ -13,7 +13,7 @@ use shared::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use shared::faults;
 use shared::instance::{Instance, Place};
 use shared::process::{
-    CommandLine, Disposition, Pid, Process, Sight, command_line, disposition, stat,
+    CommandLine, Disposition, PROC_MAX, Pid, Process, Sight, command_line, disposition, stat,
 };
 use shared::program::SearchPath;
 use shared::reason::Reason;
@@ -199,6 +199,10 @@ impl Target {
     /// again, as it stands, in the directory in which it will be executed. The
     /// verdict when there is nothing that could be asked. To be asked once.
     pub fn config_check(&mut self) -> Result<ConfigCheck, Verdict> {
+        if self.line.is_cut() {
+            let why = format!("its command line is longer than {PROC_MAX} bytes");
+            return Err(Verdict::Bad(Reason::ExecFailed, why.into_bytes()));
+        }
         let mut args: Vec<OsString> = self.line.args().map(OsString::from).collect();
         args.push(TEST_CONFIG.into());
         let directory = self.directory.take();

@@ -48,8 +48,9 @@ pub fn is_handed_over() -> bool {
     handed_over().is_some()
 }
 
-/// The environment of a worker: what this process has, without what is its own
-/// business, and with these.
+/// The environment of a worker: these, and what this process has, without what
+/// is its own business. These come first, since of a long environment only the
+/// beginning is read when workers are searched for.
 pub fn of_worker(with: &[(&str, String)]) -> Vec<Vec<u8>> {
     let own = std::env::vars_os()
         .filter(|(name, _)| !NOT_FOR_WORKERS.iter().any(|other| name == other))
@@ -57,5 +58,5 @@ pub fn of_worker(with: &[(&str, String)]) -> Vec<Vec<u8>> {
     let with = with
         .iter()
         .map(|(name, value)| format!("{name}={value}").into_bytes());
-    own.chain(with).collect()
+    with.chain(own).collect()
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use shared::process::{Pid, Process, command_line};
+use shared::process::{Pid, Process, command_line, environment};
 use shared::signals::Signal;
 
 use crate::environment::{GENERATION, MANAGER, SERVER};
@@ -38,7 +38,7 @@ fn search(variables: &[(&str, String)]) -> Vec<Process> {
         let Ok(Some(process)) = Process::open(pid) else {
             continue;
         };
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let environment = environment(pid).ok().flatten().unwrap_or_default();
         let has = |one: &Vec<u8>| environment.split(|b| *b == 0).any(|other| other == one);
         if wanted.iter().all(has) && !process.has_ended().unwrap_or(true) {
             found.push(process);
