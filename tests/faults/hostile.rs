@@ -2,3 +2,4 @@
 //! and what a kernel or a container refuses. SECURITY.md has the table.
 
 mod proc;
+mod refused;

@@ -8,6 +8,7 @@ pub mod fd;
 pub mod handover;
 pub mod limits;
 pub mod pidfd;
+mod refused;
 pub mod session;
 pub mod signals;
 pub mod socket;

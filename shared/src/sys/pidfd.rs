@@ -7,8 +7,25 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
+use super::refused::Needed;
 use crate::process::Pid;
 use crate::signals::Signal;
+
+const OPEN: Needed = Needed {
+    name: "pidfd_open",
+    since: "5.3",
+    eperm_is_refusal: true,
+};
+const SEND: Needed = Needed {
+    name: "pidfd_send_signal",
+    since: "5.1",
+    eperm_is_refusal: false,
+};
+const WAIT: Needed = Needed {
+    name: "waitid",
+    since: "5.4",
+    eperm_is_refusal: true,
+};
 
 /// Sends to the whole process group of the pidfd's process (Linux 6.9).
 const SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
@@ -22,7 +39,7 @@ pub fn open(pid: Pid) -> io::Result<Option<OwnedFd>> {
         // The number is that of a thread which leads no group (Linux 6.x says
         // ENOENT, earlier ones EINVAL): no process has it.
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::INVAL) => Ok(None),
-        Err(e) => Err(e.into()),
+        Err(e) => Err(OPEN.error(e.into())),
     }
 }
 
@@ -39,7 +56,7 @@ fn send_with_flags(pidfd: &impl AsFd, signal: i32, flags: libc::c_uint) -> io::R
         )
     };
     if result < 0 {
-        Err(io::Error::last_os_error())
+        Err(SEND.error(io::Error::last_os_error()))
     } else {
         Ok(())
     }
@@ -90,7 +107,7 @@ pub fn wait(pidfd: &impl AsFd) -> io::Result<Ended> {
                 return Ok(Ended::Signal(signal as i32 as u8));
             }
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(e) => return Err(e.into()),
+            Err(e) => return Err(WAIT.error(e.into())),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 
+use super::refused::Needed;
 use crate::process::Pid;
 use crate::signals::Signal;
 
@@ -85,7 +86,7 @@ pub struct Child {
 }
 
 /// Why a process was not started. Nothing is left of it then but, after
-/// [`Failure::Exec`], its pid file.
+/// [`Failure::Exec`] or [`Failure::Fork`], its pid file.
 #[derive(Debug)]
 pub enum Failure {
     /// There can be no further process, or its descriptors and session could
@@ -105,10 +106,22 @@ impl std::fmt::Display for Failure {
     }
 }
 
+const CLONE: Needed = Needed {
+    name: "clone",
+    since: "5.2",
+    eperm_is_refusal: true,
+};
+const CLOSE_RANGE: Needed = Needed {
+    name: "close_range",
+    since: "5.9",
+    eperm_is_refusal: true,
+};
+
 /// The step at which the child gave up.
 #[derive(Clone, Copy)]
 enum Step {
     Setup,
+    Descriptors,
     PidFile,
     Exec,
 }
@@ -200,7 +213,7 @@ pub fn spawn_as(plan: &Plan, user: Option<&User>) -> Result<Child, Failure> {
         points: super::fault::Points::prepare(),
         failure: None,
     };
-    let child = clone(&mut prepared).map_err(Failure::Fork)?;
+    let child = clone(&mut prepared).map_err(|e| Failure::Fork(CLONE.error(e)))?;
     match prepared.failure {
         None => Ok(child),
         Some((step, errno)) => {
@@ -209,6 +222,7 @@ pub fn spawn_as(plan: &Plan, user: Option<&User>) -> Result<Child, Failure> {
             let error = io::Error::from_raw_os_error(errno);
             Err(match step {
                 Step::Setup => Failure::Fork(error),
+                Step::Descriptors => Failure::Fork(CLOSE_RANGE.error(error)),
                 Step::PidFile => Failure::PidFile(error),
                 Step::Exec => Failure::Exec(error),
             })
@@ -334,7 +348,7 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
                 libc::c_uint::MAX,
                 0,
             ) as c_int,
-            Step::Setup,
+            Step::Descriptors,
         )?;
         if let Some(number) = prepared.number {
             let mut digits = [0u8; 16];

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use shared::catalogue::SWIFT_DIR;
+use shared::pidfile::reason_of;
 use shared::process::Process;
 use shared::program;
 use shared::signals::Signal;
@@ -125,7 +126,7 @@ impl Stage {
             Ok(Ended::Exit(0 | 1)) => return true,
             Ok(Ended::Exit(status)) => format!("exited with {status}"),
             Ok(Ended::Signal(number)) => format!("was ended by signal {number}"),
-            Err(e) => format!("cannot be waited for: {e}"),
+            Err(e) => format!("cannot be waited for: {}", reason_of(&e)),
         };
         TOOL.say(&format!("{} {what}", self.name));
         false

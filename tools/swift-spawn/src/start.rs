@@ -172,6 +172,8 @@ impl Starter {
             Ok(child) => child,
             Err(spawn::Failure::PidFile(e)) => return Err(cannot_write(&e)),
             Err(spawn::Failure::Fork(e)) => {
+                // It may have failed after the child wrote it.
+                let _ = pidfile::remove_if_it_lies(&run_dir, &instance);
                 return Err(Failure::new(Reason::ExecFailed, &reason_of(&e)));
             }
             Err(spawn::Failure::Exec(e)) => {
