@@ -36,10 +36,13 @@ pub fn run(main: fn() -> Exit) -> ! {
         // Nobody can be told: what is written there may go anywhere.
         std::process::abort();
     }
-    // A reader that is gone is an error like any other, and is dealt with where
-    // it is met.
-    // SAFETY: ignoring a signal runs no code of ours.
-    let _ = unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    // A reader that is gone, and a file that may not become longer
+    // (RLIMIT_FSIZE), are errors like any other: a tool that acts must not die
+    // between a signal and the word of it.
+    for signal in [Signal::SIGPIPE, Signal::SIGXFSZ] {
+        // SAFETY: ignoring a signal runs no code of ours.
+        let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
+    }
     std::process::exit(main().status().into())
 }
 

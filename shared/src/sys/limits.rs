@@ -30,6 +30,11 @@ pub fn descriptors() -> io::Result<u64> {
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)
 }
 
+/// How long a file that this process writes may become, in bytes.
+pub fn file_size() -> io::Result<u64> {
+    Ok(getrlimit(Resource::RLIMIT_FSIZE)?.0)
+}
+
 /// How many descriptors this process may have open, after the soft limit was
 /// raised to the hard one.
 pub fn raise_descriptors() -> io::Result<u64> {

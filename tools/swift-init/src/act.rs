@@ -8,6 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::mpsc;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use shared::faults;
 use shared::process::Pid;
 use shared::row::{Key, Row};
@@ -43,6 +44,10 @@ const INBOX: u64 = 0;
 
 /// So many bytes are written to a tool at a time, as much as a pipe holds.
 const MOST: usize = 1 << 16;
+
+/// The stack of the thread that writes to a tool, in bytes: it calls little, and
+/// is to be had where memory is short (RLIMIT_AS).
+const WRITER_STACK: usize = 1 << 16;
 
 /// What happened.
 pub enum Event {
@@ -119,7 +124,8 @@ impl Act {
         let (to, rows) = mpsc::channel::<Box<[u8]>>();
         // A thread writes, so that a tool which is busy never keeps this one
         // from reading what it has to say.
-        std::thread::Builder::new().spawn(move || {
+        let thread = std::thread::Builder::new().stack_size(WRITER_STACK);
+        let writes = thread.spawn(move || {
             let mut pipe = File::from(write);
             // When the tool is gone, its end says so; nothing is to be done here.
             while let Ok(row) = rows.recv() {
@@ -134,7 +140,8 @@ impl Act {
                     break;
                 }
             }
-        })?;
+        });
+        writes.with_context(|| format!("cannot start a thread for {}", call.name))?;
         let input = Input::new(output);
         input.watch(&self.watch, role as u64)?;
         let actor = Actor {

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use nix::sys::resource::Resource;
 use shared::catalogue::Limits;
+use shared::pidfile;
 use shared::sys::limits;
 
 /// How many open files this process and the tools need at least, so that none
@@ -13,6 +14,16 @@ const FILES_NEEDED: u64 = 32;
 pub fn need_files() -> anyhow::Result<()> {
     limits::raise(Resource::RLIMIT_NOFILE, FILES_NEEDED)
         .with_context(|| format!("cannot raise the limit of open files to {FILES_NEEDED}"))
+}
+
+/// Sees to it that a pid file can be written before anything is stopped in order
+/// to be started again.
+pub fn need_pid_files() -> anyhow::Result<()> {
+    let size = limits::file_size().context("cannot read the limit of file sizes")?;
+    if size < pidfile::MAX_SIZE as u64 {
+        anyhow::bail!("cannot write pid files: the limit of file sizes is {size} bytes");
+    }
+    Ok(())
 }
 
 /// Raises this process's limits, which the servers inherit. What comes back is

@@ -54,7 +54,8 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut stages: Vec<Stage> = Vec::new();
     let mut input = None;
     for mut call in calls(options, &options.servers) {
-        call.arg("--quiet");
+        // In front of the operands, which `--` may precede.
+        call.args.insert(0, "--quiet".into());
         let (stage, output) = stage::start(&call, input.take(), &[])?;
         stages.push(stage);
         input = Some(output);

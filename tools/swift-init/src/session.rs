@@ -196,6 +196,7 @@ impl<'a> Session<'a> {
     /// To be called before anything is stopped that is to be started again: sees
     /// to it that swift-spawn runs and that pid files can be changed at all.
     pub fn before_restarts(&mut self) -> anyhow::Result<()> {
+        environment::need_pid_files()?;
         let run_dir = self.options.run_dir.as_ref();
         let run_dir = run_dir.unwrap_or(&self.catalogue.run_dir);
         if let Some(run_dir) = RunDir::open(run_dir)? {

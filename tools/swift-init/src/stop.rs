@@ -100,9 +100,10 @@ impl Session<'_> {
         };
         match row.state {
             State::Running => {
+                // First, since what cannot be sent is not to be said.
+                self.need_signal()?;
                 self.voice.signal(row, signal);
                 self.tallies[place].signalled += 1;
-                self.need_signal()?;
                 self.act.give(Role::Signal, row);
             }
             State::Denied => {
