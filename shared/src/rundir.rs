@@ -182,26 +182,29 @@ fn acquire(lock: &OwnedFd, wait: Duration) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::beneath::both_ways;
 
     #[test]
     fn one_holds_the_lock_at_a_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let one = RunDir::open(folder.path()).unwrap().unwrap();
-        let two = RunDir::open(folder.path()).unwrap().unwrap();
-        let guard = one.lock().unwrap();
-        let error = two
-            .lock_within(Duration::from_millis(1))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(LOCK), "{error}");
-        let waiting = std::thread::scope(|scope| {
-            let waiter =
-                scope.spawn(|| RunDir::open(folder.path()).unwrap().unwrap().lock().is_ok());
-            drop(guard);
-            waiter.join().unwrap()
+        both_ways(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let one = RunDir::open(folder.path()).unwrap().unwrap();
+            let two = RunDir::open(folder.path()).unwrap().unwrap();
+            let guard = one.lock().unwrap();
+            let error = two
+                .lock_within(Duration::from_millis(1))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(LOCK), "{error}");
+            let waiting = std::thread::scope(|scope| {
+                let waiter =
+                    scope.spawn(|| RunDir::open(folder.path()).unwrap().unwrap().lock().is_ok());
+                drop(guard);
+                waiter.join().unwrap()
+            });
+            assert!(waiting);
+            assert!(two.lock_within(Duration::from_secs(5)).is_ok());
         });
-        assert!(waiting);
-        assert!(two.lock_within(Duration::from_secs(5)).is_ok());
     }
 
     #[test]
@@ -225,21 +228,25 @@ mod tests {
 
     #[test]
     fn a_lock_that_was_removed_is_no_lock() {
-        let folder = tempfile::tempdir().unwrap();
-        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
-        drop(run_dir.lock().unwrap());
-        std::fs::remove_file(folder.path().join(LOCK)).unwrap();
-        let _guard = run_dir.lock().unwrap();
-        assert!(folder.path().join(LOCK).exists());
+        both_ways(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+            drop(run_dir.lock().unwrap());
+            std::fs::remove_file(folder.path().join(LOCK)).unwrap();
+            let _guard = run_dir.lock().unwrap();
+            assert!(folder.path().join(LOCK).exists());
+        });
     }
 
     #[test]
     fn a_link_in_the_locks_place_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("target");
-        std::os::unix::fs::symlink(&target, folder.path().join(LOCK)).unwrap();
-        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
-        assert!(run_dir.lock().is_err());
-        assert!(!target.exists());
+        both_ways(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let target = folder.path().join("target");
+            std::os::unix::fs::symlink(&target, folder.path().join(LOCK)).unwrap();
+            let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+            assert!(run_dir.lock().is_err());
+            assert!(!target.exists());
+        });
     }
 }

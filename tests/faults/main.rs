@@ -17,6 +17,7 @@ mod misbehaving;
 mod points;
 mod process_one;
 mod proof;
+mod refused;
 mod reuse;
 mod scale;
 mod soak;

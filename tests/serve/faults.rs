@@ -45,12 +45,20 @@ fn the_service_outlives_a_manager_that_is_killed_at_any_step() {
             _ => {}
         }
         site::tell(&format!("{point}: {after:?}"));
-        killed_at(point, after);
+        killed_at(&Site::new(), point, after);
     }
 }
 
-fn killed_at(point: &str, after: After) {
-    let site = Site::new();
+/// Fails when the keeper cannot write the pid file without openat2(2).
+#[test]
+fn a_keeper_is_tracked_where_openat2_is_refused() {
+    let mut site = Site::new();
+    site.sandbox
+        .refuse(nix::libc::SYS_openat2, nix::libc::ENOSYS);
+    killed_at(&site, "before-exec", After::Keeper);
+}
+
+fn killed_at(site: &Site, point: &str, after: After) {
     let plans = site.sandbox.path("faults");
     fs::create_dir(&plans).expect("the sandbox is ours");
     let plan = plans.join(format!("swift-serve:{point}"));

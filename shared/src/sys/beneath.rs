@@ -1,5 +1,6 @@
 //! Files beneath a directory that somebody else may own: no link is followed
-//! and no path leads out of it (openat2(2), Linux 5.6).
+//! and no path leads out of it (openat2(2), Linux 5.6; where it is refused, a
+//! walk that keeps the same promise).
 
 use std::ffi::CStr;
 use std::io;
@@ -8,32 +9,51 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::dir::Dir;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::walk;
+
+#[cfg(test)]
+pub use super::walk::tests::both_ways;
 
 /// How often an open is tried again that the kernel asks to try again.
 const TRIES: usize = 64;
 
 fn open(dir: BorrowedFd, path: &Path, flags: OFlag, mode: Mode) -> io::Result<OwnedFd> {
-    let how = OpenHow::new()
-        .flags(flags | OFlag::O_CLOEXEC)
-        .mode(mode)
-        .resolve(
-            ResolveFlag::RESOLVE_BENEATH
-                | ResolveFlag::RESOLVE_NO_SYMLINKS
-                | ResolveFlag::RESOLVE_NO_MAGICLINKS,
-        );
+    if walk::is_needed() {
+        return walk::open(dir, path, flags, mode);
+    }
+    match openat2_beneath(dir, path, flags | OFlag::O_CLOEXEC, mode) {
+        Err(e) if walk::is_refusal(e, dir) => walk::open(dir, path, flags, mode),
+        result => Ok(result?),
+    }
+}
+
+/// openat2(2) itself.
+pub(super) fn openat2_beneath(
+    dir: BorrowedFd,
+    path: &Path,
+    flags: OFlag,
+    mode: Mode,
+) -> Result<OwnedFd, Errno> {
+    let how = OpenHow::new().flags(flags).mode(mode).resolve(
+        ResolveFlag::RESOLVE_BENEATH
+            | ResolveFlag::RESOLVE_NO_SYMLINKS
+            | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+    );
     let mut result = openat2(dir, path, how);
     for _ in 0..TRIES {
         match result {
             // The kernel asks for another try when something was renamed
             // meanwhile; but also while somebody holds a lease on the file.
-            Err(nix::Error::EAGAIN | nix::Error::EINTR) => result = openat2(dir, path, how),
+            Err(Errno::EAGAIN | Errno::EINTR) => result = openat2(dir, path, how),
             _ => break,
         }
     }
-    Ok(result?)
+    result
 }
 
 /// Opens a file for reading; a fifo or a device is not waited for.

@@ -14,3 +14,4 @@ pub mod signals;
 pub mod socket;
 pub mod spawn;
 pub mod syslog;
+mod walk;

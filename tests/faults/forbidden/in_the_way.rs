@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use nix::libc;
 use nix::sys::stat::Mode;
 use test_helpers::{Sandbox, run, run_with};
 
@@ -23,6 +24,9 @@ const COMMANDS: [&str; 8] = [
     "kill",
     "stop",
 ];
+
+/// Where openat2(2) is there, and where it is refused: a filter's ENOSYS, and an older one's EPERM.
+const REFUSED: [Option<i32>; 3] = [None, Some(libc::ENOSYS), Some(libc::EPERM)];
 
 /// Puts something into the place of a pid file, given what lies outside of the run directory.
 type Put = fn(pid_file: &Path, outside: &Path);
@@ -51,7 +55,15 @@ fn giant(pid_file: &Path, _: &Path) {
 
 /// Object servers 1 and 2, and a directory outside of the run directory with pid files that lie.
 fn stage() -> (Sandbox, PathBuf) {
-    let sandbox = with_servers(&["1", "2"]);
+    stage_with(None)
+}
+
+/// The same, where openat2(2) is refused with this error.
+fn stage_with(refused: Option<i32>) -> (Sandbox, PathBuf) {
+    let mut sandbox = with_servers(&["1", "2"]);
+    if let Some(error) = refused {
+        sandbox.refuse(libc::SYS_openat2, error);
+    }
     let outside = sandbox.path("outside");
     fs::create_dir(&outside).expect("the sandbox can be written");
     for name in ["1.pid", "2.pid"] {
@@ -80,9 +92,10 @@ fn what_is_no_pid_file_spoils_its_own_server_only() {
         ("a directory", directory),
         ("longer than 64 bytes", giant),
     ];
-    let (sandbox, outside) = stage();
-    let pid_file = sandbox.run_dir().join("object-server/1.pid");
-    for (why, put) in kinds {
+    let walked = kinds[..2].iter().map(|kind| (REFUSED[1], *kind));
+    for (refused, (why, put)) in kinds.map(|kind| (None, kind)).into_iter().chain(walked) {
+        let (sandbox, outside) = stage_with(refused);
+        let pid_file = sandbox.run_dir().join("object-server/1.pid");
         put(&pid_file, &outside);
         let before = [listing(&pid_file), listing(&outside)];
         let mut up = false;
@@ -100,14 +113,18 @@ fn what_is_no_pid_file_spoils_its_own_server_only() {
             assert_tracked(&sandbox, usize::from(up), &format!("{why}: {command}"));
             assert_eq!([listing(&pid_file), listing(&outside)], before, "{command}");
         }
-        must(&sandbox, "rm -r run/object-server/1.pid");
     }
 }
 
 /// Fails when a folder's link is followed. The original removes both files there.
 #[test]
 fn a_folder_that_leads_elsewhere_is_not_entered() {
-    let (sandbox, outside) = stage();
+    REFUSED
+        .iter()
+        .for_each(|refused| is_not_entered(stage_with(*refused)));
+}
+
+fn is_not_entered((sandbox, outside): (Sandbox, PathBuf)) {
     let folder = sandbox.run_dir().join("object-server");
     fs::remove_dir(&folder).expect("it is empty");
     symlink(&outside, &folder).expect("a link can be made");
@@ -131,7 +148,12 @@ fn a_folder_that_leads_elsewhere_is_not_entered() {
 /// with its reason.
 #[test]
 fn the_single_tools_leave_it_alone_too() {
-    let (sandbox, outside) = stage();
+    REFUSED
+        .iter()
+        .for_each(|refused| is_left_alone(stage_with(*refused)));
+}
+
+fn is_left_alone((sandbox, outside): (Sandbox, PathBuf)) {
     link(&sandbox.run_dir().join("object-server/1.pid"), &outside);
     let before = listing(&outside);
     let row = |pid: &str, state: &str| {

@@ -59,7 +59,12 @@ pub struct Sandbox {
     /// Dropped first: its processes end before their directory goes.
     namespace: Option<Namespace>,
     dir: TempDir,
+    /// A system call that its commands are refused, and the error that they get.
+    refused: Option<(i64, i32)>,
 }
+
+/// Refuses a command and all that it starts one system call.
+const REFUSE: &str = include_str!("refuse.py");
 
 impl Sandbox {
     /// An empty sandbox: no configuration, no program installed.
@@ -68,6 +73,7 @@ impl Sandbox {
         let sandbox = Sandbox {
             namespace: None,
             dir: dir.expect("a temporary directory"),
+            refused: None,
         };
         for part in ["etc", "run", "bin"] {
             fs::create_dir(sandbox.path(part)).expect("the sandbox can be written");
@@ -85,6 +91,12 @@ impl Sandbox {
         let mut sandbox = Sandbox::new();
         sandbox.namespace = Some(Namespace::new(&sandbox.etc(), &sandbox.run_dir()));
         sandbox
+    }
+
+    /// From now on its commands, and all that they start, get this error (errno(3)) for this system
+    /// call instead of what it does.
+    pub fn refuse(&mut self, call: i64, error: i32) {
+        self.refused = Some((call, error));
     }
 
     /// A path in the sandbox.
@@ -154,10 +166,18 @@ impl Sandbox {
     /// sandbox's namespaces if it has any. PATH leads to `bin/`, then to the tools under test, then
     /// to the system's programs.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = match &self.namespace {
-            Some(namespace) => namespace.command(program),
-            None => Command::new(self.find(program)),
+        let first = if self.refused.is_some() {
+            "python3"
+        } else {
+            program
         };
+        let mut command = match &self.namespace {
+            Some(namespace) => namespace.command(first),
+            None => Command::new(self.find(first)),
+        };
+        if let Some((call, error)) = self.refused {
+            command.args(["-c", REFUSE, &call.to_string(), &error.to_string(), program]);
+        }
         let (bin, tools) = (self.path("bin"), tools_dir());
         let path = format!("{}:{}:{SYSTEM_PATH}", bin.display(), tools.display());
         command
