@@ -235,13 +235,7 @@ pub fn open_folder<'a>(run_dir: &RunDir, path: &'a Path) -> io::Result<(OwnedFd,
 /// the run directory's lock.
 pub fn replace(run_dir: &RunDir, path: &Path, pid: Pid) -> io::Result<()> {
     let (folder, name) = open_folder(run_dir, path)?;
-    let old = beneath::status(&beneath::open_file(run_dir, path)?)?;
-    beneath::replace_file(
-        &folder,
-        Path::new(name),
-        pid.to_string().as_bytes(),
-        old.st_mode,
-    )
+    beneath::replace_file(&folder, Path::new(name), pid.to_string().as_bytes())
 }
 
 /// Looks again at a pid file and removes it if it lies. To be called under the

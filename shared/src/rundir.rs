@@ -81,7 +81,7 @@ impl RunDir {
         if let Some(run_dir) = RunDir::open(path)? {
             return Ok(run_dir);
         }
-        std::fs::create_dir_all(path)?;
+        beneath::create_trusted_dirs(path)?;
         RunDir::open(path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 

@@ -117,6 +117,23 @@ fn who_owns_the_run_directory_can_do_everything() {
     assert_tracked(&sandbox, 2, "a pipeline");
 }
 
+/// Fails when a directory is made with the umask's own mode first: its owner could not enter it.
+#[test]
+fn no_umask_is_in_the_way() {
+    let Some(sandbox) = stage() else { return };
+    for umask in ["777", "000"] {
+        let run_dir = format!("/run/swift/{umask}/swift");
+        let line = format!("umask {umask}; swift-init object start -r {run_dir}");
+        let outcome = as_user(&sandbox, &line);
+        assert_eq!(
+            (outcome.code(), outcome.err().as_str()),
+            (0, ""),
+            "{outcome}"
+        );
+        must(&sandbox, &format!("swift-init object status -r {run_dir}"));
+    }
+}
+
 /// Fails when what root's command made locks the owner out: the lock was root's alone.
 #[test]
 fn root_and_the_owner_take_turns() {

@@ -6,18 +6,26 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{FileStat, Mode, fstat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat, mkdirat, umask};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::walk;
 
 #[cfg(test)]
 pub use super::walk::tests::both_ways;
+
+/// The mode of a pid file, whatever the umask: monitoring reads it, and only
+/// its owner changes it.
+pub const FILE_MODE: u32 = 0o644;
+
+/// The mode of a directory that is made, whatever the umask.
+pub const DIR_MODE: u32 = 0o755;
 
 /// How often an open is tried again that the kernel asks to try again.
 const TRIES: usize = 64;
@@ -87,7 +95,9 @@ pub fn open_or_create(dir: &impl AsFd, name: &Path) -> io::Result<OwnedFd> {
             result => return result,
         }
         let new = flags | OFlag::O_CREAT | OFlag::O_EXCL;
-        match open(dir.as_fd(), name, new, Mode::S_IRUSR | Mode::S_IWUSR) {
+        let created =
+            with_exact_modes(|| open(dir.as_fd(), name, new, Mode::S_IRUSR | Mode::S_IWUSR));
+        match created {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(e),
             Ok(file) => {
@@ -102,15 +112,34 @@ pub fn open_or_create(dir: &impl AsFd, name: &Path) -> io::Result<OwnedFd> {
     }
 }
 
-/// Opens a directory and makes those on the way that are missing, with mode
-/// 777 less the umask.
+/// Creates with the modes that are asked for, without a moment of others: a
+/// umask takes bits away. It is the process's own, so what another thread creates
+/// meanwhile gets its exact mode as well; nothing here creates in two threads.
+fn with_exact_modes<T>(create: impl FnOnce() -> T) -> T {
+    let own = umask(Mode::empty());
+    let result = create();
+    umask(own);
+    result
+}
+
+/// Makes a directory and those above it that are missing, with [`DIR_MODE`]; no
+/// error when it is there. Links are followed, since the path is trusted.
+pub fn create_trusted_dirs(path: &Path) -> io::Result<()> {
+    let mut make = std::fs::DirBuilder::new();
+    make.recursive(true).mode(DIR_MODE);
+    with_exact_modes(|| make.create(path))
+}
+
+/// Opens a directory and makes those on the way that are missing, with
+/// [`DIR_MODE`].
 pub fn create_dirs(dir: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
     let mut current = open_dir(dir, Path::new("."))?;
     for part in path {
         let part = Path::new(part);
         current = match open_dir(&current, part) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                match mkdirat(&current, part, Mode::from_bits_retain(0o777)) {
+                let mode = Mode::from_bits_retain(DIR_MODE);
+                match with_exact_modes(|| mkdirat(&current, part, mode)) {
                     Ok(()) | Err(nix::Error::EEXIST) => {}
                     Err(e) => return Err(e.into()),
                 }
@@ -127,16 +156,18 @@ pub fn create_dirs(dir: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
 /// a server.
 const TEMPORARY: &CStr = c".swift-serve.new";
 
-/// Puts another file in the place of one of that directory, at once, with the
-/// permissions of this mode.
-pub fn replace_file(dir: &impl AsFd, name: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+/// Puts another pid file in the place of one of that directory, at once.
+pub fn replace_file(dir: &impl AsFd, name: &Path, text: &[u8]) -> io::Result<()> {
     let _ = unlink(dir, TEMPORARY);
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
     let temporary = Path::new(std::ffi::OsStr::from_bytes(TEMPORARY.to_bytes()));
     let file = open(dir.as_fd(), temporary, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
-    let mode = Mode::from_bits_truncate(mode & 0o777);
     let result = super::fd::write(&file, text)
-        .and_then(|_| Ok(nix::sys::stat::fchmod(&file, mode)?))
+        .and_then(|written| match written == text.len() {
+            true => Ok(fchmod(&file, Mode::from_bits_truncate(FILE_MODE))?),
+            // Of a regular file, what is not written has no room.
+            false => Err(Errno::ENOSPC.into()),
+        })
         .and_then(|()| Ok(nix::fcntl::renameat(dir, TEMPORARY, dir, name)?));
     if result.is_err() {
         let _ = unlink(dir, TEMPORARY);

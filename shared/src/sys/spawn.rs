@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 
+use super::beneath::FILE_MODE;
 use super::refused::Needed;
 use crate::process::Pid;
 use crate::signals::Signal;
@@ -451,14 +452,15 @@ unsafe fn write_pid_file(file: &PidFile, points: &super::fault::Points) -> Resul
         libc::unlinkat(dir, file.temporary.as_ptr(), 0);
         let flags =
             libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let fd = libc::openat(dir, file.temporary.as_ptr(), flags, 0o666);
+        let fd = libc::openat(dir, file.temporary.as_ptr(), flags, FILE_MODE);
         if fd < 0 {
             return Err(());
         }
         let written = libc::write(fd, text.as_ptr().cast(), text.len());
-        let complete = written == text.len() as isize;
+        // The umask may have taken bits away.
+        let complete = written == text.len() as isize && libc::fchmod(fd, FILE_MODE) == 0;
         points.at("child-numbered");
-        if written >= 0 && !complete {
+        if written >= 0 && written < text.len() as isize {
             *libc::__errno_location() = libc::ENOSPC;
         }
         if complete && libc::renameat(dir, file.temporary.as_ptr(), dir, file.name.as_ptr()) == 0 {
