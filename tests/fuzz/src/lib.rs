@@ -20,6 +20,7 @@ pub mod mutate;
 mod pidfile;
 mod process;
 mod row;
+mod scan;
 mod stream;
 mod tools;
 mod words;
@@ -67,6 +68,7 @@ properties! {
     "catalogue", catalogue::check, 400;
     "glob", catalogue::glob, 400;
     "instance", instance::check, 10_000;
+    "scan", scan::check, 400;
     "section", config::section, 1_000;
     "serve", config::serve, 500;
     "text", words::text, 5_000;

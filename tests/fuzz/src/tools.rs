@@ -7,10 +7,14 @@
 
 #[path = "../../../tools/swift-check-config/src/options.rs"]
 pub mod check;
+#[path = "../../../tools/swift-resolve-servers/src/configs.rs"]
+pub mod configs;
 #[path = "../../../tools/swift-init/src/options.rs"]
 pub mod init;
 #[path = "../../../tools/swift-pidfile/src/options.rs"]
 pub mod pidfile;
+#[path = "../../../tools/swift-resolve-servers/src/pids.rs"]
+pub mod pids;
 #[path = "../../../tools/swift-reload/src/options.rs"]
 pub mod reload;
 #[path = "../../../tools/swift-resolve-servers/src/options.rs"]

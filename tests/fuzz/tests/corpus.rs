@@ -56,6 +56,7 @@ tests! {
     catalogue
     glob
     instance
+    scan
     section
     serve
     text

@@ -1,9 +1,11 @@
 //! Configs beneath the swift directory.
 
+use std::collections::HashSet;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
 
 use shared::catalogue::Server;
 
@@ -11,13 +13,26 @@ use shared::catalogue::Server;
 const FOLDER: &[u8] = b".conf.d";
 const FILE: &[u8] = b".conf";
 
+/// A file's device and inode.
+type FileId = (u64, u64);
+
 /// All configs that the servers asked for could have, found in one scan.
 #[derive(Debug, Default)]
 pub struct Configs {
     /// Their paths beneath the swift directory, sorted by bytes.
-    found: Vec<PathBuf>,
+    found: Vec<Config>,
+    /// Whether one file is there under two paths.
+    aliases: bool,
     /// The directories that could not be read, and why.
     pub unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+#[derive(Debug)]
+struct Config {
+    path: PathBuf,
+    /// The file that the path leads to; none when it leads nowhere, or was not
+    /// asked for.
+    id: Option<FileId>,
 }
 
 impl Configs {
@@ -43,6 +58,8 @@ impl Configs {
                 folders.push(path);
             }
         });
+        let mut hidden = Vec::new();
+        let mut links = Vec::new();
         while let Some(folder) = folders.pop() {
             configs.read(swift_dir, &folder, |entry, path, found| {
                 let name = path.as_os_str().as_bytes();
@@ -51,15 +68,52 @@ impl Configs {
                         found.push(path);
                     }
                 } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    if is_hidden(&path) {
+                        hidden.push(path.clone());
+                    }
                     folders.push(path);
-                } else if name.ends_with(FILE) && !is_folder(entry) {
+                } else if is_folder(entry) {
+                    links.push(path);
+                } else if name.ends_with(FILE) && !is_lock(entry) {
                     found.push(path);
                 }
             });
         }
-        let order = |one: &PathBuf, other: &PathBuf| one.as_os_str().cmp(other.as_os_str());
-        configs.found.sort_unstable_by(order);
+        configs.add_links_into(&hidden, &links, swift_dir);
+        configs.finish(swift_dir);
         configs
+    }
+
+    /// Adds the paths through links to directories that were searched under a
+    /// hidden name. Kubernetes makes such links of a ConfigMap's directories, to
+    /// a hidden one whose name changes with each update.
+    fn add_links_into(&mut self, hidden: &[PathBuf], links: &[PathBuf], swift_dir: &Path) {
+        for link in links {
+            let Some(id) = file_id(swift_dir, link) else {
+                continue;
+            };
+            for folder in hidden.iter().filter(|f| file_id(swift_dir, f) == Some(id)) {
+                let beneath =
+                    |config: &Config| config.path.strip_prefix(folder).map(|p| link.join(p));
+                let named: Vec<PathBuf> =
+                    self.found.iter().filter_map(|c| beneath(c).ok()).collect();
+                self.found.extend(named.into_iter().map(Config::new));
+            }
+        }
+    }
+
+    /// Puts what was found in order, and finds out whether two of it are one.
+    fn finish(&mut self, swift_dir: &Path) {
+        let order = |one: &Config, other: &Config| one.path.as_os_str().cmp(other.path.as_os_str());
+        self.found.sort_unstable_by(order);
+        if self.found.len() < 2 {
+            return;
+        }
+        let mut seen = HashSet::with_capacity(self.found.len());
+        for config in &mut self.found {
+            config.id = file_id(swift_dir, &config.path);
+            self.aliases |= config.id.is_some_and(|id| !seen.insert(id));
+        }
     }
 
     /// Whether a directory could not be read in which configs of that server lie.
@@ -83,33 +137,88 @@ impl Configs {
         mut each: impl FnMut(&DirEntry, PathBuf, &mut Vec<PathBuf>),
     ) {
         let path = swift_dir.join(folder);
-        let found = &mut self.found;
+        let mut found = Vec::new();
         let result = fs::read_dir(&path).and_then(|entries| {
             for entry in entries {
                 let entry = entry?;
-                each(&entry, folder.join(entry.file_name()), found);
+                each(&entry, folder.join(entry.file_name()), &mut found);
             }
             Ok(())
         });
+        self.found.extend(found.into_iter().map(Config::new));
         match result {
             Err(e) if e.kind() != io::ErrorKind::NotFound => self.unreadable.push((path, e)),
             _ => {}
         }
     }
 
-    /// The configs of that stem, sorted; with a name, only those beneath the
-    /// directory STEM/ which are called exactly NAME.conf or NAME.conf.d.
+    /// The configs of that stem, sorted, each file once; with a name, only those
+    /// beneath the directory STEM/ which are called exactly NAME.conf or
+    /// NAME.conf.d.
     pub fn of(&self, stem: &str, name: Option<&str>) -> Vec<&Path> {
         let from = self
             .found
-            .partition_point(|path| path.as_os_str().as_bytes() < stem.as_bytes());
-        self.found[from..]
+            .partition_point(|config| config.path.as_os_str().as_bytes() < stem.as_bytes());
+        let mut found: Vec<&Config> = self.found[from..]
             .iter()
-            .map(PathBuf::as_path)
-            .take_while(|path| path.as_os_str().as_bytes().starts_with(stem.as_bytes()))
+            .take_while(|config| {
+                config
+                    .path
+                    .as_os_str()
+                    .as_bytes()
+                    .starts_with(stem.as_bytes())
+            })
+            .collect();
+        if self.aliases {
+            one_of_each(&mut found);
+        }
+        let paths = found.into_iter().map(|config| config.path.as_path());
+        paths
             .filter(|path| name.is_none_or(|name| is_named(path, stem, name, [FILE, FOLDER])))
             .collect()
     }
+}
+
+impl Config {
+    fn new(path: PathBuf) -> Config {
+        Config { path, id: None }
+    }
+
+    /// Of two paths to one file, the lesser counts: no component begins with a
+    /// dot, it is shorter, it comes first.
+    fn rank(&self) -> (bool, usize, &[u8]) {
+        let path = self.path.as_os_str().as_bytes();
+        (is_hidden(&self.path), path.len(), path)
+    }
+}
+
+/// Leaves one path to each file, and all that lead nowhere.
+fn one_of_each(configs: &mut Vec<&Config>) {
+    let mut ranked = configs.clone();
+    ranked.sort_unstable_by_key(|config| config.rank());
+    let mut seen = HashSet::with_capacity(ranked.len());
+    ranked.retain(|config| config.id.is_some_and(|id| !seen.insert(id)));
+    let others: HashSet<&Path> = ranked.iter().map(|config| config.path.as_path()).collect();
+    configs.retain(|config| !others.contains(config.path.as_path()));
+}
+
+fn file_id(swift_dir: &Path, path: &Path) -> Option<FileId> {
+    let status = fs::metadata(swift_dir.join(path)).ok()?;
+    Some((status.dev(), status.ino()))
+}
+
+/// Whether a part of a path begins with a dot.
+fn is_hidden(path: &Path) -> bool {
+    let dot = |part| matches!(part, Component::Normal(name) if name.as_bytes().starts_with(b"."));
+    path.components().any(dot)
+}
+
+/// Whether an entry is a lock of an editor: a hidden link that leads nowhere,
+/// as `.#1.conf` to `USER@HOST.PID` while Emacs or joe edits 1.conf.
+fn is_lock(entry: &DirEntry) -> bool {
+    entry.file_name().as_bytes().starts_with(b".")
+        && entry.file_type().is_ok_and(|kind| kind.is_symlink())
+        && fs::metadata(entry.path()).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
 }
 
 /// Whether a path lies beneath that folder and has that name, with one of the endings.
@@ -241,6 +350,72 @@ mod tests {
                 "object-server/2.conf",
                 "object-server/4.conf.d",
             ]
+        );
+    }
+
+    #[test]
+    fn locks_of_editors_are_no_configs() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = folder.path().join("object-server");
+        fs::create_dir(&server).unwrap();
+        fs::write(server.join("1.conf"), "").unwrap();
+        fs::write(server.join(".1.conf.swp"), "").unwrap();
+        symlink("op@host.4711:1700000000", server.join(".#1.conf")).unwrap();
+        symlink("1.conf", server.join(".2.conf")).unwrap();
+        symlink("nowhere", server.join("3.conf")).unwrap();
+        assert_eq!(
+            list(folder.path(), "object-server", None),
+            ["object-server/1.conf", "object-server/3.conf"]
+        );
+    }
+
+    /// What Kubernetes makes of a ConfigMap with the keys 1.conf and sub/2.conf.
+    fn config_map(server: &Path, version: &str) {
+        let real = server.join(version);
+        fs::create_dir_all(real.join("sub")).unwrap();
+        fs::write(real.join("1.conf"), "").unwrap();
+        fs::write(real.join("sub/2.conf"), "").unwrap();
+        symlink(version, server.join("..data_tmp")).unwrap();
+        fs::rename(server.join("..data_tmp"), server.join("..data")).unwrap();
+    }
+
+    #[test]
+    fn a_config_map_has_each_config_once_and_under_its_own_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = folder.path().join("object-server");
+        let wanted = ["object-server/1.conf", "object-server/sub/2.conf"];
+        config_map(&server, "..2024_01");
+        symlink("..data/1.conf", server.join("1.conf")).unwrap();
+        symlink("..data/sub", server.join("sub")).unwrap();
+        assert_eq!(list(folder.path(), "object-server", None), wanted);
+        assert_eq!(list(folder.path(), "object-server", Some("2")), wanted[1..]);
+        config_map(&server, "..2024_02");
+        fs::remove_dir_all(server.join("..2024_01")).unwrap();
+        assert_eq!(list(folder.path(), "object-server", None), wanted);
+    }
+
+    #[test]
+    fn of_two_names_of_one_file_the_shorter_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = folder.path().join("object-server");
+        fs::create_dir_all(server.join("4.conf.d")).unwrap();
+        fs::write(server.join("10.conf"), "").unwrap();
+        fs::hard_link(server.join("10.conf"), server.join("2.conf")).unwrap();
+        symlink("10.conf", server.join("3.conf")).unwrap();
+        symlink("4.conf.d", server.join("40.conf.d")).unwrap();
+        // What another server reads is its own.
+        symlink(
+            "object-server/2.conf",
+            folder.path().join("proxy-server.conf"),
+        )
+        .unwrap();
+        assert_eq!(
+            list(folder.path(), "object-server", None),
+            ["object-server/2.conf", "object-server/4.conf.d"]
+        );
+        assert_eq!(
+            list(folder.path(), "proxy-server", None),
+            ["proxy-server.conf"]
         );
     }
 

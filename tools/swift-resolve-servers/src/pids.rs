@@ -84,10 +84,7 @@ impl PidFiles {
         let found = &mut self.found;
         let result = beneath::open_dir(run_dir, here).and_then(|dir| {
             beneath::list(dir, |name, kind| {
-                let name = OsStr::from_bytes(name.to_bytes());
-                if !name.as_bytes().starts_with(b".") {
-                    each(name, kind, found);
-                }
+                each(OsStr::from_bytes(name.to_bytes()), kind, found);
             })
         });
         match result {
@@ -133,6 +130,8 @@ mod tests {
             "object-server.pid.d",
             "object-server/deep/1.pid",
             "object-server/.2.pid",
+            "object-server/..2024_01/1.pid",
+            "object-server/.swift-spawn.new",
             "object-server/3.pid.tmp",
             "object-server.log",
             "proxy-server.pid",
@@ -149,6 +148,8 @@ mod tests {
         assert_eq!(
             sorted(&pids, "object-server"),
             [
+                "object-server/..2024_01/1.pid",
+                "object-server/.2.pid",
                 "object-server/deep/1.pid",
                 "object-server.pid",
                 "object-server.pid.d"
