@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::cli::{Exit, Tool};
 use crate::pidfile::reason_of;
 use crate::row::Row;
+use crate::state::State;
 use crate::watch::Watch;
 
 /// A line longer than this is a bad line. The longest row that a tool writes
@@ -233,6 +234,22 @@ impl<W: Write> ActOutput<W> {
     }
 }
 
+/// For a tool that acts, of a row that it passes on: when nobody has looked whether its server runs,
+/// a stage was forgotten. That is said once, and is a failure.
+pub fn pass_on(tool: &Tool, row: &Row, said: &mut bool) -> Exit {
+    if row.state != State::Configured {
+        return Exit::Ok;
+    }
+    if !std::mem::replace(said, true) {
+        tool.say(&format!(
+            "nothing done with {}: its row does not say whether it runs, since swift-pidfile is \
+             missing before {} in the pipeline",
+            row.server, tool.name
+        ));
+    }
+    Exit::Failed
+}
+
 /// Rows that come in beside other events.
 pub struct Input {
     fd: OwnedFd,
@@ -334,7 +351,6 @@ pub fn bad_line(tool: &Tool, bad: &BadLine) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::State;
 
     fn feed(pieces: &[&[u8]]) -> (Vec<Row>, Vec<BadLine>) {
         let (mut rows, mut bad) = (Vec::new(), Vec::new());

@@ -13,7 +13,7 @@ use shared::program::SearchPath;
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::state::State;
-use shared::stream::{self, BadLine, Input, Next, Output, bad_line};
+use shared::stream::{self, BadLine, Input, Next, Output, bad_line, pass_on};
 use shared::text;
 use shared::watch::Watch;
 
@@ -35,6 +35,8 @@ struct Stage {
     /// That Swift is too old to check configs was said: once is enough.
     told_too_old: bool,
     exit: Exit,
+    /// Whether it was said that nobody has looked at the rows.
+    said_unlooked: bool,
 }
 
 /// Does what the command line says.
@@ -48,6 +50,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         quiet: options.quiet,
         told_too_old: false,
         exit: Exit::Ok,
+        said_unlooked: false,
     };
     let mut input = Input::stdin()?;
     let watch = Watch::new()?;
@@ -98,6 +101,8 @@ impl Stage {
         let config = match &row.config {
             Some(config) if acts && server.check => config.clone(),
             _ => {
+                let exit = pass_on(&TOOL, &row, &mut self.said_unlooked);
+                self.exit = self.exit.and(exit);
                 self.queue.ready(row);
                 return Ok(());
             }

@@ -60,6 +60,8 @@ struct Run {
     stopped: bool,
     output: ActOutput<File>,
     exit: Exit,
+    /// Whether it was said that nobody has looked at the rows.
+    said_unlooked: bool,
 }
 
 /// Does the tool's job for the rows on standard input.
@@ -85,6 +87,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         stopped: false,
         output: ActOutput::new(stream::stdout()?, &TOOL),
         exit: Exit::Ok,
+        said_unlooked: false,
     };
     run.all()?;
     Ok(run.exit.and(run.output.exit()))
@@ -141,6 +144,9 @@ impl Run {
     fn take(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
         let server = self.catalogue.server(&row.server);
         let (State::Running, Some(signal)) = (row.state, server.seamless) else {
+            self.exit = self
+                .exit
+                .and(stream::pass_on(&TOOL, &row, &mut self.said_unlooked));
             self.output.put(&row);
             return Ok(());
         };

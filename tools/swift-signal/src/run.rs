@@ -40,6 +40,8 @@ struct Run {
     tidier: Tidier,
     output: ActOutput<File>,
     exit: Exit,
+    /// Whether it was said that nobody has looked at the rows.
+    said_unlooked: bool,
 }
 
 /// Does the tool's job.
@@ -57,6 +59,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         tidier: Tidier::default(),
         output: ActOutput::new(stream::stdout()?, &TOOL),
         exit: Exit::Ok,
+        said_unlooked: false,
     };
     run.all()?;
     Ok(run.exit.and(run.output.exit()))
@@ -107,6 +110,9 @@ impl Run {
     /// Signals the server of a row, if the row is one of a server that runs.
     fn begin(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
         if row.state != State::Running {
+            self.exit = self
+                .exit
+                .and(stream::pass_on(&TOOL, &row, &mut self.said_unlooked));
             self.output.put(&row);
             return Ok(());
         }

@@ -55,6 +55,8 @@ struct Run {
     /// Nothing more is to be awaited.
     given_up: bool,
     exit: Exit,
+    /// Whether it was said that nobody has looked at the rows.
+    said_unlooked: bool,
 }
 
 /// Does the tool's job.
@@ -79,6 +81,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         interrupted: false,
         given_up: false,
         exit: Exit::Ok,
+        said_unlooked: false,
     };
     run.all()?;
     let stopped = if run.stopping() {
@@ -196,6 +199,9 @@ impl Run {
     /// Acts on a row if it is one to act on; `true` when that took a while.
     fn take(&mut self, row: Row, line: u64) -> bool {
         if row.state != State::Stopped || row.is_orphan() {
+            self.exit = self
+                .exit
+                .and(stream::pass_on(&TOOL, &row, &mut self.said_unlooked));
             self.output.put(&row);
             return false;
         }
