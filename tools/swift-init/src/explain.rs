@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
-use shared::catalogue::Catalogue;
+use shared::catalogue::{Catalogue, Name};
 use shared::cli::{self, Exit};
 use shared::program::SearchPath;
 use shared::text;
@@ -48,24 +48,38 @@ fn lines(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<String>
             command::acts(options, catalogue, false),
         )?]);
     }
-    let names = catalogue
-        .select(options.servers.iter().map(String::as_str))
-        .names;
-    let (seamless, rest): (Vec<_>, Vec<_>) = names
-        .iter()
-        .partition(|name| catalogue.server(&name.server).seamless.is_some());
     let mut lines = Vec::new();
-    for (names, reload) in [(seamless, true), (rest, false)] {
-        let words: Vec<String> = names.iter().map(|name| name.word()).collect();
+    for reload in [true, false] {
+        let words = options.servers.iter().map(String::as_str);
+        let words: Vec<String> = words
+            .flat_map(|word| part_of(catalogue, word, reload))
+            .collect();
         if !words.is_empty() {
-            lines.push(line(
-                options,
-                &words,
-                command::acts(options, catalogue, reload),
-            )?);
+            let acts = command::acts(options, catalogue, reload);
+            lines.push(line(options, &words, acts)?);
         }
     }
     Ok(lines)
+}
+
+/// The servers of a word that are reloaded, or those that are restarted instead: the word itself, or
+/// else their names without those that are not installed, which would be complained of.
+fn part_of(catalogue: &Catalogue, word: &str, reload: bool) -> Vec<String> {
+    let names = catalogue.select([word]).names;
+    let is_in = |name: &&Name| catalogue.server(&name.server).seamless.is_some() == reload;
+    let part: Vec<&Name> = names.iter().filter(is_in).collect();
+    if part.len() == names.len() && !names.is_empty() {
+        return vec![word.to_owned()];
+    }
+    let path = SearchPath::from_env();
+    let is_installed = |name: &Name| {
+        let server = catalogue.server(&name.server);
+        path.find(&server.command).is_some()
+    };
+    // Where nothing is installed, the line is meant for another machine.
+    let elsewhere = !names.iter().any(is_installed);
+    let words = part.iter().filter(|name| elsewhere || is_installed(name));
+    words.map(|name| name.word()).collect()
 }
 
 fn line(options: &Options, servers: &[String], acts: Vec<Call>) -> anyhow::Result<String> {
