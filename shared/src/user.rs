@@ -1,10 +1,18 @@
 //! Whose a process is.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 
 use crate::process::Pid;
 use crate::sys::spawn::User;
+use crate::text;
+
+const PASSWD: &str = "/etc/passwd";
+
+/// Longer names are cut (LOGIN_NAME_MAX).
+const MAX_NAME: usize = 256;
 
 /// The user on whose behalf a process acts, from /proc/PID/status; none when it
 /// is gone. Of its real, effective and saved user this is the first that is not
@@ -25,6 +33,57 @@ pub fn of(pid: Pid) -> io::Result<Option<User>> {
 /// Whether this process acts as root.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
+}
+
+/// Who runs this process, for a log: its real user; the user who logged in, which the kernel keeps
+/// (/proc/self/loginuid) and no user can change, where that is another; and what SUDO_USER says, which
+/// is only a hint, since everyone can set it. For example `root (login: alice, sudo: alice)`.
+///
+/// Names are those of /etc/passwd: to ask a directory in the network could take long. Other users are
+/// shown by their numbers.
+pub fn who() -> String {
+    let passwd = fs::read(PASSWD).unwrap_or_default();
+    let uid = nix::unistd::getuid().as_raw();
+    let login = fs::read_to_string("/proc/self/loginuid").ok();
+    let login = login.and_then(|text| text.trim().parse().ok());
+    let sudo = std::env::var_os("SUDO_USER");
+    describe(&passwd, uid, login, sudo.as_deref().map(OsStr::as_bytes))
+}
+
+fn describe(passwd: &[u8], uid: u32, login: Option<u32>, sudo: Option<&[u8]>) -> String {
+    // (uid_t)-1 stands for nobody.
+    let login = login.filter(|login| *login != u32::MAX && *login != uid);
+    let login = login.map(|login| format!("login: {}", name_of(passwd, login)));
+    let sudo = sudo.filter(|sudo| !sudo.is_empty());
+    let sudo = sudo.map(|sudo| format!("sudo: {}", shown(sudo)));
+    let hints: Vec<String> = login.into_iter().chain(sudo).collect();
+    let name = name_of(passwd, uid);
+    match hints[..] {
+        [] => name,
+        _ => format!("{name} ({})", hints.join(", ")),
+    }
+}
+
+fn name_of(passwd: &[u8], uid: u32) -> String {
+    let uid = uid.to_string();
+    let mut lines = passwd
+        .split(|b| *b == b'\n')
+        .map(|line| line.split(|b| *b == b':'));
+    let name = lines.find_map(|mut fields| {
+        let name = fields.next()?;
+        (fields.nth(1)? == uid.as_bytes() && !name.is_empty()).then_some(name)
+    });
+    name.map_or(format!("uid {uid}"), shown)
+}
+
+/// A user's name, quoted when it is none: it must not look like the rest of a line.
+fn shown(name: &[u8]) -> String {
+    let name = &name[..name.len().min(MAX_NAME)];
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"._-+@\\$".contains(b);
+    match std::str::from_utf8(name) {
+        Ok(text) if name.iter().all(plain) => text.to_owned(),
+        _ => text::quote(name),
+    }
 }
 
 /// Reads /proc/PID/status; none when it makes no sense.
@@ -50,6 +109,25 @@ pub fn parse(status: &[u8]) -> Option<User> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_it_is_cannot_be_forged() {
+        let passwd = b"root:x:0:0::/root:/bin/sh\nalice:x:1000:100::/:/bin/sh\n";
+        let of =
+            |uid, login, sudo: Option<&str>| describe(passwd, uid, login, sudo.map(str::as_bytes));
+        assert_eq!(of(0, None, None), "root");
+        assert_eq!(of(0, Some(u32::MAX), Some("alice")), "root (sudo: alice)");
+        assert_eq!(of(1000, Some(1000), Some("")), "alice");
+        assert_eq!(
+            of(0, Some(1000), Some("bob")),
+            "root (login: alice, sudo: bob)"
+        );
+        assert_eq!(of(7, None, None), "uid 7");
+        assert_eq!(
+            of(0, None, Some("x) stop proxy-server: stopped\n\u{1b}[2J")),
+            "root (sudo: 'x) stop proxy-server: stopped\\n\\x1b[2J')"
+        );
+    }
 
     #[test]
     fn whoever_is_not_root_counts() {

@@ -31,6 +31,7 @@ struct File {
 struct Defaults {
     run_dir: Option<PathBuf>,
     kill_wait: Option<u32>,
+    log: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -104,9 +105,13 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
     let line = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
     let file: File = toml::from_str(text).map_err(|e| {
         let offset = e.span().map_or(0, |span| span.start);
+        let what = e.message().replace('\n', " ");
         Fault {
             line: line(offset),
-            what: e.message().replace('\n', " "),
+            what: match key_at(text, offset) {
+                Some(key) if what.starts_with("invalid ") => format!("{key}: {what}"),
+                _ => what,
+            },
         }
     })?;
     let at = |spanned: std::ops::Range<usize>, what: String| Fault {
@@ -120,6 +125,7 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
     if let Some(seconds) = file.defaults.kill_wait {
         catalogue.kill_wait = Duration::from_secs(seconds.into());
     }
+    catalogue.log = file.defaults.log.unwrap_or(catalogue.log);
     let limits = &mut catalogue.limits;
     limits.files = file.limits.files.unwrap_or(limits.files);
     limits.data = file.limits.data.unwrap_or(limits.data);
@@ -189,6 +195,12 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
         catalogue.groups.push((group.clone(), names));
     }
     Ok(())
+}
+
+/// The key whose value stands at an offset; none when it is on another line.
+fn key_at(text: &str, offset: usize) -> Option<&str> {
+    let line = text.get(..offset)?.rsplit('\n').next()?;
+    line.split_once('=').map(|(key, _)| key.trim())
 }
 
 type Misfit = (std::ops::Range<usize>, String);
@@ -306,13 +318,14 @@ mod tests {
     #[test]
     fn a_site_adds_servers_and_groups() {
         let catalogue = with_site(
-            "[defaults]\nkill_wait = 30\n[limits]\nfiles = 65536\n\
+            "[defaults]\nkill_wait = 30\nlog = false\n[limits]\nfiles = 65536\n\
              [server.hello-server]\ngroup = \"main\"\nseamless = \"USR1\"\n\
              [server.object-server]\nnotify = false\n\
              [groups]\nweb = [\"hello-server\", \"proxy-server\"]\nboth = [\"web\", \"rest\"]\n",
         )
         .unwrap();
         assert_eq!(catalogue.kill_wait, Duration::from_secs(30));
+        assert!(!catalogue.log);
         assert_eq!(catalogue.limits.files, 65536);
         assert_eq!(catalogue.limits.processes, 8192);
         assert_eq!(
@@ -340,7 +353,11 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named_with_its_line() {
         for (text, what) in [
-            ("[server.a-b]\nonce = 3\n", "line 2: invalid type"),
+            ("[server.a-b]\nonce = 3\n", "line 2: once: invalid type"),
+            (
+                "[defaults]\n\nlog = \"no\"\n",
+                "line 3: log: invalid type: string \"no\", expected a boolean",
+            ),
             (
                 "[server.a-b]\n\nstopp = \"TERM\"\n",
                 "line 3: unknown field `stopp`",

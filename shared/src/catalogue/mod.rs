@@ -85,6 +85,8 @@ pub struct Catalogue {
     pub kill_wait: Duration,
     /// What a server is started with at least.
     pub limits: Limits,
+    /// Whether swift-init tells the system's log what it did.
+    pub log: bool,
 }
 
 impl Catalogue {
@@ -108,6 +110,7 @@ impl Catalogue {
                 data: 0,
                 processes: 0,
             },
+            log: true,
         }
     }
 

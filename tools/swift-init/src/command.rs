@@ -91,6 +91,7 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
         environment::need_files()?;
         let mut session = Session::new(&options, &catalogue, strict, groups, voice)?;
         let done = act(&mut session);
+        session.log_rest();
         voice = session.into_voice();
         voice.flush();
         done?
@@ -134,7 +135,8 @@ fn act(session: &mut Session) -> anyhow::Result<bool> {
     }
 }
 
-fn starts(command: Command) -> bool {
+/// Whether a command starts what does not run.
+pub fn starts(command: Command) -> bool {
     !matches!(
         command,
         Command::Status

@@ -12,6 +12,7 @@ mod group;
 mod help;
 mod index;
 mod init;
+mod log;
 mod observe;
 mod options;
 mod progress;

@@ -182,6 +182,13 @@ impl Command {
             .map(|(_, command, _)| *command)
     }
 
+    /// Its name; of two the one that is no alias.
+    pub fn name(self) -> &'static str {
+        let mut commands = COMMANDS.iter().rev();
+        let found = commands.find(|(_, command, _)| *command == self);
+        found.map_or("", |(name, ..)| name)
+    }
+
     /// The command of that name, in any case and with underlines (get_command in manager.py).
     pub fn spelled(word: &str) -> Option<Command> {
         Command::named(&word.to_lowercase().replace('_', "-"))

@@ -14,6 +14,7 @@ use crate::act::{Act, Event, Role};
 use crate::command;
 use crate::group::Group;
 use crate::index::Index;
+use crate::log::Log;
 use crate::options::Options;
 use crate::stage::Call;
 use crate::voice::Voice;
@@ -43,6 +44,8 @@ pub struct Session<'a> {
     pub given: HashSet<Place>,
     /// Instances whose output was printed.
     pub printed: HashSet<Key>,
+    /// What the system's log is told.
+    pub log: Log,
     limit_warnings: Option<Vec<String>>,
     places: Index<Place>,
 }
@@ -104,6 +107,7 @@ impl<'a> Session<'a> {
             held: Vec::new(),
             given: HashSet::new(),
             printed: HashSet::new(),
+            log: Log::new(catalogue.log),
             limit_warnings: None,
             places,
         })
@@ -119,6 +123,7 @@ impl<'a> Session<'a> {
     pub fn replace(&mut self, row: &Row) -> Option<Place> {
         let (group, number) = self.place_of(row.identity())?;
         self.groups[group].rows[number] = row.clone();
+        self.log_row((group, number));
         Some((group, number))
     }
 
@@ -149,6 +154,7 @@ impl<'a> Session<'a> {
         if let Some((group, number)) = self.place_of(key.identity()) {
             let row = &mut self.groups[group].rows[number];
             *row = row.clone().with(State::Failed, Reason::Interrupted, b"");
+            self.log_row((group, number));
         }
     }
 
@@ -157,6 +163,7 @@ impl<'a> Session<'a> {
     pub fn die(&mut self, signal: Signal) -> anyhow::Error {
         self.act.clear();
         self.voice.flush();
+        self.log_rest();
         sys::signals::die_of(signal).into()
     }
 

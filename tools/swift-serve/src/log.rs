@@ -44,7 +44,8 @@ impl Log {
         if self.console {
             TOOL.say(what);
         } else {
-            syslog::write(severity, &text::one_line(what.as_bytes()));
+            // A daemon that does not read loses lines, and never holds the server up.
+            let _ = syslog::write(severity, &text::one_line(what.as_bytes()));
         }
     }
 }
