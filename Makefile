@@ -1,4 +1,4 @@
-# make all, make test, make demo, make demo-swift, make install: see README.md.
+# make all, make test, make test-versions, make demo, make demo-swift, make install: see README.md.
 #
 # The binaries are linked statically, so that one build runs on every Linux of its architecture. The
 # target is named even when it is the host's own: without it the flags would reach the procedural
@@ -25,11 +25,17 @@ COMPLETIONS := bash-completion/completions fish/vendor_completions.d zsh/site-fu
 PAGES := $(wildcard man/*.[1-8])
 UNITS := $(wildcard shared/systemd/*.service)
 
-# The virtual environment with OpenStack Swift's own servers, for the tests and the demonstration.
-# Name one that is there already to save the download: make test SWIFT_VENV=DIR
-SWIFT_VENV ?= $(TARGET_DIR)/swift-venv
+# Virtual environments with OpenStack Swift's own servers, for the tests and the demonstration: one a
+# release in SWIFT_VENVS, and SWIFT_VENV is that of the newest. Name those that are there already to save
+# the download: make test SWIFT_VENVS=DIR
+SWIFT_VENVS ?= $(TARGET_DIR)/swift-venvs
+override SWIFT_VENVS := $(abspath $(SWIFT_VENVS))
+SWIFT_VENV ?= $(SWIFT_VENVS)/2.38
 override SWIFT_VENV := $(abspath $(SWIFT_VENV))
-export SWIFT_VENV
+export SWIFT_VENVS SWIFT_VENV
+
+# What `make test-versions` plays, and `make venvs` makes.
+RELEASES ?= 2.23 2.30 2.33 2.35 2.38
 
 FAULTS := swift-init/faults,swift-serve/faults
 
@@ -37,8 +43,8 @@ FAULTS := swift-init/faults,swift-serve/faults
 FUZZ_SECONDS ?= 600
 FUZZ ?= $(basename $(notdir $(wildcard tests/fuzz/corpus/*.txt)))
 
-.PHONY: all lint venv test soak fuzz growth bench bench-growth bench-reload demo demo-swift installable \
-	install dist clean
+.PHONY: all lint venv venvs test test-versions soak fuzz growth bench bench-growth bench-reload demo \
+	demo-swift installable install dist clean
 
 all:
 	mkdir -p "$(TARGET_DIR)"
@@ -54,14 +60,25 @@ lint:
 	mandoc -T lint -W warning $(PAGES)
 
 venv:
-	tests/lab/setup-venv "$(SWIFT_VENV)"
+	tests/lab/setup-venv 2.38 "$(SWIFT_VENV)"
+
+# All that there is a Python for; what there is none for is said, and no error here.
+venvs:
+	for release in $(RELEASES); do tests/lab/setup-venv $$release || [ $$? = 3 ] || exit 1; done
 
 # Every binary is built first: cargo test builds only those of the package under test, and a test of a
 # pipeline runs its neighbours' too.
 # The fault points, at which a test stops or kills the tools, are in no other build.
 test: lint venv
+	tests/lab/setup-venv 2.30
 	$(CARGO) build --workspace --all-targets --features $(FAULTS)
 	$(CARGO) test --workspace --features $(FAULTS)
+
+# Every release of Swift, with a table at the end. A release without a Python for it is not played, which
+# counts as a failure unless it is left out: make test-versions RELEASES='2.30 2.38'
+test-versions: venvs
+	$(CARGO) build --workspace --all-targets --features $(FAULTS)
+	CARGO="$(CARGO)" tests/versions/run $(RELEASES)
 
 # All that tests/faults/ does, with the counts of its long form.
 soak: venv

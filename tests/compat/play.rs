@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use test_helpers::{LIMIT, SERVERS, Sandbox, run_with, tools_dir};
+use test_helpers::{LIMIT, SERVERS, Sandbox, lab, run_with, tools_dir};
 
 use crate::normal::Normal;
 use crate::scenario::Scenario;
@@ -26,12 +26,7 @@ impl Side {
     pub fn program(self) -> PathBuf {
         let dir = match self {
             Side::Ours => tools_dir().to_owned(),
-            Side::Original => {
-                let venv = std::env::var_os("SWIFT_VENV").expect(
-                    "SWIFT_VENV names a virtual environment with swift 2.38.3 (make test makes one)",
-                );
-                PathBuf::from(venv).join("bin")
-            }
+            Side::Original => lab::venv(lab::NEWEST).join("bin"),
         };
         let program = dir.join("swift-init");
         assert!(program.exists(), "{} is not there", program.display());

@@ -5,8 +5,9 @@
     lab.py processes DIR    prints the pid of every process inside the laboratory
     lab.py remove DIR       ends those processes and removes the directory
 
-Run it with the Python of the virtual environment that setup-venv makes, since the rings are built by
-Swift's own code. Nothing is started here: `enter DIR swift-init main start` does that.
+Run `create` with the Python of the virtual environment that setup-venv makes, since the rings are built
+by Swift's own code; any other command with Python 3.9 or later. Nothing is started here:
+`enter DIR swift-init main start` does that.
 
 DIR/lab.env says KEY=value, for shells and tests:
 
@@ -229,7 +230,10 @@ def processes(lab):
 def remove(lab):
     """Ends what runs inside, then removes the directory."""
     deadline = time.monotonic() + 10
-    while left := processes(lab):
+    while True:
+        left = processes(lab)
+        if not left:
+            break
         if time.monotonic() > deadline:
             die(f"cannot end the processes in {lab}: {left}")
         for pid in left:

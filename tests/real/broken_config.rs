@@ -3,8 +3,7 @@
 use test_helpers::Outcome;
 use test_helpers::lab::Lab;
 
-use crate::http::healthy;
-use crate::states;
+use test_helpers::http::healthy;
 
 /// Runs a line on a proxy whose config was broken after it had started.
 fn with_broken_config(line: &str) -> Outcome {
@@ -43,7 +42,7 @@ fn a_restarting_pipeline_leaves_the_old_service_answering() {
         "swift-resolve-servers proxy-server | swift-pidfile --clean | swift-check-config |
             swift-signal graceful | swift-spawn",
     );
-    assert_eq!(states(&outcome)["proxy-server"], "misconfigured");
+    assert_eq!(outcome.states()["proxy-server"], "misconfigured");
     assert_explained(&outcome);
 }
 
@@ -53,7 +52,7 @@ fn swift_reload_leaves_the_old_service_answering() {
         "swift-resolve-servers proxy-server | swift-pidfile --running | swift-reload",
     );
     assert_eq!(outcome.code(), 1, "{outcome}");
-    assert_eq!(states(&outcome)["proxy-server"], "misconfigured");
+    assert_eq!(outcome.states()["proxy-server"], "misconfigured");
     assert_explained(&outcome);
 
     let outcome = with_broken_config("swift-reload $(cat /run/swift/proxy-server.pid)");

@@ -2,8 +2,6 @@
 
 use test_helpers::lab::Lab;
 
-use crate::assert_all;
-
 /// What an auditor leaves behind when it has been through the disks.
 const REPORT: &str = "../cache/object.recon";
 
@@ -21,7 +19,7 @@ fn a_pipeline_runs_a_daemon_once() {
     let lab = Lab::new();
     let outcome = lab
         .must("swift-resolve-servers object-auditor | swift-pidfile --clean | swift-spawn --once");
-    assert_all(&outcome, &["object-auditor"], "finished");
+    outcome.assert_states(&["object-auditor"], "finished");
     assert_ran_once(&lab);
 }
 

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use test_helpers::lab::{Lab, Process};
 
-use crate::{PATIENCE, http};
+use test_helpers::http;
+
+use crate::PATIENCE;
 
 /// Starts the proxy with no-daemon, sends swift-init a signal once the proxy answers, and gives what
 /// swift-init then did: its exit status and its output.

@@ -2,8 +2,8 @@
 
 use test_helpers::lab::{Lab, Process};
 
-use crate::http::{Upload, max_header_size, max_header_size_after_reload, request};
-use crate::{MAIN, PATIENCE, assert_all};
+use crate::{MAIN, PATIENCE};
+use test_helpers::http::{Upload, max_header_size, max_header_size_after_reload, request};
 
 /// Larger than what sockets and proxy can hold back, so that the servers have to work for it.
 const SIZE: usize = 4 << 20;
@@ -100,7 +100,7 @@ fn an_upload_survives_a_graceful_pipeline() {
         "swift-resolve-servers main | swift-pidfile --clean | swift-check-config |
             swift-signal graceful | swift-spawn",
     );
-    assert_all(&outcome, &MAIN, "ready");
+    outcome.assert_states(&MAIN, "ready");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn an_upload_survives_a_seamless_pipeline() {
         &lab,
         "swift-resolve-servers main | swift-pidfile --running | swift-reload",
     );
-    assert_all(&outcome, &MAIN, "reloaded");
+    outcome.assert_states(&MAIN, "reloaded");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use test_helpers::lab::Lab;
 
-use crate::http::healthy;
-use crate::{MAIN, assert_all};
+use crate::MAIN;
+use test_helpers::http::healthy;
 
 #[test]
 fn swift_init_starts_shows_and_stops_the_main_servers() {
@@ -40,17 +40,17 @@ fn swift_init_starts_shows_and_stops_the_main_servers() {
 fn a_pipeline_starts_shows_and_stops_the_main_servers() {
     let lab = Lab::new();
     let started = lab.must("swift-resolve-servers main | swift-pidfile --clean | swift-spawn");
-    assert_all(&started, &MAIN, "ready");
+    started.assert_states(&MAIN, "ready");
     assert!(healthy(&lab));
 
     let status = lab.must("swift-resolve-servers main | swift-pidfile");
-    assert_all(&status, &MAIN, "running");
+    status.assert_states(&MAIN, "running");
     for row in status.rows() {
         assert_eq!(row[3], lab.server(&row[0]).pid.to_string(), "{status}");
     }
 
     let stop = "swift-resolve-servers main | swift-pidfile --running | swift-signal stop";
-    assert_all(&lab.must(stop), &MAIN, "stopped");
+    lab.must(stop).assert_states(&MAIN, "stopped");
     assert_nothing_left(&lab);
 }
 
@@ -75,7 +75,8 @@ fn a_server_that_does_not_obey_is_killed_with_its_workers() {
         let lab = Lab::new();
         lab.must("swift-init object-server start");
         let pause = "swift-resolve-servers object-server | swift-pidfile | swift-signal STOP";
-        assert_all(&lab.must(pause), &["object-server"], "signalled");
+        lab.must(pause)
+            .assert_states(&["object-server"], "signalled");
         lab.must(kill);
         assert_nothing_left(&lab);
     }

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use test_helpers::lab::Lab;
 
-use crate::http::{Upload, healthy, request};
-use crate::{MAIN, PATIENCE, assert_all};
+use crate::{MAIN, PATIENCE};
+use test_helpers::http::{Upload, healthy, request};
 
 #[test]
 fn workers_are_replaced_and_an_upload_survives() {
     let lab = Lab::new();
     let started = lab.must("swift-resolve-servers main | swift-pidfile --clean | swift-spawn");
-    assert_all(&started, &MAIN, "ready");
+    started.assert_states(&MAIN, "ready");
     assert_eq!(request(&lab, "PUT", "/v1/AUTH_test/container", b"").0, 201);
     let proxy = lab.server("proxy-server");
     let old = proxy.children();
@@ -21,7 +21,7 @@ fn workers_are_replaced_and_an_upload_survives() {
         "swift-resolve-servers proxy-server | swift-pidfile --running |
             swift-signal --children HUP",
     );
-    assert_all(&signalled, &["proxy-server"], "signalled");
+    signalled.assert_states(&["proxy-server"], "signalled");
     assert_eq!(upload.finish(), 201);
     for worker in &old {
         let left = worker.ends_within(PATIENCE);

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use test_helpers::lab;
+
 use crate::site::{ADDRESS, Site};
 
 const RELOADS: usize = 5;
@@ -17,8 +19,8 @@ def app(environ, start_response):
 /// when they are told to leave: no server that holds sockets for them can make up for that.
 #[test]
 fn gunicorn_is_reloaded_as_it_is() {
-    let venv = std::env::var("SWIFT_VENV").expect("SWIFT_VENV: run `make test`, or set it");
-    let gunicorn = format!("{venv}/bin/gunicorn");
+    let gunicorn = lab::venv(lab::NEWEST).join("bin/gunicorn");
+    let gunicorn = gunicorn.display().to_string();
     assert!(
         fs::exists(&gunicorn).is_ok_and(|there| there),
         "{gunicorn}: run `make venv`"

@@ -2,13 +2,14 @@
 
 use std::fs;
 
-use test_helpers::tools_dir;
+use test_helpers::{lab, tools_dir};
 
 use crate::site::{ADDRESS, HELLO, Site};
 
 #[test]
 fn swifts_own_swift_reload_works_on_it() {
-    let venv = std::env::var("SWIFT_VENV").expect("SWIFT_VENV: run `make test`, or set it");
+    let venv = lab::venv(lab::NEWEST);
+    let venv = venv.display();
     let site = Site::with("proxy-server", HELLO);
     site.conf(&[]);
     // As when it is installed: the original wants just one word with /bin/ in it, so the interpreter

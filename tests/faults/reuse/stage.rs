@@ -288,9 +288,8 @@ pub fn said(outcome: &Outcome) -> Vec<String> {
 
 /// The folder of Swift's own programs.
 pub fn venv() -> String {
-    let venv = std::env::var("SWIFT_VENV")
-        .expect("SWIFT_VENV names a virtual environment with swift 2.38.3 (make test makes one)");
-    format!("{venv}/bin")
+    let venv = test_helpers::lab::venv(test_helpers::lab::NEWEST);
+    format!("{}/bin", venv.display())
 }
 
 /// The Python that Swift's own needs.

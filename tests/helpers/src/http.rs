@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use test_helpers::lab::Lab;
+use crate::lab::Lab;
 
 /// No answer of a healthy server takes this long, on the slowest machine.
 const LIMIT: Duration = Duration::from_secs(300);

@@ -1,5 +1,6 @@
 //! A small real Swift on loopback: OpenStack's own servers, in a laboratory of `tests/lab`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -18,21 +19,32 @@ use crate::sandbox::tools_dir;
 pub struct Lab {
     dir: PathBuf,
     url: String,
+    /// Where Swift's programs lie.
+    programs: PathBuf,
 }
 
 impl Lab {
-    /// Makes a laboratory.
+    /// Makes a laboratory on the newest release of Swift.
     ///
     /// # Panics
-    /// When SWIFT_VENV is not set, or the machine is not fit for one; says why.
+    /// When its virtual environment is not there, or the machine is not fit for a laboratory; says why.
     pub fn new() -> Lab {
-        let made = run(lab_script().arg("create"));
+        Lab::on(&venv(NEWEST))
+    }
+
+    /// Makes a laboratory on the Swift of a virtual environment.
+    ///
+    /// # Panics
+    /// When the machine is not fit for one; says why.
+    pub fn on(venv: &Path) -> Lab {
+        let made = run(lab_script(venv.join("bin/python3")).arg("create"));
         assert_eq!(made.code(), 0, "no laboratory: {}", made.err());
         let dir = PathBuf::from(made.out().trim());
         // From here on the directory is removed even when the rest fails.
         let mut lab = Lab {
             dir,
             url: String::new(),
+            programs: venv.join("bin"),
         };
         let env = fs::read_to_string(lab.dir.join("lab.env")).expect("lab.py wrote lab.env");
         lab.url = env
@@ -47,13 +59,35 @@ impl Lab {
     /// /run/swift. PATH leads to the tools under test, then to Swift's servers.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(script_dir().join("enter"));
-        let path = std::env::var("PATH").expect("the test has a PATH");
-        let tools = tools_dir().display();
         command
-            .env("PATH", format!("{tools}:{}/bin:{path}", venv().display()))
+            .env("PATH", self.search_path())
             .arg(&self.dir)
             .arg(program);
         command
+    }
+
+    /// The same in a network of the command's own, in which Linux hands connections that wait at a closed
+    /// socket over to the next one: there a seamless reload loses nothing. The laboratory's address is
+    /// there for this command alone.
+    pub fn command_in_network(&self, program: &str) -> Command {
+        let mut command = Command::new(script_dir().join("network"));
+        command
+            .env("PATH", self.search_path())
+            .arg(script_dir().join("enter"))
+            .arg(&self.dir)
+            .arg(program);
+        command
+    }
+
+    fn search_path(&self) -> String {
+        let path = std::env::var("PATH").expect("the test has a PATH");
+        let tools = tools_dir().display();
+        format!("{tools}:{}:{path}", self.programs.display())
+    }
+
+    /// The directory of the laboratory, which holds `lab.env`.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Runs a line of shell inside the laboratory.
@@ -114,7 +148,7 @@ impl Lab {
     /// # Panics
     /// When the laboratory's script fails.
     pub fn processes(&self) -> Vec<i32> {
-        let outcome = run(lab_script().arg("processes").arg(&self.dir));
+        let outcome = run(lab_script("python3").arg("processes").arg(&self.dir));
         assert_eq!(outcome.code(), 0, "{outcome}");
         let pids = outcome.out();
         pids.lines().filter_map(|pid| pid.parse().ok()).collect()
@@ -129,7 +163,7 @@ impl Default for Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let removed = run(lab_script().arg("remove").arg(&self.dir));
+        let removed = run(lab_script("python3").arg("remove").arg(&self.dir));
         // A second panic would end all other tests as well.
         if !std::thread::panicking() {
             assert_eq!(removed.code(), 0, "{removed}");
@@ -179,22 +213,37 @@ impl Process {
     }
 }
 
-/// lab.py, under the Python that has Swift.
-fn lab_script() -> Command {
-    let mut command = Command::new(venv().join("bin/python3"));
+/// lab.py, under this Python.
+fn lab_script(python: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(python);
     command.arg(script_dir().join("lab.py"));
     command
 }
 
-/// The virtual environment with Swift's servers.
-fn venv() -> PathBuf {
-    let Some(venv) = std::env::var_os("SWIFT_VENV") else {
+/// The release of Swift that every test runs on which names no other.
+pub const NEWEST: &str = "2.38";
+
+/// The virtual environment with the servers of a release of Swift: for the newest SWIFT_VENV, if that is
+/// set; else the release's directory in SWIFT_VENVS.
+///
+/// # Panics
+/// When it is not there, and says how to make it.
+pub fn venv(release: &str) -> PathBuf {
+    let newest = std::env::var_os("SWIFT_VENV").filter(|_| release == NEWEST);
+    let all = std::env::var_os("SWIFT_VENVS").map(|all| Path::new(&all).join(release));
+    let Some(venv) = newest.map(PathBuf::from).or(all) else {
         panic!(
-            "SWIFT_VENV is not set, and this test needs Swift's own servers: run `make test`, or \
-             `tests/lab/setup-venv DIR` once and the test with SWIFT_VENV=DIR"
+            "neither SWIFT_VENV nor SWIFT_VENVS is set, and this test needs Swift's own servers: run \
+             `make test`, or `tests/lab/setup-venv {release} DIR/{release}` once and the test with \
+             SWIFT_VENVS=DIR"
         );
     };
-    venv.into()
+    assert!(
+        venv.join("bin/swift-proxy-server").exists(),
+        "swift {release} is not in {0}: run `tests/lab/setup-venv {release} {0}`",
+        venv.display()
+    );
+    venv
 }
 
 /// Where the laboratory's scripts lie.

@@ -4,13 +4,14 @@
 //!   servers; on demand a private namespace in which they stand at /etc/swift and /run/swift.
 //! - [`run`] and [`Outcome`]: a command bounded in time, and what it said.
 //! - The program `fake-server`, which behaves as its configuration file says.
-//! - [`lab`]: a small real Swift.
+//! - [`lab`]: a small real Swift, and [`http`] to speak to it.
 //!
 //! Nothing here touches the machine's own /etc/swift, finds a process by its name, or sleeps to see
 //! whether something has happened.
 #![forbid(unsafe_code)]
 
 pub mod documents;
+pub mod http;
 pub mod lab;
 mod namespace;
 mod pids;

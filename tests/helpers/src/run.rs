@@ -1,5 +1,6 @@
 //! Commands that end in time, or are ended.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::os::fd::OwnedFd;
@@ -50,6 +51,24 @@ impl Outcome {
             .lines()
             .map(|line| line.split('\t').map(str::to_owned).collect())
             .collect()
+    }
+
+    /// The last state of each server in these rows, since later rows replace earlier ones. It is for tests
+    /// in which a server has one instance.
+    pub fn states(&self) -> BTreeMap<String, String> {
+        let rows = self.rows();
+        rows.into_iter()
+            .map(|row| (row[0].clone(), row[5].clone()))
+            .collect()
+    }
+
+    /// That these servers, and no others, ended in this state.
+    ///
+    /// # Panics
+    /// When it is not so.
+    pub fn assert_states(&self, servers: &[&str], state: &str) {
+        let expected = servers.iter().map(|name| (name.to_string(), state.into()));
+        assert_eq!(self.states(), expected.collect(), "{self}");
     }
 }
 
