@@ -13,6 +13,7 @@ use crate::reason::Reason;
 use crate::row::Row;
 use crate::rundir::RunDir;
 use crate::sys::{beneath, fd};
+use crate::user;
 
 /// What is larger is no pid file.
 pub const MAX_SIZE: usize = 64;
@@ -37,6 +38,8 @@ pub struct Look {
     pub content: Content,
     /// Whether anybody may write into it.
     pub world_writable: bool,
+    /// The user whose file it is, where it is one.
+    pub owner: Option<u32>,
 }
 
 /// Reads the pid file at a path beneath the run directory, or beneath a folder
@@ -45,8 +48,9 @@ pub fn read(dir: &impl AsFd, path: &Path) -> Look {
     let mut look = Look {
         content: Content::Absent,
         world_writable: false,
+        owner: None,
     };
-    look.content = match read_content(dir, path, &mut look.world_writable) {
+    look.content = match read_content(dir, path, &mut look) {
         Ok(content) => content,
         Err(e) if e.kind() == io::ErrorKind::NotFound => Content::Absent,
         Err(e) => Content::Unreadable(unreadable(&e)),
@@ -74,7 +78,7 @@ pub fn reason_of(error: &io::Error) -> String {
     }
 }
 
-fn read_content(dir: &impl AsFd, path: &Path, world_writable: &mut bool) -> io::Result<Content> {
+fn read_content(dir: &impl AsFd, path: &Path, look: &mut Look) -> io::Result<Content> {
     let file = beneath::open_file(dir, path)?;
     let status = beneath::status(&file)?;
     let what = match status.st_mode & libc::S_IFMT {
@@ -87,7 +91,8 @@ fn read_content(dir: &impl AsFd, path: &Path, world_writable: &mut bool) -> io::
     if !what.is_empty() {
         return Ok(Content::Unreadable(what.into()));
     }
-    *world_writable = status.st_mode & 0o002 != 0;
+    look.world_writable = status.st_mode & 0o002 != 0;
+    look.owner = Some(status.st_uid);
     let mut bytes = [0; MAX_SIZE + 1];
     let mut length = 0;
     while length < bytes.len() {
@@ -144,8 +149,8 @@ impl Finding {
 }
 
 /// Compares the process that a pid file names with the instance whose file it is.
-pub fn verify(content: &Content, instance: &Instance) -> io::Result<Finding> {
-    let pid = match content {
+pub fn verify(look: &Look, instance: &Instance) -> io::Result<Finding> {
+    let pid = match &look.content {
         Content::Absent => return Ok(Finding::Stopped(Reason::Absent, None)),
         Content::Invalid => return Ok(Finding::Stopped(Reason::Invalid, None)),
         Content::Unreadable(why) => return Ok(Finding::Unreadable(why.clone())),
@@ -167,12 +172,35 @@ pub fn verify(content: &Content, instance: &Instance) -> io::Result<Finding> {
             Some(reason) => stopped(reason),
             None => Ok(Finding::WrongConfig { process, config }),
         },
-        Sight::Server => match process.may_signal()? {
-            Some(permitted) => Ok(Finding::Running { process, permitted }),
-            // It ended meanwhile, and what was seen may have been its successor.
-            None => stopped(Reason::Stale),
-        },
+        Sight::Server => {
+            let foreign = foreign(look, pid)?;
+            match process.may_signal()? {
+                // It ended meanwhile, and what was seen may have been its successor.
+                None => stopped(Reason::Stale),
+                Some(permitted) => Ok(match foreign {
+                    Some(why) => Finding::Unreadable(why),
+                    None => Finding::Running { process, permitted },
+                }),
+            }
+        }
     }
+}
+
+/// The reason why root must not act on what a pid file of another user names;
+/// none when it may. The user of the run directory can write any pid, and root
+/// may signal any process: so a user's pid file counts only for a process that
+/// this user could signal as well, by the rule of kill(2). Root's own files
+/// count for all, since it starts servers that change their user themselves.
+fn foreign(look: &Look, pid: Pid) -> io::Result<Option<String>> {
+    let Some(owner) = look.owner.filter(|owner| *owner != 0 && user::is_root()) else {
+        return Ok(None);
+    };
+    Ok(match user::may_be_signalled_by(pid, owner)? {
+        Some(false) => Some(format!(
+            "user {owner}, whose file it is, may not signal {pid}"
+        )),
+        _ => None,
+    })
 }
 
 /// The reason why a process that runs the server's program with another config
@@ -264,12 +292,12 @@ pub fn remove_in(
     instance: &Instance,
     ended: Option<&Process>,
 ) -> io::Result<bool> {
-    let content = read(folder, Path::new(name)).content;
+    let look = read(folder, Path::new(name));
     faults::at("pid-file-read-again");
-    let is_that = |process: &&Process| content == Content::Number(process.pid);
+    let is_that = |process: &&Process| look.content == Content::Number(process.pid);
     let lies = match ended.filter(is_that) {
         Some(process) if process.is_zombie()? => true,
-        _ => verify(&content, instance)?.lies(),
+        _ => verify(&look, instance)?.lies(),
     };
     if !lies {
         return Ok(false);
@@ -452,7 +480,11 @@ mod tests {
 
     #[test]
     fn this_process_is_a_stranger_to_every_row() {
-        let me = Content::Number(Pid::new(std::process::id() as i32).unwrap());
+        let me = Look {
+            content: Content::Number(Pid::new(std::process::id() as i32).unwrap()),
+            world_writable: false,
+            owner: None,
+        };
         let instance = Instance {
             server: &Server::unlisted("object-server"),
             config: "/x".as_ref(),

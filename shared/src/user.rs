@@ -19,6 +19,11 @@ const MAX_NAME: usize = 256;
 /// root: whoever is behind a program with the set-user-ID bit counts, and not
 /// the program's owner.
 pub fn of(pid: Pid) -> io::Result<Option<User>> {
+    read(pid, parse)
+}
+
+/// Reads /proc/PID/status; none when the process is gone.
+fn read<T>(pid: Pid, parse: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
     match fs::read(format!("/proc/{pid}/status")) {
         Ok(text) => parse(&text)
             .map(Some)
@@ -28,6 +33,13 @@ pub fn of(pid: Pid) -> io::Result<Option<User>> {
         }
         Err(e) => Err(e),
     }
+}
+
+/// Whether a user that is not root may signal a process: its real or saved user
+/// is that one (kill(2)). None when it is gone.
+pub fn may_be_signalled_by(pid: Pid, user: u32) -> io::Result<Option<bool>> {
+    let uids = read(pid, uids)?;
+    Ok(uids.map(|[real, _, saved]| real == user || saved == user))
 }
 
 /// Whether this process acts as root.
@@ -88,22 +100,24 @@ fn shown(name: &[u8]) -> String {
 
 /// Reads /proc/PID/status; none when it makes no sense.
 pub fn parse(status: &[u8]) -> Option<User> {
-    let numbers = |key: &[u8]| -> Option<Vec<u32>> {
-        let mut lines = status.split(|b| *b == b'\n');
-        let line = lines.find_map(|line| line.strip_prefix(key))?;
-        let words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-        words.map(|word| word.parse().ok()).collect()
-    };
-    let uids = numbers(b"Uid:")?;
-    let [real, effective, saved, ..] = uids[..] else {
-        return None;
-    };
-    let not_root = [real, effective, saved].into_iter().find(|uid| *uid != 0);
+    let not_root = uids(status)?.into_iter().find(|uid| *uid != 0);
     Some(User {
         uid: not_root.unwrap_or(0),
-        gid: *numbers(b"Gid:")?.first()?,
-        groups: numbers(b"Groups:")?,
+        gid: *numbers(status, b"Gid:")?.first()?,
+        groups: numbers(status, b"Groups:")?,
     })
+}
+
+/// The real, effective and saved user.
+fn uids(status: &[u8]) -> Option<[u32; 3]> {
+    numbers(status, b"Uid:")?.get(..3)?.try_into().ok()
+}
+
+fn numbers(status: &[u8], key: &[u8]) -> Option<Vec<u32>> {
+    let mut lines = status.split(|b| *b == b'\n');
+    let line = lines.find_map(|line| line.strip_prefix(key))?;
+    let words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    words.map(|word| word.parse().ok()).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A user who owns the run directory and nothing else: all of it works, and what cannot is said once.
 
+mod claimed;
 mod others;
 
 use std::fs;

@@ -122,7 +122,10 @@ fn who_cannot_be_looked_at_is_no_stranger() {
                 swift-object-server etc/object-server/1.conf & \
                 : <up; mkdir run/object-server; printf $! >run/object-server/1.pid; \
                 rm etc/object-server/relative.conf";
-    must(&sandbox, &format!("{line}; chown -R {OWNER} run"));
+    must(
+        &sandbox,
+        &format!("{line}; chown {OWNER} run run/object-server"),
+    );
     let before = (
         servers(&sandbox),
         listing(&sandbox.run_dir().join("object-server")),

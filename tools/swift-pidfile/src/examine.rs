@@ -7,7 +7,7 @@ use shared::catalogue::Server;
 use shared::faults;
 use shared::instance::{Instance, place};
 use shared::locks::Locks;
-use shared::pidfile::{self, Content, Finding, reason_of};
+use shared::pidfile::{self, Content, Finding, Look, reason_of};
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::rundir::RunDir;
@@ -64,7 +64,7 @@ pub fn examine(
     };
     let look_at = |run_dir: &RunDir| {
         let look = pidfile::read(run_dir, &place.beneath);
-        let (finding, start) = verify(&look.content, &instance, manner);
+        let (finding, start) = verify(&look, &instance, manner);
         Seen {
             finding,
             world_writable: look.world_writable,
@@ -105,8 +105,8 @@ pub fn examine(
 }
 
 /// What a pid file's content is worth, and the start of what runs.
-fn verify(content: &Content, instance: &Instance, manner: Manner) -> (Finding, Option<u64>) {
-    let verified = pidfile::verify(content, instance).and_then(|finding| {
+fn verify(look: &Look, instance: &Instance, manner: Manner) -> (Finding, Option<u64>) {
+    let verified = pidfile::verify(look, instance).and_then(|finding| {
         let (Finding::Running { process, .. } | Finding::WrongConfig { process, .. }) = &finding
         else {
             return Ok((finding, None));

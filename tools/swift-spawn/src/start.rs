@@ -246,8 +246,8 @@ fn look(row: &Row, run_dir: &RunDir, instance: &Instance) -> Result<Option<Outco
         let shown = row.pidfile.as_deref().unwrap_or(path).display();
         Failure::new(Reason::Unreadable, why).saying(format!("cannot read {shown}: {why}"))
     };
-    let content = pidfile::read(run_dir, path).content;
-    let finding = pidfile::verify(&content, instance).map_err(|e| unreadable(&reason_of(&e)))?;
+    let look = pidfile::read(run_dir, path);
+    let finding = pidfile::verify(&look, instance).map_err(|e| unreadable(&reason_of(&e)))?;
     let found = |pid, start| Row {
         pid: Some(pid),
         start,

@@ -1,0 +1,84 @@
+//! A user who owns the run directory, and root, who acts on what lies in it.
+
+use test_helpers::Sandbox;
+
+use super::{OWNER, stage};
+use crate::proof::{must, servers, sh};
+
+/// Neither root nor the owner of the run directory.
+const THIRD: u32 = 65531;
+
+/// Object server 1 as it is started by hand by one user, with a pid file that is another's. Gives its pid.
+fn by_hand(sandbox: &Sandbox, user: u32, file: u32) -> String {
+    let become_user = format!("setpriv --reuid={user} --regid={user} --clear-groups");
+    let line = format!(
+        "rm -f up; mkfifo -m 666 up; mkdir -p run/object-server; rm -f run/object-server/1.pid
+         PYTHON_EGG_CACHE=its-own {become_user} swift-object-server /etc/swift/object-server/1.conf \
+         >/dev/null 2>&1 &
+         printf $! | tee run/object-server/1.pid; : <up
+         chown {file} run/object-server/1.pid"
+    );
+    let place = sandbox.path("");
+    let record = format!(
+        "tell = {0}/up\ncheck_record = {0}/out/record",
+        place.display()
+    );
+    sandbox.conf("object-server/1.conf", &record);
+    must(sandbox, &line)
+}
+
+/// Fails when root takes the word of whoever owns the run directory for processes that this user could not
+/// signal: of a third user, and of root.
+#[test]
+fn root_signals_nothing_for_a_user_who_could_not() {
+    let Some(sandbox) = stage() else { return };
+    must(&sandbox, "rm etc/object-server/2.conf");
+    for user in [0, THIRD] {
+        let pid = by_hand(&sandbox, user, OWNER);
+        let before = servers(&sandbox);
+        assert_eq!(before.len(), 1);
+        let told = format!(
+            "swift-init: object-server (/etc/swift/object-server/1.conf): cannot read pid file \
+             /var/run/swift/object-server/1.pid: user {OWNER}, whose file it is, may not signal {pid}\n"
+        );
+        for command in [
+            "status",
+            "stop",
+            "kill",
+            "restart",
+            "reload-seamless",
+            "start",
+        ] {
+            let outcome = sh(&sandbox, &format!("swift-init object {command}"));
+            assert_eq!(outcome.err(), told, "{command}: {outcome}");
+            assert_eq!(outcome.code(), 1, "{command}: {outcome}");
+            assert_eq!(servers(&sandbox), before, "{command}");
+        }
+        must(
+            &sandbox,
+            &format!("grep -q {pid} run/object-server/1.pid; kill -9 {pid}"),
+        );
+    }
+}
+
+/// Fails when that keeps root from the servers of the field: those that it started and that changed their
+/// user, and those that the owner of the run directory started.
+#[test]
+fn root_stops_what_is_meant() {
+    let Some(sandbox) = stage() else { return };
+    must(&sandbox, "rm etc/object-server/2.conf");
+    for (user, file) in [
+        (OWNER, OWNER),
+        (OWNER, 0),
+        (0, 0),
+        (THIRD, 0),
+        (THIRD, THIRD),
+    ] {
+        by_hand(&sandbox, user, file);
+        let outcome = sh(&sandbox, "swift-init object status");
+        assert_eq!(outcome.code(), 0, "{user} {file}: {outcome}");
+        let outcome = sh(&sandbox, "swift-init object stop");
+        assert_eq!(outcome.code(), 0, "{user} {file}: {outcome}");
+        assert!(servers(&sandbox).is_empty(), "{user} {file}");
+    }
+}
