@@ -77,6 +77,8 @@ pub struct ConfigCheck {
     /// The user as whom it runs, when not this process's own, for which one has
     /// to be root.
     pub user: Option<User>,
+    /// Its environment, as NAME=VALUE; none for this process's own.
+    pub environment: Option<Vec<Vec<u8>>>,
 }
 
 /// `swift-config -w CONF`, where swift-config stands beside a server's program
@@ -271,7 +273,7 @@ impl Checks {
                 .iter()
                 .map(OsString::as_os_str)
                 .collect::<Vec<&OsStr>>(),
-            environment: None,
+            environment: check.environment.clone(),
             own_number: None,
             stdio: [null.as_fd(), stdout, ends[1].as_fd()],
             extra: Vec::new(),

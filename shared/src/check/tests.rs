@@ -22,6 +22,7 @@ fn ask_all(checks: Checks, script: &str, user: Option<User>) -> Verdict {
         fallback: None,
         directory: None,
         user,
+        environment: None,
     };
     ask(checks, check)
 }
@@ -106,6 +107,7 @@ fn where_a_server_is_too_old_swift_config_is_asked() {
             fallback: Some(sh(swift_config)),
             directory: None,
             user: None,
+            environment: None,
         };
         ask(Checks::new(LONG).unwrap(), check)
     };
@@ -236,6 +238,7 @@ fn a_missing_program_is_a_verdict() {
             fallback: None,
             directory: None,
             user: None,
+            environment: None,
         },
     );
     assert_eq!(

@@ -82,3 +82,20 @@ fn root_stops_what_is_meant() {
         assert!(servers(&sandbox).is_empty(), "{user} {file}");
     }
 }
+
+/// Fails when a check that root has made as another user gets root's environment, which that user can read
+/// in /proc then.
+#[test]
+fn a_check_as_another_user_gets_the_servers_environment() {
+    let Some(sandbox) = stage() else { return };
+    must(&sandbox, "rm etc/object-server/2.conf");
+    let pid = by_hand(&sandbox, OWNER, OWNER);
+    let outcome = sh(
+        &sandbox,
+        &format!("PYTHON_EGG_CACHE=of-root swift-reload {pid}"),
+    );
+    assert_eq!(outcome.code(), 0, "{outcome}");
+    let seen = must(&sandbox, "grep -h -e ^args: -e ^PYTHON out/record");
+    let check = "args: /etc/swift/object-server/1.conf --test-config\nPYTHON_EGG_CACHE: its-own\n";
+    assert!(seen.contains(check) && !seen.contains("of-root"), "{seen}");
+}

@@ -124,6 +124,7 @@ impl Stage {
                     },
                     directory: None,
                     user: None,
+                    environment: None,
                 },
             ),
             None => self.settle(number, Verdict::Bad(Reason::ExecMissing, Vec::new())),

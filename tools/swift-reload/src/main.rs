@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(all(not(test), target_env = "gnu"), no_main)]
 
+mod environment;
 mod many;
 mod one;
 mod options;

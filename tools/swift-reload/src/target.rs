@@ -21,6 +21,8 @@ use shared::signals::Signal;
 use shared::sys::spawn::User;
 use shared::user;
 
+use crate::environment;
+
 /// A proven process.
 #[derive(Debug)]
 pub struct Target {
@@ -36,6 +38,13 @@ pub struct Target {
     /// Where it is, if that may be seen: that of another user's process is not
     /// for everybody.
     directory: Option<OwnedFd>,
+    /// What its check gets, when that runs as another user.
+    environment: Option<Vec<Vec<u8>>>,
+}
+
+/// Whether a check as that user is made by root as somebody else.
+fn is_other(user: &User) -> bool {
+    user::is_root() && user.uid != 0
 }
 
 /// Why a process is none that can be reloaded.
@@ -142,6 +151,7 @@ impl Target {
         // Opened here and not when it is needed: by then it may be the
         // directory of another process, which chooses what is executed in it.
         let directory = File::open(format!("/proc/{pid}/cwd")).ok();
+        let environment = is_other(&user).then(|| environment::of_check(pid));
         // Had it ended before the looks, they may have met another process
         // that has the number now.
         if stat.is_ending() || process.has_ended()? {
@@ -158,6 +168,7 @@ impl Target {
             start: stat.start,
             user,
             directory: directory.map(OwnedFd::from),
+            environment,
         })
     }
 
@@ -192,7 +203,7 @@ impl Target {
     /// their own, and its command line must not be executed with root's rights;
     /// the process itself will not have them either.
     pub fn other_user(&self) -> Option<User> {
-        (user::is_root() && self.user.uid != 0).then(|| self.user.clone())
+        is_other(&self.user).then(|| self.user.clone())
     }
 
     /// How its config is checked: by the command line that it will execute
@@ -227,6 +238,7 @@ impl Target {
             command: Command { program, args },
             directory,
             user: self.other_user(),
+            environment: self.environment.take(),
         })
     }
 

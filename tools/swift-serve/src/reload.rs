@@ -32,6 +32,7 @@ impl Manager {
                 fallback: None,
                 directory: None,
                 user: None,
+                environment: None,
             };
             check.add(0, own);
             self.watch.add(&check, CHECK)?;

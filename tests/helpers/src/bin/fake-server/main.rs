@@ -43,7 +43,7 @@ fn main() {
         workers::work(&settings);
     }
     if call.has("--test-config") {
-        check(&settings);
+        check(&call, &settings);
     }
     record::enter_into_book();
     if let Some(file) = &settings.record {
@@ -78,7 +78,10 @@ fn base(path: &str) -> &str {
 }
 
 /// `CONF --test-config`: says and gives what the settings want.
-fn check(settings: &Settings) -> ! {
+fn check(call: &Call, settings: &Settings) -> ! {
+    if let Some(file) = &settings.check_record {
+        record::write(file, call);
+    }
     wait_for(settings.check_after.as_deref());
     say(&settings.check_print);
     tricks::flood(settings.check_flood);

@@ -64,6 +64,8 @@ pub struct Settings {
     pub check_print: Vec<u8>,
     /// `check_after = FIFO`: `--test-config` waits for this event.
     pub check_after: Option<PathBuf>,
+    /// `check_record = FILE`: `--test-config` appends what it was started with.
+    pub check_record: Option<PathBuf>,
     /// `reload = ok|fail|die|silent|default`: what SIGUSR1 does.
     pub reload: Reload,
     /// `reload_after = FIFO`: waits for this event between RELOADING=1 and READY=1.
@@ -129,6 +131,7 @@ impl Settings {
             check_exit: number("check_exit").unwrap_or(0),
             check_print: last("check_print").map_or_else(Vec::new, unescape),
             check_after: path("check_after"),
+            check_record: path("check_record"),
             reload: last("reload").map_or(Reload::Ok, reload),
             reload_after: path("reload_after"),
             linger: flag("linger"),
