@@ -201,9 +201,13 @@ fn a_full_output_is_told_and_nothing_half_done() {
         ("kill", 0),
     ] {
         let outcome = sh(&sandbox, &format!("swift-init object {command} >/dev/full"));
+        let unknown = match command {
+            "no-such-command" => "swift-init: no such command: no-such-command\n",
+            _ => "",
+        };
         assert_eq!(
             (outcome.code(), outcome.err()),
-            (1, full("swift-init")),
+            (1, unknown.to_owned() + &full("swift-init")),
             "{command}"
         );
         assert_tracked(&sandbox, up, command);

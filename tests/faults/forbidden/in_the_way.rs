@@ -332,8 +332,11 @@ fn a_config_that_is_none_does_not_hold_up_the_others() {
     ] {
         put(&path, &path);
         let outcome = run(&mut swift_init(&sandbox, "object-expirer status"));
-        let told =
-            format!("swift-resolve-servers: cannot read /etc/swift/object-server.conf: {why}\n");
+        let told = format!(
+            "swift-resolve-servers: cannot read /etc/swift/object-server.conf: {why}\n\
+             swift-init: cannot find a config (object-expirer): no object-server*.conf with \
+             [object-expirer], no object-expirer*.conf beneath /etc/swift\n"
+        );
         assert_eq!((outcome.code(), outcome.err()), (1, told), "{outcome}");
         let outcome = run(&mut swift_init(&sandbox, "object.1 object.2 start"));
         assert_eq!(

@@ -86,17 +86,17 @@ fn a_program_where_nothing_is_executed_is_not_installed() {
         &sandbox,
         "rm bin/swift-proxy-server; cp bin/swift-object-server no/swift-proxy-server",
     );
+    let told = "swift-resolve-servers: proxy-server is not installed: swift-proxy-server is not on \
+                PATH\n";
     let outcome = sh(&sandbox, "PATH=$PWD/no:$PATH swift-init proxy start");
     assert_eq!(
         (
             outcome.code(),
             without_limits(&outcome.out()),
-            outcome.err()
+            outcome.err().as_str()
         ),
-        (1, String::new(), String::new())
+        (1, String::new(), told)
     );
     let outcome = sh(&sandbox, "PATH=$PWD/no:$PATH swift-resolve-servers proxy");
-    let told = "swift-resolve-servers: cannot find the program (proxy-server): swift-proxy-server is \
-                not on PATH\n";
     assert_eq!((outcome.code(), outcome.err().as_str()), (1, told));
 }
