@@ -49,7 +49,8 @@ reasons! {
     Stale = "stale",
     /// The pid file does not hold a process number.
     Invalid = "invalid",
-    /// The pid file cannot be read, or is no regular file of at most 64 bytes.
+    /// The pid file cannot be read, or is no regular file of at most 64 bytes; or
+    /// a directory cannot be read in which it or the config may lie.
     Unreadable = "unreadable",
     /// The pid file names a process that is not this server.
     WrongProcess = "wrong-process",

@@ -66,7 +66,7 @@ impl RunDir {
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
                 return Err(io::ErrorKind::NotADirectory.into());
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return absent(path),
             Err(e) => return Err(e),
         };
         Ok(Some(RunDir {
@@ -148,6 +148,19 @@ impl RunDir {
             self.lock.replace(Some(file));
         }
         fd::duplicate(self.lock.borrow().as_ref().expect("it was opened just now"))
+    }
+}
+
+/// Whether a path that leads nowhere is missing, or has a link on its way whose
+/// target is: what that leads to when it is there again is not known.
+fn absent(path: &Path) -> io::Result<Option<RunDir>> {
+    let on_the_way = |part: &&Path| std::fs::symlink_metadata(part).is_ok();
+    match path.ancestors().find(on_the_way) {
+        Some(part) if part.is_symlink() && !part.exists() => Err(io::Error::other(format!(
+            "{} is a symbolic link that leads nowhere",
+            part.display()
+        ))),
+        _ => Ok(None),
     }
 }
 
@@ -248,5 +261,21 @@ mod tests {
             assert!(run_dir.lock().is_err());
             assert!(!target.exists());
         });
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_missing_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let run_dir = folder.path().join("run/swift");
+        assert!(RunDir::open(&run_dir).unwrap().is_none());
+        std::os::unix::fs::symlink("gone", folder.path().join("run")).unwrap();
+        let told = RunDir::open(&run_dir).unwrap_err().to_string();
+        assert!(
+            told.ends_with("/run is a symbolic link that leads nowhere"),
+            "{told}"
+        );
+        std::fs::create_dir(folder.path().join("gone")).unwrap();
+        assert!(RunDir::open(&run_dir).unwrap().is_none());
+        assert!(RunDir::open(Path::new("")).unwrap().is_none());
     }
 }

@@ -252,10 +252,12 @@ fn what_may_not_be_read_is_told() {
     assert_tracked(&sandbox, 2, "found further on");
     must(&sandbox, "chmod 700 etc/object-server");
     // What runs is no orphan only because its config cannot be seen: a restart would stop it for good.
-    for command in ["start", "restart", "stop", "status"] {
+    let told = "swift-resolve-servers: cannot read /etc/swift/object-server: Permission denied\n";
+    let outcome = init_as_user(&sandbox, "status");
+    assert_eq!((outcome.code(), outcome.err().as_str()), (0, told));
+    assert_eq!(outcome.out().lines().count(), 2, "{outcome}");
+    for command in ["start", "restart", "stop"] {
         let outcome = init_as_user(&sandbox, command);
-        let told =
-            "swift-resolve-servers: cannot read /etc/swift/object-server: Permission denied\n";
         assert_eq!(outcome.code(), 1, "{command}: {outcome}");
         assert!(outcome.err().starts_with(told), "{command}: {outcome}");
         assert!(
@@ -280,6 +282,87 @@ fn what_may_not_be_read_is_told() {
     let outcome = init_as_user(&sandbox, "object.1 status");
     assert_eq!(outcome.code(), 1, "{outcome}");
     assert!(outcome.err().contains("cannot read pid file"), "{outcome}");
+    assert_tracked(&sandbox, 2, "in the end");
+}
+
+/// Fails when a directory that may not be entered counts as one that holds nothing, or makes a tool give
+/// up: who monitors may enter the run directory only.
+#[test]
+fn who_may_not_see_the_configs_sees_what_runs() {
+    let Some(sandbox) = stage() else { return };
+    sandbox.install(&["proxy-server"]);
+    must(&sandbox, "swift-init object start; chmod 750 etc");
+    let monitor = |line: &str| as_number(&sandbox, OWNER - 1, line);
+    let told = "swift-resolve-servers: cannot read /etc/swift: Permission denied\n";
+    let outcome = monitor("swift-resolve-servers -q object");
+    assert_eq!((outcome.code(), outcome.err().as_str()), (3, told));
+    let rows = outcome.rows();
+    let states: Vec<&str> = rows.iter().map(|row| &*row[5]).collect();
+    assert_eq!(
+        states,
+        ["unconfigured", "configured", "configured"],
+        "{outcome}"
+    );
+    let why = "unreadable /etc/swift: Permission denied";
+    assert!(rows.iter().all(|row| row[6] == why), "{outcome}");
+    let outcome = monitor("swift-resolve-servers -q object | swift-pidfile --running | cut -f 2,6");
+    let denied = |name: &str| format!("/etc/swift/object-server/{name}.conf\tdenied\n");
+    assert_eq!(outcome.out(), denied("1") + &denied("2"), "{outcome}");
+    // Nothing is known of the proxy: neither that it runs nor that it does not.
+    let outcome = monitor("swift-init proxy status");
+    assert_eq!((outcome.code(), outcome.out().as_str()), (1, ""));
+    assert!(outcome.err().starts_with(told), "{outcome}");
+    assert_tracked(&sandbox, 2, "in the end");
+    // Whoever may enter it, and not list it, is told of the site's file.
+    must(
+        &sandbox,
+        ": >etc/swift-init.toml; chmod 600 etc/swift-init.toml; chmod 711 etc",
+    );
+    let outcome = monitor("swift-init object status");
+    let told = "swift-init: cannot read /etc/swift/swift-init.toml: Permission denied\n";
+    assert_eq!((outcome.code(), outcome.err().as_str()), (1, told));
+    must(&sandbox, "rm etc/swift-init.toml");
+    let outcome = monitor("swift-resolve-servers -q object | cut -f 6,7");
+    assert_eq!(
+        outcome.rows()[1..],
+        [["configured", "-"], ["configured", "-"]],
+        "{outcome}"
+    );
+    must(&sandbox, "rm etc/object-server/2.conf");
+    let outcome = monitor("swift-resolve-servers -q object | cut -f 6");
+    assert_eq!(
+        outcome.rows()[1..],
+        [["configured"], ["orphan"]],
+        "{outcome}"
+    );
+}
+
+/// Fails when a run directory that may not be looked at counts as one that holds nothing.
+#[test]
+fn a_run_directory_out_of_sight_is_not_said_to_hold_nothing() {
+    let Some(sandbox) = stage() else { return };
+    sandbox.install(&["proxy-server"]);
+    must(&sandbox, "swift-init object start; chmod 700 run");
+    let monitor = |line: &str| as_number(&sandbox, OWNER - 1, line);
+    let why = "unreadable Permission denied";
+    let outcome = monitor("swift-resolve-servers -q object | swift-pidfile -q | cut -f 6,7");
+    let unread = "unreadable /var/run/swift: Permission denied";
+    let wanted = [["stopped", why], ["stopped", why], ["orphan", unread]];
+    assert_eq!(outcome.rows(), wanted, "{outcome}");
+    for line in [
+        "object status",
+        "proxy status",
+        "object status -c 1",
+        "object proxy status",
+    ] {
+        let outcome = monitor(&format!("swift-init {line}"));
+        assert_eq!(outcome.code(), 1, "{line}: {outcome}");
+        assert!(!outcome.out().contains(" running"), "{line}: {outcome}");
+        assert!(
+            outcome.err().contains("Permission denied"),
+            "{line}: {outcome}"
+        );
+    }
     assert_tracked(&sandbox, 2, "in the end");
 }
 

@@ -78,9 +78,17 @@ pub(super) fn add_site(swift_dir: &Path, catalogue: &mut Catalogue) -> anyhow::R
     match plain::read_text(&path) {
         Ok(text) => add(&text, &path.display().to_string(), catalogue)?,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+        Err(e) if e.kind() == ErrorKind::PermissionDenied && is_out_of_sight(&path) => {}
         Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
     }
     Ok(())
+}
+
+/// Whether a directory on the way may not be entered, so that nobody can tell
+/// whether the file exists. The configs there are out of sight then too, which
+/// swift-resolve-servers reports.
+fn is_out_of_sight(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied)
 }
 
 /// Lays a file's text over the catalogue. The error names the file and the line.

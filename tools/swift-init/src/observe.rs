@@ -12,6 +12,8 @@ use crate::stage::{self, Call, Stage};
 /// The calls of the observe half for a command.
 pub fn calls(options: &Options, servers: &[String]) -> Vec<Call> {
     let mut resolve = Call::new("swift-resolve-servers", options);
+    // What is started or stopped by half of the configs may be the wrong half.
+    resolve.partial = options.command == Command::Status;
     if let Some(run_dir) = &options.run_dir {
         resolve.value("--run-dir", run_dir.as_os_str());
     }

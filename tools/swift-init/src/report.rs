@@ -54,6 +54,8 @@ fn describe(row: &Row) -> Option<String> {
         (_, Some(Reason::Stale | Reason::Invalid | Reason::WrongProcess)) if cannot_remove => {
             format!("pid file {file}: {text}")
         }
+        // swift-resolve-servers names a directory that it cannot read.
+        (_, Some(Reason::Unreadable)) if row.pidfile.is_none() => return None,
         (_, Some(Reason::Unreadable)) => format!("cannot read pid file {file}: {text}"),
         (State::Failed, Some(Reason::PidFile)) => {
             format!("not started, since its pid file {file} cannot be written: {text}")

@@ -26,6 +26,9 @@ pub struct Call {
     pub name: &'static str,
     /// Its arguments without its own name.
     pub args: Vec<OsString>,
+    /// Whether its rows are of use when it says that some may be missing: to
+    /// whoever only looks.
+    pub partial: bool,
 }
 
 impl Call {
@@ -34,6 +37,7 @@ impl Call {
         let mut call = Call {
             name,
             args: Vec::new(),
+            partial: false,
         };
         if options.swift_dir != Path::new(SWIFT_DIR) {
             call.value("--swift-dir", options.swift_dir.as_os_str());
@@ -60,6 +64,7 @@ pub struct Stage {
     /// The tool.
     pub name: &'static str,
     process: Process,
+    partial: bool,
 }
 
 /// The folder's file for a tool.
@@ -105,6 +110,7 @@ pub fn start(
         Stage {
             name: call.name,
             process: Process::from_child(child),
+            partial: call.partial,
         },
         output,
     ))
@@ -124,6 +130,7 @@ impl Stage {
         init::tools().retain(|pid| *pid != self.process.pid);
         let what = match ended {
             Ok(Ended::Exit(0 | 1)) => return true,
+            Ok(Ended::Exit(3)) if self.partial => return true,
             Ok(Ended::Exit(status)) => format!("exited with {status}"),
             Ok(Ended::Signal(number)) => format!("was ended by signal {number}"),
             Err(e) => format!("cannot be waited for: {}", reason_of(&e)),

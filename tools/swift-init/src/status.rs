@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use shared::reason::Reason;
+use shared::row::Row;
 use shared::state::State;
 
 use crate::group::Group;
@@ -36,8 +38,11 @@ pub fn say_one(options: &Options, group: &Group, voice: &mut Voice) -> bool {
         voice.running(row);
         any = true;
     }
-    // Of what was being acted on when the tool ended, nothing is known.
-    let lost = group.rows.iter().any(|row| row.state == State::Failed);
+    // Of what was being acted on when the tool ended, and of what could not be
+    // looked at, nothing is known.
+    let unknown =
+        |row: &Row| row.state == State::Failed || row.reason() == Some(Reason::Unreadable);
+    let lost = group.rows.iter().any(unknown);
     if !any && !lost {
         let name = &group.server.name;
         match (options.number, group.configured().next()) {

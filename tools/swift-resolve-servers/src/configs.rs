@@ -116,14 +116,13 @@ impl Configs {
         }
     }
 
-    /// Whether a directory could not be read in which configs of that server lie.
-    pub fn is_incomplete(&self, swift_dir: &Path, server: &Server) -> bool {
-        let mut unread = self.unreadable.iter().map(|(path, _)| {
+    /// The first directory that could not be read and in which configs of that
+    /// server may lie, and why.
+    pub fn unread(&self, swift_dir: &Path, server: &Server) -> Option<&(PathBuf, io::Error)> {
+        self.unreadable.iter().find(|(path, _)| {
             let beneath = path.strip_prefix(swift_dir).unwrap_or(Path::new(""));
-            beneath.as_os_str().as_bytes()
-        });
-        unread.any(|path| {
-            let is_its = |stem: &str| path.is_empty() || path.starts_with(stem.as_bytes());
+            let beneath = beneath.as_os_str().as_bytes();
+            let is_its = |stem: &str| beneath.is_empty() || beneath.starts_with(stem.as_bytes());
             server.sources.iter().any(|source| is_its(&source.stem))
         })
     }
@@ -136,7 +135,7 @@ impl Configs {
         folder: &Path,
         mut each: impl FnMut(&DirEntry, PathBuf, &mut Vec<PathBuf>),
     ) {
-        let path = swift_dir.join(folder);
+        let path = beneath(swift_dir, folder);
         let mut found = Vec::new();
         let result = fs::read_dir(&path).and_then(|entries| {
             for entry in entries {
@@ -249,7 +248,11 @@ pub fn beneath(directory: &Path, path: &Path) -> PathBuf {
     while joined.len() > 1 && joined.ends_with(b"/") {
         joined.pop();
     }
-    PathBuf::from(std::ffi::OsString::from_vec(joined)).join(path)
+    let joined = PathBuf::from(std::ffi::OsString::from_vec(joined));
+    match path.as_os_str().is_empty() {
+        true => joined,
+        false => joined.join(path),
+    }
 }
 
 #[cfg(test)]
@@ -431,5 +434,6 @@ mod tests {
         assert_eq!(joined("/etc/swift//").as_os_str(), "/etc/swift/a.conf");
         assert_eq!(joined("/").as_os_str(), "/a.conf");
         assert_eq!(joined("./x/").as_os_str(), "./x/a.conf");
+        assert_eq!(beneath(Path::new("/x/"), Path::new("")).as_os_str(), "/x");
     }
 }

@@ -9,13 +9,26 @@ use std::path::{Path, PathBuf};
 use shared::rundir::RunDir;
 use shared::sys::beneath::{self, Kind};
 
+use super::configs;
+
 /// The pid files that there are, for each server their paths beneath the run
 /// directory.
 #[derive(Debug, Default)]
 pub struct PidFiles {
     found: HashMap<String, Vec<PathBuf>>,
     /// The directories that could not be read, and why.
-    pub unreadable: Vec<(PathBuf, io::Error)>,
+    pub unreadable: Vec<Unread>,
+}
+
+/// A directory that could not be read.
+#[derive(Debug)]
+pub struct Unread {
+    /// The directory.
+    pub path: PathBuf,
+    /// Why it could not be read.
+    pub error: io::Error,
+    /// The server whose pid files lie there; none for those of all servers.
+    server: Option<String>,
 }
 
 impl PidFiles {
@@ -27,7 +40,11 @@ impl PidFiles {
         match RunDir::open(run_dir) {
             Ok(Some(dir)) => pids.scan_open(&dir, wanted, known),
             Ok(None) => {}
-            Err(e) => pids.unreadable.push((run_dir.into(), e)),
+            Err(error) => pids.unreadable.push(Unread {
+                path: run_dir.into(),
+                error,
+                server: None,
+            }),
         }
         pids
     }
@@ -35,6 +52,13 @@ impl PidFiles {
     /// The pid files of a server.
     pub fn of(&self, server: &str) -> &[PathBuf] {
         self.found.get(server).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first directory that could not be read and in which pid files of that
+    /// server may lie.
+    pub fn unread(&self, server: &str) -> Option<&Unread> {
+        let may_hold = |unread: &&Unread| unread.server.as_ref().is_none_or(|s| s == server);
+        self.unreadable.iter().find(may_hold)
     }
 
     fn scan_open(&mut self, run_dir: &RunDir, wanted: &[&str], known: &[&str]) {
@@ -46,7 +70,7 @@ impl PidFiles {
             wanted.contains(&longest).then(|| longest.to_owned())
         };
         let mut folders = Vec::new();
-        self.list(run_dir, Path::new(""), |name, kind, found| {
+        self.list(run_dir, Path::new(""), None, |name, kind, found| {
             let Some(server) = owner(name.as_bytes()) else {
                 return;
             };
@@ -59,14 +83,20 @@ impl PidFiles {
             }
         });
         while let Some((server, folder)) = folders.pop() {
-            self.list(run_dir, &folder, |name, kind, found| match kind {
-                Kind::Directory => folders.push((server.clone(), folder.join(name))),
-                Kind::File if is_pid_file(name) => found
-                    .entry(server.clone())
-                    .or_default()
-                    .push(folder.join(name)),
-                _ => {}
-            });
+            let of_server = Some(server.as_str());
+            self.list(
+                run_dir,
+                &folder,
+                of_server,
+                |name, kind, found| match kind {
+                    Kind::Directory => folders.push((server.clone(), folder.join(name))),
+                    Kind::File if is_pid_file(name) => found
+                        .entry(server.clone())
+                        .or_default()
+                        .push(folder.join(name)),
+                    _ => {}
+                },
+            );
         }
     }
 
@@ -74,6 +104,7 @@ impl PidFiles {
         &mut self,
         run_dir: &RunDir,
         folder: &Path,
+        server: Option<&str>,
         mut each: impl FnMut(&OsStr, Kind, &mut HashMap<String, Vec<PathBuf>>),
     ) {
         let here = if folder.as_os_str().is_empty() {
@@ -88,8 +119,12 @@ impl PidFiles {
             })
         });
         match result {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                self.unreadable.push((run_dir.path().join(folder), e));
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                self.unreadable.push(Unread {
+                    path: configs::beneath(run_dir.path(), folder),
+                    error,
+                    server: server.map(str::to_owned),
+                });
             }
             _ => {}
         }

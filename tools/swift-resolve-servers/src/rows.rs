@@ -1,12 +1,14 @@
 //! The rows of one server.
 
 use std::collections::HashSet;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use shared::catalogue::{Server, Source};
 use shared::closest::{closest, hint};
 use shared::instance::{config_file, pid_file};
+use shared::pidfile::reason_of;
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::state::State;
@@ -42,22 +44,34 @@ pub struct Found {
     /// What it lacks, then its instances sorted by config.
     pub rows: Vec<Row>,
     /// Whether there are pid files of which cannot be told if their configs are
-    /// gone, since not all configs could be read. They have no rows: whoever
-    /// took them for orphans would stop what should be started again.
+    /// gone, since not all configs could be read. None of them is an orphan:
+    /// whoever took one for that would stop what should be started again.
     pub doubtful: bool,
+}
+
+/// What is known of the config that a pid file is named after.
+enum Fate {
+    /// No search has found it, and it is there.
+    There,
+    /// It is gone.
+    Gone,
+    /// It cannot be looked for.
+    Unknown,
 }
 
 /// The rows of a server. A config that makes no sense is told in `faults`.
 pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> Found {
     let server = &wanted.server;
-    let mut incomplete = ground.configs.is_incomplete(ground.swift_dir, server);
+    let unread = ground.configs.unread(ground.swift_dir, server);
+    let unread = unread.map(|(path, error)| why_unread(path, error));
+    let mut senseless = false;
     let mut rows = Vec::new();
     let mut instances = Vec::new();
     // A pid file that is taken is no orphan.
     let mut taken = HashSet::new();
     for name in &wanted.names {
         let (source, found) = find(ground, server, name.as_deref(), |fault| {
-            incomplete = true;
+            senseless = true;
             if !faults.contains(&fault) {
                 faults.push(fault);
             }
@@ -69,27 +83,72 @@ pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> 
             None => &found,
         };
         if chosen.is_empty() {
-            rows.push(unconfigured(ground, server, name.as_deref(), &found));
+            let row = unconfigured(ground, server, name.as_deref(), &found);
+            rows.push(match &unread {
+                Some(why) => row.with(State::Unconfigured, Reason::Unreadable, why),
+                None => row,
+            });
         }
         let rows_of = chosen
             .iter()
             .filter_map(|config| configured(ground, server, source?, config));
         instances.extend(rows_of);
     }
-    let pid_files = ground.pids.of(&server.name).iter();
-    let mut orphans = pid_files
-        .filter(|pid| !taken.contains(pid.as_os_str()))
-        .filter(|pid| wanted.names.iter().any(|name| names_pid(server, name, pid)))
-        .filter_map(|pid| orphan(ground, server, pid))
-        .peekable();
-    let doubtful = incomplete && orphans.peek().is_some();
-    if !doubtful {
-        instances.extend(orphans);
+    let mut doubtful = false;
+    for pid in ground.pids.of(&server.name) {
+        let asked_for = wanted.names.iter().any(|name| names_pid(server, name, pid));
+        if taken.contains(pid.as_os_str()) || !asked_for {
+            continue;
+        }
+        let Some(row) = orphan(ground, server, pid) else {
+            continue;
+        };
+        match (&unread, senseless) {
+            // Whether the config has the section is not known.
+            (_, true) => doubtful = true,
+            (None, false) => instances.push(row),
+            (Some(why), false) => match fate(ground, server, pid) {
+                Fate::There => instances.push(row.plain(State::Configured)),
+                Fate::Gone => instances.push(row),
+                Fate::Unknown => {
+                    doubtful = true;
+                    instances.push(row.with(State::Configured, Reason::Unreadable, why));
+                }
+            },
+        }
     }
     instances.sort_by(|one, other| config_bytes(one).cmp(config_bytes(other)));
     rows.extend(instances);
     rows.dedup();
+    if let Some(unread) = ground.pids.unread(&server.name) {
+        let why = why_unread(&unread.path, &unread.error);
+        let row = Row::new(&server.name, State::Orphan);
+        rows.push(row.with(State::Orphan, Reason::Unreadable, &why));
+    }
     Found { rows, doubtful }
+}
+
+/// What became of the config that a pid file is named after, when not all
+/// directories of configs could be read: some can be entered all the same.
+fn fate(ground: &Ground, server: &Server, pid: &Path) -> Fate {
+    let configs = server.sources.iter();
+    let configs = configs.filter_map(|source| config_file(server, &source.stem, pid));
+    let mut fate = Fate::Gone;
+    for config in configs {
+        match std::fs::symlink_metadata(ground.swift_dir.join(config)) {
+            Ok(_) => return Fate::There,
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(_) => fate = Fate::Unknown,
+        }
+    }
+    fate
+}
+
+/// Which directory could not be read, and why.
+fn why_unread(path: &Path, error: &io::Error) -> Vec<u8> {
+    let mut text = path.as_os_str().as_bytes().to_owned();
+    text.extend(format!(": {}", reason_of(error)).bytes());
+    text
 }
 
 /// The configs of a server, from the first of its sources that has any.

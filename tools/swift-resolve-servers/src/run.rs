@@ -101,12 +101,13 @@ fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> an
         ));
         exit = Exit::Failed;
     }
-    for (path, error) in &pids.unreadable {
+    for unread in &pids.unreadable {
         TOOL.say(&format!(
             "cannot read {}: {}",
-            path.display(),
-            reason_of(error)
+            unread.path.display(),
+            reason_of(&unread.error)
         ));
+        exit = Exit::Failed;
     }
     let ground = Ground {
         swift_dir: &options.swift_dir,

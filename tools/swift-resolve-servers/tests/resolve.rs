@@ -67,22 +67,35 @@ fn a_number_that_is_too_large_tells_what_there_is() {
     );
 }
 
+/// Fails when nothing is said in the rows of what could not be looked for: whoever reads them would say
+/// that nothing runs.
 #[test]
-fn a_run_directory_that_is_none_hides_orphans_only() {
+fn a_run_directory_that_is_none_is_a_row_of_each_server() {
     let sandbox = sandbox();
     sandbox.conf("proxy-server.conf", "");
     fs::remove_dir(sandbox.run_dir()).unwrap();
     let missing = resolve(&sandbox, &["proxy"]);
     assert_eq!((missing.code(), missing.err().as_str()), (0, ""));
     fs::write(sandbox.run_dir(), "").unwrap();
+    let unread =
+        |server: &str, why: &str| format!("{server}\t-\t-\t-\t-\torphan\tunreadable run: {why}\n");
     let outcome = resolve(&sandbox, &["proxy"]);
-    assert_eq!((outcome.code(), outcome.out()), (0, missing.out()));
+    let rows = missing.out() + &unread("proxy-server", "not a directory");
+    assert_eq!((outcome.code(), outcome.out()), (1, rows), "{outcome}");
+    let told = "swift-resolve-servers: cannot read run: not a directory\n";
+    assert_eq!(outcome.err(), told);
+    fs::remove_file(sandbox.run_dir()).unwrap();
+    std::os::unix::fs::symlink("gone", sandbox.run_dir()).unwrap();
+    let outcome = resolve(&sandbox, &["-q", "object"]);
+    let why = "run is a symbolic link that leads nowhere";
     assert!(
-        outcome
-            .err()
-            .starts_with("swift-resolve-servers: cannot read run: "),
+        outcome.out().ends_with(&unread("object-server", why)),
         "{outcome}"
     );
+    assert_eq!(outcome.code(), 1, "{outcome}");
+    // Pid files are looked for with a number as well, but not orphans.
+    let outcome = resolve(&sandbox, &["-c", "1", "proxy"]);
+    assert_eq!((outcome.code(), outcome.out()), (0, missing.out()));
 }
 
 /// Whoever took what runs for an orphan would stop it and not start it again. Fails when a config that
