@@ -217,11 +217,7 @@ fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
     if let Some(serve) = table.serve {
         server.serve = serve;
         if serve {
-            // What swift-serve does for every server that it runs.
-            server.graceful = Signal::HUP;
-            server.seamless = Some(Signal::USR1);
-            server.check = true;
-            server.notify = true;
+            server.be_served();
         }
     }
     if let Some(command) = table.command {
@@ -267,7 +263,10 @@ fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
         server.stop = stop;
     }
     server.graceful = signal("graceful", table.graceful)?.unwrap_or(server.graceful);
-    server.seamless = signal("seamless", table.seamless)?.or(server.seamless);
+    server.seamless = match table.seamless {
+        Some(word) if word.get_ref().is_empty() => None,
+        word => signal("seamless", word)?.or(server.seamless),
+    };
     server.once = table.once.unwrap_or(server.once);
     server.check = table.check.unwrap_or(server.check);
     server.notify = table.notify.unwrap_or(server.notify);
@@ -356,6 +355,18 @@ mod tests {
         assert_eq!(server.graceful, Signal::HUP);
         assert_eq!(server.seamless, Some(Signal::USR1));
         assert!(server.serve && server.check && !server.notify);
+    }
+
+    #[test]
+    fn an_empty_word_unsets_the_seamless_reload() {
+        let text = "[server.proxy-server]\nseamless = \"\"\n\
+                    [server.a-server]\nserve = true\nseamless = \"\"\n";
+        let catalogue = with_site(text).unwrap();
+        for name in ["proxy-server", "a-server"] {
+            let server = catalogue.server(name);
+            assert_eq!((server.seamless, server.graceful), (None, Signal::HUP));
+            assert!(server.check && server.notify);
+        }
     }
 
     #[test]

@@ -175,6 +175,15 @@ impl Server {
         source.deprecated.as_deref()
     }
 
+    /// Gives it what swift-serve does for every server that it runs.
+    pub fn be_served(&mut self) {
+        self.serve = true;
+        self.graceful = Signal::HUP;
+        self.seamless = Some(Signal::USR1);
+        self.check = true;
+        self.notify = true;
+    }
+
     /// What a name alone says of a server: `FOO-BAR` reads FOO-server's config.
     pub fn unlisted(name: &str) -> Server {
         let kind = name.rsplit_once('-').map_or(name, |(kind, _)| kind);

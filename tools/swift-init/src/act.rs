@@ -90,6 +90,8 @@ struct Awaited {
     number: u64,
     /// Its process, where that is known.
     pid: Option<Pid>,
+    /// Whether the tool only begins this one, whatever it does with others.
+    begun_only: bool,
 }
 
 impl Act {
@@ -157,15 +159,31 @@ impl Act {
         Ok(())
     }
 
-    /// Hands a row to a tool.
+    /// Hands a row to a tool that brings it to an end, or only begins it, as it
+    /// was started for.
     pub fn give(&mut self, role: Role, row: &Row) {
+        self.hand_over(role, row, false);
+    }
+
+    /// Hands a row to a tool of which nothing is heard after it has begun: the
+    /// server says nothing of its end.
+    pub fn give_to_begin(&mut self, role: Role, row: &Row) {
+        self.hand_over(role, row, true);
+    }
+
+    fn hand_over(&mut self, role: Role, row: &Row, begun_only: bool) {
         let actor = self.actors.get_mut(&role).expect("the tool was started");
         let number = actor.given;
         actor.given += 1;
         // The number of what is to be started is not known yet; the pid file may
         // have held another.
         let pid = row.pid.filter(|_| role != Role::Spawn);
-        actor.awaited.insert(row.key(), Awaited { number, pid });
+        let awaited = Awaited {
+            number,
+            pid,
+            begun_only,
+        };
+        actor.awaited.insert(row.key(), awaited);
         let mut line = Vec::new();
         row.write(&mut line);
         if let Some(to) = &actor.to {
@@ -339,11 +357,14 @@ impl Actor {
     /// Takes a row off the list of those that are awaited, when it is the last
     /// word on it.
     fn answered(&mut self, row: &Row) {
+        let Some(awaited) = self.awaited.get_mut(&row.key()) else {
+            return;
+        };
         let begun = matches!(row.state, State::Signalled | State::Started);
-        if !(begun && self.waits) {
-            self.awaited.remove(&row.key());
-        } else if let Some(awaited) = self.awaited.get_mut(&row.key()) {
+        if begun && self.waits && !awaited.begun_only {
             awaited.pid = row.pid;
+        } else {
+            self.awaited.remove(&row.key());
         }
     }
 }

@@ -72,7 +72,7 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
     let selection = catalogue.select(options.servers.iter().map(String::as_str));
     let strict = options.strict.unwrap_or(selection.strict);
     faults::at("begun");
-    let rows = observe::run(&options)?;
+    let rows = observe::run(&options, &catalogue)?;
     faults::at("observed");
     let groups = group::gather(&catalogue, &selection, rows);
     say_missing(&options, &groups);

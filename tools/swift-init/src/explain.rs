@@ -44,6 +44,7 @@ fn lines(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<String>
     if options.command != Command::ReloadSeamless {
         return Ok(vec![line(
             options,
+            catalogue,
             &options.servers,
             command::acts(options, catalogue, false),
         )?]);
@@ -56,7 +57,7 @@ fn lines(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<String>
             .collect();
         if !words.is_empty() {
             let acts = command::acts(options, catalogue, reload);
-            lines.push(line(options, &words, acts)?);
+            lines.push(line(options, catalogue, &words, acts)?);
         }
     }
     Ok(lines)
@@ -82,8 +83,13 @@ fn part_of(catalogue: &Catalogue, word: &str, reload: bool) -> Vec<String> {
     words.map(|name| name.word()).collect()
 }
 
-fn line(options: &Options, servers: &[String], acts: Vec<Call>) -> anyhow::Result<String> {
-    let mut calls = observe::calls(options, servers);
+fn line(
+    options: &Options,
+    catalogue: &Catalogue,
+    servers: &[String],
+    acts: Vec<Call>,
+) -> anyhow::Result<String> {
+    let mut calls = observe::calls(options, catalogue, servers);
     if matches!(options.command, Command::ReloadSeamless) {
         calls[1].arg("--running");
     }

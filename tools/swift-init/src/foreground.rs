@@ -90,7 +90,7 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
         servers: installed(session),
         ..session.options.clone()
     };
-    let mut rows = observe::run(&options)?;
+    let mut rows = observe::run(&options, session.catalogue)?;
     rows.iter_mut().for_each(|row| find_started(session, row));
     let words = options.servers.iter().map(String::as_str);
     let groups = group::gather(session.catalogue, &session.catalogue.select(words), rows);

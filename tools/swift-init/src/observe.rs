@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use shared::catalogue::Catalogue;
 use shared::row::Row;
 use shared::stream::Decoder;
 
@@ -10,7 +11,7 @@ use crate::options::{Command, Options, TOOL};
 use crate::stage::{self, Call, Stage};
 
 /// The calls of the observe half for a command.
-pub fn calls(options: &Options, servers: &[String]) -> Vec<Call> {
+pub fn calls(options: &Options, catalogue: &Catalogue, servers: &[String]) -> Vec<Call> {
     let mut resolve = Call::new("swift-resolve-servers", options);
     // What is started or stopped by half of the configs may be the wrong half.
     resolve.partial = options.command == Command::Status;
@@ -36,7 +37,7 @@ pub fn calls(options: &Options, servers: &[String]) -> Vec<Call> {
         pidfile.arg("--no-start");
     }
     let mut calls = vec![resolve, pidfile];
-    if options.check && matches!(options.command, Command::Restart | Command::Reload) {
+    if options.check && checks(options, catalogue, servers) {
         let mut check = Call::new("swift-check-config", options);
         if let Some(timeout) = options.check_timeout {
             check.value("--timeout", seconds(timeout));
@@ -46,16 +47,31 @@ pub fn calls(options: &Options, servers: &[String]) -> Vec<Call> {
     calls
 }
 
+/// Whether something may be stopped in order to be started again, and can say
+/// before whether its config is good. What is reloaded seamlessly is checked by
+/// swift-reload.
+fn checks(options: &Options, catalogue: &Catalogue, servers: &[String]) -> bool {
+    match options.command {
+        Command::Restart | Command::Reload => true,
+        Command::ReloadSeamless => {
+            let selection = catalogue.select(servers.iter().map(String::as_str));
+            let mut servers = selection.names.iter().map(|n| catalogue.server(&n.server));
+            servers.any(|server| server.check && server.seamless.is_none())
+        }
+        _ => false,
+    }
+}
+
 /// A span as an option's value.
 pub fn seconds(span: Duration) -> String {
     span.as_secs_f64().to_string()
 }
 
 /// Runs the observe half to its end and returns its rows.
-pub fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
+pub fn run(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<Row>> {
     let mut stages: Vec<Stage> = Vec::new();
     let mut input = None;
-    for mut call in calls(options, &options.servers) {
+    for mut call in calls(options, catalogue, &options.servers) {
         // In front of the operands, which `--` may precede.
         call.args.insert(0, "--quiet".into());
         let (stage, output) = stage::start(&call, input.take(), &[])?;

@@ -28,7 +28,10 @@ impl Session<'_> {
                 let row = self.groups[place].rows[number].clone();
                 if seamless && row.state == State::Running {
                     self.need_reload()?;
-                    self.act.give(Role::Reload, &row);
+                    match self.groups[place].server.notify {
+                        true => self.act.give(Role::Reload, &row),
+                        false => self.act.give_to_begin(Role::Reload, &row),
+                    }
                 } else {
                     self.end_one(place, &row)?;
                 }
