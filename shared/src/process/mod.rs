@@ -6,6 +6,7 @@
 //! through the pidfd. Had the number passed on between the first two, the pidfd
 //! stands for the dead one, and acting through it reaches nobody.
 
+mod effect;
 mod line;
 mod stat;
 
@@ -22,6 +23,7 @@ use crate::instance::Instance;
 use crate::signals::Signal;
 use crate::sys::pidfd;
 
+pub use effect::{Effect, effect};
 pub use line::{CommandLine, Runs, command_line};
 pub use stat::{Disposition, PROC_MAX, Stat, disposition, environment, stat};
 

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use crate::process::Pid;
 use crate::signals::Signal;
+use crate::sys::clock;
 use crate::sys::fd;
 use crate::sys::spawn::UNBORN;
 
@@ -28,8 +30,14 @@ pub struct Stat {
     pub session: i32,
     /// Field 9: the kernel's flags.
     pub flags: u64,
+    /// Fields 14 and 15: the processor time that it has had, in clock ticks.
+    pub used: u64,
     /// Field 22: the start, in clock ticks since boot.
     pub start: u64,
+    /// Field 28: where its stack begins. A child has it from its parent, and an
+    /// exec changes it where addresses are randomised. None for a reader who may
+    /// not trace the process (PTRACE_MODE_READ in ptrace(2)), who is shown 0.
+    pub stack: Option<u64>,
 }
 
 impl Stat {
@@ -40,9 +48,10 @@ impl Stat {
         let end = line.iter().rposition(|b| *b == b')')?;
         let rest = line.get(end + 1..)?.strip_prefix(b" ")?;
         let rest = std::str::from_utf8(rest).ok()?;
-        let fields: Vec<&str> = rest.split_ascii_whitespace().take(20).collect();
+        let fields: Vec<&str> = rest.split_ascii_whitespace().take(26).collect();
         let field = |number: usize| fields.get(number - 3).copied();
         let number = |at: usize| field(at)?.parse().ok();
+        let ticks = |at: usize| field(at)?.parse::<u64>().ok();
         Some(Stat {
             unborn: line.get(begin..end)? == UNBORN.to_bytes(),
             state: *fields.first()?.as_bytes().first()?,
@@ -50,13 +59,20 @@ impl Stat {
             group: number(5)?,
             session: number(6)?,
             flags: field(9)?.parse().ok()?,
-            start: field(22)?.parse().ok()?,
+            used: ticks(14)?.saturating_add(ticks(15)?),
+            start: ticks(22)?,
+            stack: ticks(28).filter(|address| *address != 0),
         })
     }
 
     /// Whether it is a zombie or dead.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    /// How long ago it was started. An exec does not begin this anew.
+    pub fn age(&self) -> io::Result<Duration> {
+        clock::since(self.start)
     }
 
     /// Whether it has ended or is ending: exit closes a process's files before
@@ -130,11 +146,6 @@ pub struct Disposition {
 }
 
 impl Disposition {
-    /// Whether the signal's default action is what would happen.
-    pub fn is_default(self) -> bool {
-        !(self.caught || self.blocked || self.ignored)
-    }
-
     /// Reads the file; none when it makes no sense.
     pub fn parse(status: &[u8], signal: Signal) -> Option<Disposition> {
         let text = std::str::from_utf8(status).ok().map(str::to_owned);
@@ -155,13 +166,22 @@ impl Disposition {
 
 /// What a process does with a signal at this moment; none when it is gone.
 pub fn disposition(pid: Pid, signal: Signal) -> io::Result<Option<Disposition>> {
-    let Some(status) = read_proc(pid, "status")? else {
+    disposition_in(pid, "status", signal)
+}
+
+/// The same from one of the files `status` of its threads.
+pub(super) fn disposition_in(
+    pid: Pid,
+    file: &str,
+    signal: Signal,
+) -> io::Result<Option<Disposition>> {
+    let Some(status) = read_proc(pid, file)? else {
         return Ok(None);
     };
     match Disposition::parse(&status, signal) {
         Some(disposition) => Ok(Some(disposition)),
         None => Err(io::Error::other(format!(
-            "cannot understand /proc/{pid}/status"
+            "cannot understand /proc/{pid}/{file}"
         ))),
     }
 }
@@ -184,7 +204,7 @@ mod tests {
             ),
             (b'S', 7, 42, 42, 987_654)
         );
-        assert_eq!(stat.flags, 4_194_560);
+        assert_eq!((stat.flags, stat.used, stat.stack), (4_194_560, 11, None));
         assert!(!stat.is_ending() && !stat.unborn);
         let text = String::from_utf8_lossy(text).replace("(a) b (c)", "(swift-starting)");
         assert!(Stat::parse(text.as_bytes()).unwrap().unborn);
@@ -209,6 +229,7 @@ mod tests {
         let of = |signal| Disposition::parse(status, signal).unwrap();
         assert!(of(Signal::USR1).caught);
         assert!(of(Signal::from_number(13).unwrap()).ignored);
-        assert!(of(Signal::TERM).is_default());
+        let term = of(Signal::TERM);
+        assert!(!term.caught && !term.blocked && !term.ignored);
     }
 }

@@ -2,6 +2,7 @@
 //! small room each. Descriptors are owned, and closed on exec from birth.
 
 pub mod beneath;
+pub mod clock;
 pub mod entry;
 mod fault;
 pub mod fd;

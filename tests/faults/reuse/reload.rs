@@ -149,6 +149,44 @@ fn nothing_is_executed_in_the_folder_of_who_comes_after() {
     });
 }
 
+/// Executes itself anew on SIGUSR1 and announces nothing.
+const SILENT: &str = "
+import os, signal, sys
+signal.signal(signal.SIGUSR1, lambda *_: os.execv(sys.argv[0], sys.argv))
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
+os.getsid(0) == os.getpid() or os.setsid()
+print(flush=True)
+while True: signal.pause()
+";
+
+/// A reload that was seen to be over is one only if its process lives still: what is looked at goes by
+/// the number.
+///
+/// Fails when the pidfd is not asked after the last look.
+#[test]
+fn what_is_seen_of_who_comes_after_is_no_reload() {
+    let Some(mut stage) = Stage::new() else {
+        return;
+    };
+    let program = stage.sandbox.path("bin/swift-object-server");
+    fs::remove_file(&program).expect("the sandbox is ours");
+    fs::write(&program, format!("#!{}{SILENT}", python())).expect("the sandbox is ours");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    stage.play(times(5, 200), &ALL, |stage, &who| {
+        let round = format!("{who:?}");
+        let server = stage.real_server();
+        let rows = row(&server, "running\t-");
+        let args = ["--no-check"];
+        let paused = stage.up_to("swift-reload:answered", "swift-reload", &args, &rows);
+        let thief = stage.swap(&server, who);
+        let outcome = paused.finish();
+        let wanted = ["signalled -", "unreloaded vanished"];
+        assert_eq!(said(&outcome), wanted, "{round}: {outcome}");
+        stage.cleaned(&thief, who, &round);
+        stage.unharmed(&thief, &round);
+    });
+}
+
 /// Says of its number what a server of swift-serve says whose reload failed.
 const LIAR: &str = "
 import os, socket, sys

@@ -4,6 +4,7 @@
 #![cfg_attr(all(not(test), target_env = "gnu"), no_main)]
 
 mod environment;
+mod idle;
 mod many;
 mod one;
 mod options;
@@ -11,6 +12,7 @@ mod reload;
 mod repr;
 mod rows;
 mod target;
+mod witness;
 
 use shared::cli::Exit;
 

@@ -12,16 +12,18 @@ use shared::check::Verdict;
 use shared::faults;
 use shared::notify::{self, Notice, Notices};
 use shared::pidfile::reason_of;
-use shared::process::{Pid, Process, command_line};
+use shared::process::{Effect, Pid, Process, command_line};
 use shared::reason::Reason;
 use shared::state::State;
-use shared::watch::after;
+use shared::watch::{after, earlier};
 
+use crate::idle::Idle;
 use crate::options::Manner;
 use crate::target::{Now, Refusal, Target};
+use crate::witness::{EVERY, Witness};
 
-/// How long a server that has just been started may take until it can take
-/// the signal.
+/// How long a server that is being started may take until it can take the
+/// signal.
 const SETTLING: Duration = Duration::from_secs(60);
 
 /// Why a reload has failed, in the words of a row.
@@ -131,7 +133,20 @@ pub struct Reload {
     phase: Phase,
     /// It has said RELOADING=1 and not READY=1 since.
     reloading: bool,
-    until: Option<Instant>,
+    /// It has said READY=1 since the signal, and not RELOADING=1 before it.
+    ready: bool,
+    /// It has said both, in this order.
+    announced: bool,
+    /// Why its reload failed, as it said together with its READY=1.
+    refused: Option<Vec<u8>>,
+    /// What is seen of it after the signal; none while that is not looked at.
+    witness: Option<Witness>,
+    /// What is seen of it while it cannot take the signal.
+    idle: Idle,
+    /// When it is to be looked at again.
+    next_look: Option<Instant>,
+    /// When its time is over.
+    deadline: Option<Instant>,
 }
 
 impl Reload {
@@ -154,7 +169,13 @@ impl Reload {
             manner,
             phase: Phase::Checking,
             reloading: false,
-            until: None,
+            ready: false,
+            announced: false,
+            refused: None,
+            witness: None,
+            idle: Idle::default(),
+            next_look: None,
+            deadline: None,
         })
     }
 
@@ -165,7 +186,7 @@ impl Reload {
 
     /// When [`Reload::late`] is to be called.
     pub fn until(&self) -> Option<Instant> {
-        self.until
+        earlier(self.next_look, self.deadline)
     }
 
     /// Whether the signal was sent.
@@ -196,19 +217,22 @@ impl Reload {
     /// Signals it if it is still the same, and can take the signal.
     fn signal(&mut self, told: &mut Vec<News>) -> Progress {
         let vanished = |text: &str| Failure::new(Reason::Vanished, text);
-        let can_take = match self.target.again()? {
+        let effect = match self.target.again()? {
             Now::Gone => return Err(vanished("")),
             Now::Other => return Err(vanished("it has executed something else")),
-            Now::Executing => false,
-            Now::Same => match self.target.disposition()? {
-                None => return Err(vanished("")),
-                Some(disposition) => !disposition.is_default(),
-            },
+            Now::Executing => Effect::Default,
+            Now::Same => self.target.effect()?.ok_or_else(|| vanished(""))?,
         };
         // Somebody else's reload has to come to its end first: until then the
         // handlers of the old generation are there and do nothing any more.
-        if !can_take || self.reloading {
-            return self.settle(told);
+        if effect != Effect::Taken || self.reloading {
+            return self.settle(effect, told);
+        }
+        let wait = self.manner.wait.filter(|_| self.target.server.notify);
+        if wait.is_some() {
+            // Where nothing can be seen, what it says has to do.
+            let witness = Witness::new(self.target.pid(), self.target.signal);
+            self.witness = witness.ok().flatten();
         }
         told.push(News::Sending);
         faults::at("proven");
@@ -217,76 +241,114 @@ impl Reload {
         }
         faults::at("signalled");
         self.phase = Phase::Signalled;
+        self.ready = false;
         told.push(News::Signalled);
-        match self.manner.wait.filter(|_| self.target.server.notify) {
+        match wait {
             None => Ok(Some(End::Sent)),
             Some(wait) => {
-                self.until = after(wait);
+                self.next_look = self.witness.as_ref().and_then(Witness::next_look);
+                self.deadline = after(wait);
                 Ok(None)
             }
         }
     }
 
-    /// Waits until it is ready, which a server says that can take the signal.
-    fn settle(&mut self, told: &mut Vec<News>) -> Progress {
-        if !self.target.server.notify {
-            return Err(self.deadly());
-        }
+    /// Waits until it can take the signal: until it says that it is ready, or is
+    /// seen to be. One that is past its start will not.
+    fn settle(&mut self, effect: Effect, told: &mut Vec<News>) -> Progress {
         if self.phase != Phase::Settling {
             self.phase = Phase::Settling;
-            self.until = after(self.manner.wait.unwrap_or(SETTLING).min(SETTLING));
+            self.deadline = after(self.manner.wait.unwrap_or(SETTLING).min(SETTLING));
             told.push(News::Settling);
         }
+        let is_late = self.deadline.is_some_and(|at| at <= Instant::now());
+        if is_late || (!self.reloading && self.idle.look(self.target.pid())?) {
+            return Err(self.unsupported(effect));
+        }
+        self.next_look = after(EVERY);
         Ok(None)
     }
 
-    fn deadly(&self) -> Failure {
-        let text = format!("{} would kill it", self.target.signal);
+    /// What the signal does to it, which is no reload.
+    fn unsupported(&self, effect: Effect) -> Failure {
+        let signal = self.target.signal;
+        let text = match effect {
+            Effect::Ignored => format!("it ignores {signal}"),
+            _ => format!("{signal} would kill it"),
+        };
         Failure::new(Reason::Unsupported, text)
     }
 
-    /// Takes in what the process has said.
+    /// Goes on after the process has said something.
     pub fn hear(&mut self, told: &mut Vec<News>) -> Progress {
-        let mut ready = false;
+        self.take_in(told)?;
+        if self.phase == Phase::Settling && std::mem::take(&mut self.ready) {
+            return self.signal(told);
+        }
+        if self.phase == Phase::Signalled && self.ready && self.has_executed() {
+            // It was the new image, if the old one did not say RELOADING=1 before
+            // its exec, which has come by now.
+            self.take_in(told)?;
+            self.announced |= self.ready;
+        }
+        self.ready = false;
+        match self.announced {
+            true => self.over(),
+            false => Ok(None),
+        }
+    }
+
+    /// Takes in what the process has said.
+    fn take_in(&mut self, told: &mut Vec<News>) -> Result<(), Failure> {
         for _ in 0..notify::TURN {
             let Some(lines) = self.notices.receive()? else {
                 break;
             };
             // What failed is told together with the readiness of what was kept.
-            let refused = lines.iter().find_map(Notice::refused).map(<[u8]>::to_vec);
+            self.refused = lines.iter().find_map(Notice::refused).map(<[u8]>::to_vec);
+            let is_signalled = self.phase == Phase::Signalled;
             for notice in lines {
-                if self.phase == Phase::Signalled {
+                if is_signalled {
                     told.push(News::Heard(notice.clone()));
                 }
                 match notice {
-                    Notice::Reloading => self.reloading = true,
+                    Notice::Reloading => (self.reloading, self.ready) = (true, false),
                     Notice::Ready => {
-                        // After the signal, only the end of a reload counts.
-                        ready |= self.phase != Phase::Signalled || self.reloading;
-                        self.reloading = false;
+                        self.announced = is_signalled && self.reloading;
+                        (self.reloading, self.ready) = (false, true);
                     }
                     Notice::Stopping => {
                         return Err(Failure::new(Reason::Vanished, "it is stopping"));
                     }
                     Notice::Other(_) => {}
                 }
-                if ready && self.phase == Phase::Signalled {
-                    faults::at("answered");
-                    // Whoever has its number when it has ended could say all this.
-                    if self.process().has_ended()? {
-                        return Err(self.ended());
-                    }
-                    return match &refused {
-                        Some(why) => Err(Failure::new(Reason::Refused, why.clone())),
-                        None => Ok(Some(End::Reloaded)),
-                    };
+                if self.announced {
+                    return Ok(());
                 }
             }
         }
-        if ready && self.phase == Phase::Settling {
-            return self.signal(told);
+        Ok(())
+    }
+
+    /// Whether it has executed itself anew since the signal, as far as is seen.
+    fn has_executed(&mut self) -> bool {
+        let Some(witness) = &mut self.witness else {
+            return false;
+        };
+        witness.look().is_ok() && witness.has_executed()
+    }
+
+    /// Its reload has come to its end.
+    fn over(&self) -> Progress {
+        faults::at("answered");
+        // Whoever has its number when it has ended could say and show all this.
+        if self.process().has_ended()? {
+            return Err(self.ended());
         }
-        Ok(None)
+        match &self.refused {
+            Some(why) => Err(Failure::new(Reason::Refused, why.clone())),
+            None => Ok(Some(End::Reloaded)),
+        }
     }
 
     /// The process has ended.
@@ -294,19 +356,25 @@ impl Reload {
         Failure::new(Reason::Vanished, "")
     }
 
-    /// The time has come.
+    /// The time has come to look at it, or to give up.
     pub fn late(&mut self, told: &mut Vec<News>) -> Progress {
-        self.until = None;
-        if self.phase == Phase::Signalled {
+        let is_late = self.deadline.is_some_and(|at| at <= Instant::now());
+        if self.phase != Phase::Signalled {
+            // Whatever somebody else began has had its time.
+            self.reloading &= !is_late;
+            return self.signal(told);
+        }
+        if let Some(witness) = &mut self.witness
+            && witness.look().unwrap_or(false)
+        {
+            self.refused = None;
+            return self.over();
+        }
+        if is_late {
             return Err(Failure::new(Reason::Timeout, ""));
         }
-        // It may have become able to take the signal without a word.
-        self.reloading = false;
-        let last = self.signal(told)?;
-        match self.phase {
-            Phase::Signalled => Ok(last),
-            _ => Err(self.deadly()),
-        }
+        self.next_look = self.witness.as_ref().and_then(Witness::next_look);
+        Ok(None)
     }
 }
 

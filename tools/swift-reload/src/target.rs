@@ -13,7 +13,7 @@ use shared::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use shared::faults;
 use shared::instance::{Instance, Place};
 use shared::process::{
-    CommandLine, Disposition, PROC_MAX, Pid, Process, Sight, command_line, disposition, stat,
+    CommandLine, Effect, PROC_MAX, Pid, Process, Sight, command_line, effect, stat,
 };
 use shared::program::SearchPath;
 use shared::reason::Reason;
@@ -194,8 +194,8 @@ impl Target {
     }
 
     /// What the signal would do to it at this moment; none when it is gone.
-    pub fn disposition(&self) -> io::Result<Option<Disposition>> {
-        disposition(self.pid(), self.signal)
+    pub fn effect(&self) -> io::Result<Option<Effect>> {
+        effect(self.pid(), self.signal)
     }
 
     /// The user as whom its config is checked, when that is not this process's

@@ -6,3 +6,4 @@ mod pid;
 mod play;
 mod rows;
 mod several;
+mod silent;

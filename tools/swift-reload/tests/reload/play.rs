@@ -176,3 +176,15 @@ impl Going {
         (rest, status.code())
     }
 }
+
+/// Whether this is root, who alone can have a server of another user. Says so when it is not.
+pub fn is_root(what: &str) -> bool {
+    use std::io::Write as _;
+    use std::os::unix::fs::MetadataExt as _;
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    if !is_root {
+        let told = writeln!(std::io::stderr(), "not tested, needs root: {what}");
+        told.expect("standard error is open");
+    }
+    is_root
+}

@@ -3,7 +3,7 @@
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-use crate::play::{Going, fifo, happen, reload, said, sandbox, start, start_slow};
+use crate::play::{Going, fifo, happen, is_root, reload, said, sandbox, start, start_slow};
 
 /// The words with which optparse refuses an option, and its exit status.
 pub const TOO_OLD: &str = r"check_exit = 2
@@ -327,16 +327,4 @@ fn bad_lines_are_never_obeyed() {
     );
     assert_eq!(lines[2], "swift-reload: line 3: ends without a newline");
     assert!(server.lives());
-}
-
-/// Whether this is root, who alone can have a server of another user. Says so when it is not.
-fn is_root(what: &str) -> bool {
-    use std::io::Write as _;
-    use std::os::unix::fs::MetadataExt as _;
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    if !is_root {
-        let told = writeln!(std::io::stderr(), "not tested, needs root: {what}");
-        told.expect("standard error is open");
-    }
-    is_root
 }

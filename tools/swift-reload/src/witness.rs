@@ -1,0 +1,143 @@
+//! A reload as it is seen from outside, since not every server says when it is
+//! over: releases of Swift before 2.35 say nothing on the socket of their pid,
+//! and when one is replaced by another, only one of the two may speak.
+//!
+//! The process executes itself anew: SIGUSR1 goes from caught to its default
+//! action, and its stack lies elsewhere. Before that the old image forks a
+//! child, which keeps the old sockets until the new image tells it that it is
+//! ready, and then ends (run_wsgi and signal_ready in swift/common/wsgi.py).
+//! The new image catches SIGUSR1 again and forks its workers.
+//!
+//! The kernel has no event for any of this. It is the one thing that is looked
+//! for again and again: every 50 ms, and only until READY=1 comes.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::{Duration, Instant};
+
+use shared::process::{Pid, child_numbers, disposition, stat};
+use shared::signals::Signal;
+use shared::watch::after;
+
+/// How much time passes between two looks.
+pub const EVERY: Duration = Duration::from_millis(50);
+
+/// How many looks in succession have to show that the reload is over. Two, so
+/// that a worker which ends at once is none, and READY=1, if it comes, is first.
+const LOOKS: u32 = 2;
+
+/// The same where the new image shows neither a handler nor a worker, and only
+/// the end of the old one's child: it may run without workers.
+const LOOKS_WITHOUT_WORKER: u32 = 20;
+
+/// A child: its number and its start.
+type Child = (Pid, u64);
+
+/// What is seen of a process from just before the signal on.
+#[derive(Debug)]
+pub struct Witness {
+    pid: Pid,
+    signal: Signal,
+    /// Where the old image's stack begins, if that is shown.
+    stack: Option<u64>,
+    /// Whether the old image has a handler. Without one, as with signalfd(2),
+    /// nothing but the stack tells one image from the next.
+    caught: bool,
+    /// Whether it had children, as it has when it does not serve by itself.
+    had_workers: bool,
+    /// Its children that are no workers of the new image.
+    before: HashSet<Child>,
+    executed: bool,
+    /// Those that the old image has forked since, told by their stack.
+    keepers: HashSet<Child>,
+    /// How many looks have shown it to have executed anew with a stack that is
+    /// not shown, or lies where it was: then no child is told by its stack.
+    blind: u32,
+    /// How many looks in succession have shown that all is there.
+    over: u32,
+    /// How many looks have shown that a keeper has ended.
+    released: u32,
+}
+
+impl Witness {
+    /// A look at a process that is about to get the signal; none when it is gone.
+    pub fn new(pid: Pid, signal: Signal) -> io::Result<Option<Witness>> {
+        let (Some(stat), Some(now)) = (stat(pid)?, disposition(pid, signal)?) else {
+            return Ok(None);
+        };
+        let children = children(pid)?;
+        Ok(Some(Witness {
+            pid,
+            signal,
+            stack: stat.stack,
+            caught: now.caught,
+            had_workers: !children.is_empty(),
+            before: children.into_iter().map(|(child, _)| child).collect(),
+            executed: false,
+            keepers: HashSet::new(),
+            blind: 0,
+            over: 0,
+            released: 0,
+        }))
+    }
+
+    /// When there is something to be seen by a look; never of one without a handler.
+    pub fn next_look(&self) -> Option<Instant> {
+        self.caught.then(|| after(EVERY)).flatten()
+    }
+
+    /// Whether it was seen to have executed itself anew.
+    pub fn has_executed(&self) -> bool {
+        self.executed
+    }
+
+    /// Looks at it; `true` when the reload is over. What is seen is of the
+    /// process that has this number now.
+    pub fn look(&mut self) -> io::Result<bool> {
+        let (Some(stat), Some(now)) = (stat(self.pid)?, disposition(self.pid, self.signal)?) else {
+            return Ok(false);
+        };
+        let moved = matches!((self.stack, stat.stack), (Some(old), Some(new)) if old != new);
+        self.executed |= moved || (self.caught && !now.caught);
+        if !self.executed || !self.caught {
+            return Ok(false);
+        }
+        let mut children = children(self.pid)?;
+        children.retain(|(child, _)| !self.before.contains(child));
+        if moved {
+            let of_old = children.iter().filter(|(_, stack)| *stack == self.stack);
+            self.keepers.extend(of_old.map(|(child, _)| *child));
+        } else {
+            self.blind += 1;
+            // The new image forks no worker before it has its handlers.
+            if self.blind == LOOKS && !now.caught {
+                self.before.extend(children.iter().map(|(child, _)| *child));
+            }
+            if self.blind <= LOOKS {
+                return Ok(false);
+            }
+        }
+        let lives = |keeper: &Child| children.iter().any(|(child, _)| child == keeper);
+        let released = self.keepers.iter().any(|keeper| !lives(keeper));
+        let worker = children.iter().any(|(c, _)| !self.keepers.contains(c));
+        let is_over =
+            now.caught && (released || self.keepers.is_empty()) && (worker || !self.had_workers);
+        self.over = if is_over { self.over + 1 } else { 0 };
+        self.released = if released { self.released + 1 } else { 0 };
+        Ok(self.over >= LOOKS || self.released >= LOOKS_WITHOUT_WORKER)
+    }
+}
+
+/// The children of a process that run, and where their stacks begin.
+fn children(pid: Pid) -> io::Result<Vec<(Child, Option<u64>)>> {
+    let mut children = Vec::new();
+    for number in child_numbers(pid)? {
+        let Some(stat) = stat(number)? else {
+            continue;
+        };
+        if stat.parent == pid.number() && !stat.is_ending() {
+            children.push(((number, stat.start), stat.stack));
+        }
+    }
+    Ok(children)
+}
