@@ -11,6 +11,7 @@ mod options;
 mod reload;
 mod repr;
 mod rows;
+mod served;
 mod target;
 mod witness;
 

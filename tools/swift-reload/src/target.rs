@@ -22,6 +22,7 @@ use shared::sys::spawn::User;
 use shared::user;
 
 use crate::environment;
+use crate::served;
 
 /// A proven process.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ pub enum Refusal {
     Stranger(CommandLine),
     /// It is about to become one.
     Starting,
-    /// It is a server that knows no seamless reload or no check: its program.
+    /// It is a server that knows no seamless reload: its program.
     Unable(String),
     /// It is a worker of this server's in the session of that process.
     Worker(Server, i32),
@@ -96,12 +97,19 @@ impl Target {
         };
         let is_swifts = |name: &[u8]| name.starts_with(b"swift-") || of(name).is_some();
         let program = line.program(pid, |name| is_swifts(name.as_bytes()));
-        let Some((name, _)) = program else {
-            return Err(Refusal::Stranger(line));
+        let listed = program.and_then(|(name, _)| of(name.as_bytes()).cloned());
+        let server = match (listed, program) {
+            (Some(server), _) => server,
+            (None, program) => match (served::server(pid, &line), program) {
+                (Some(server), _) => server,
+                (None, Some((name, _))) => {
+                    return Err(Refusal::Unable(name.to_string_lossy().into_owned()));
+                }
+                (None, None) => return Err(Refusal::Stranger(line)),
+            },
         };
-        let server = of(name.as_bytes()).filter(|server| server.check);
-        let Some((server, signal)) = server.and_then(|s| Some((s.clone(), s.seamless?))) else {
-            return Err(Refusal::Unable(name.to_string_lossy().into_owned()));
+        let Some(signal) = server.seamless else {
+            return Err(Refusal::Unable(server.command.into_owned()));
         };
         Target::finish(process, server, signal, line)
     }

@@ -241,3 +241,34 @@ fn a_sites_own_server_is_known() {
     let done = says("Reloaded swift-hello-server\n", "", 0);
     assert_eq!(by_pid(&sandbox, &[], server.out().trim()), done);
 }
+
+#[test]
+fn a_server_that_cannot_check_is_reloaded_all_the_same() {
+    let sandbox = sandbox();
+    sandbox.install(&["hello-server"]);
+    let up = fifo(&sandbox, "up");
+    // Its check would say that its config is bad.
+    let lines = format!("tell = {}\ncheck_exit = 1", up.display());
+    sandbox.conf("hello-server.conf", &lines);
+    let line = "swift-hello-server etc/hello-server.conf >/dev/null & <up echo $!";
+    let server = test_helpers::run(sandbox.command("sh").args(["-c", line]));
+    let done = says("Reloaded swift-hello-server\n", "", 0);
+    for (check, args) in [("false", &[][..]), ("true", &["--no-check"])] {
+        let site = format!("[server.hello-server]\nseamless = \"USR1\"\ncheck = {check}\n");
+        for notify in ["", "notify = true\n"] {
+            let site = format!("{site}{notify}");
+            std::fs::write(sandbox.etc().join("swift-init.toml"), &site).unwrap();
+            assert_eq!(by_pid(&sandbox, args, server.out().trim()), done, "{site}");
+        }
+    }
+}
+
+#[test]
+fn a_server_whose_seamless_reload_was_unset_is_refused() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = die");
+    let site = "[server.object-server]\nseamless = \"\"\n";
+    std::fs::write(sandbox.etc().join("swift-init.toml"), site).unwrap();
+    let unable = "Process does not support config checks: swift-object-server\n";
+    assert_eq!(by_pid(&sandbox, &[], server.pid), says("", unable, 2));
+}
