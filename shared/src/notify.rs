@@ -7,16 +7,15 @@
 //! is also the lock between two who would reload the same server.
 
 use std::fs;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
-    bind, recvmsg, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt,
 };
 
 use crate::process::Pid;
+use crate::sys::socket::receive_from;
 
 /// The longest notification that is taken; longer ones are cut.
 const LONGEST: usize = 8192;
@@ -96,23 +95,10 @@ impl Notices {
     pub fn receive(&self) -> io::Result<Option<Vec<Notice>>> {
         let mut buffer = vec![0; LONGEST];
         for _ in 0..TURN {
-            let mut space = cmsg_space!(UnixCredentials);
-            let mut parts = [IoSliceMut::new(&mut buffer)];
-            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-            let (length, sender) =
-                match recvmsg::<()>(self.socket.as_raw_fd(), &mut parts, Some(&mut space), flags) {
-                    Ok(message) => (
-                        message.bytes,
-                        message
-                            .cmsgs()
-                            .ok()
-                            .and_then(|mut all| all.find_map(sender)),
-                    ),
-                    Err(nix::Error::EAGAIN) => return Ok(None),
-                    Err(nix::Error::EINTR) => continue,
-                    Err(e) => return Err(e.into()),
-                };
-            if sender == Some(self.pid.number()) {
+            let Some((length, sender)) = receive_from(&self.socket, &mut buffer)? else {
+                return Ok(None);
+            };
+            if sender.is_some_and(|sender| sender.pid == self.pid.number()) {
                 let lines = buffer[..length]
                     .split(|b| *b == b'\n')
                     .filter(|line| !line.is_empty());
@@ -123,25 +109,29 @@ impl Notices {
     }
 }
 
-fn sender(message: ControlMessageOwned) -> Option<i32> {
-    match message {
-        ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
-        _ => None,
-    }
-}
-
-/// Who has bound a process's name, as far as this process may see: found by the
-/// socket's inode in /proc/net/unix and among the descriptors of all processes.
+/// The process that has bound a process's name, as far as this process may see:
+/// found by the socket's inode in /proc/net/unix and among the descriptors of all
+/// processes. None when somebody makes two sockets look like it.
 pub fn holder(pid: Pid) -> Option<Pid> {
-    let shown = format!(
-        "@{}",
-        String::from_utf8_lossy(&name(pid)).replace('\0', "@")
-    );
-    let table = fs::read_to_string("/proc/net/unix").ok()?;
-    let line = table
-        .lines()
-        .find(|line| line.split_ascii_whitespace().nth(7) == Some(&shown))?;
-    let wanted = format!("socket:[{}]", line.split_ascii_whitespace().nth(6)?);
+    let shown = [b"@", &*name(pid)].concat();
+    let shown: Vec<u8> = shown
+        .iter()
+        .map(|b| if *b == 0 { b'@' } else { *b })
+        .collect();
+    // Names of others may hold any byte, and so a line that looks like ours.
+    let table = fs::read("/proc/net/unix").ok()?;
+    let inode = |line: &[u8]| {
+        let mut words = line
+            .split(|b| b.is_ascii_whitespace())
+            .filter(|w| !w.is_empty());
+        let inode = words.nth(6)?.to_vec();
+        (words.next() == Some(&*shown)).then_some(inode)
+    };
+    let mut found = table.split(|b| *b == b'\n').filter_map(inode);
+    let (Some(inode), None) = (found.next(), found.next()) else {
+        return None;
+    };
+    let wanted = format!("socket:[{}]", String::from_utf8_lossy(&inode));
     fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let pid = Pid::parse(entry.file_name().as_encoded_bytes())?;
         let mut fds = fs::read_dir(entry.path().join("fd")).ok()?.flatten();
@@ -182,6 +172,49 @@ mod tests {
         let others = Notices::bind(other).unwrap();
         send(other, b"READY=1");
         assert_eq!(others.receive().unwrap(), None);
+    }
+
+    /// Fails when room that descriptors do not fit into spoils the notification, or when one is opened.
+    #[test]
+    fn descriptors_that_come_along_are_left_where_they_are() {
+        use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        // A name of its own, since another test has this process's.
+        let mine = Notices {
+            socket: crate::sys::socket::mailbox().unwrap().0,
+            pid: me,
+        };
+        let address: UnixAddr = nix::sys::socket::getsockname(mine.socket.as_raw_fd()).unwrap();
+        let (read, write) = crate::sys::fd::pipe().unwrap();
+        let fds = [read.as_raw_fd(); 64];
+        let from = UnixDatagram::unbound().unwrap();
+        let parts = [std::io::IoSlice::new(b"READY=1")];
+        let along = [ControlMessage::ScmRights(&fds)];
+        let flags = MsgFlags::empty();
+        sendmsg(from.as_raw_fd(), &parts, &along, flags, Some(&address)).unwrap();
+        assert_eq!(mine.receive().unwrap(), Some(vec![Notice::Ready]));
+        // A reader's end that is open here alone makes a writer's end an error.
+        drop(read);
+        let error = crate::sys::fd::write(&write, b"x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    /// Fails when a name that is no text, or a false line in one, hides the holder or blames another.
+    #[test]
+    fn names_of_others_blame_nobody() {
+        let pid = Pid::new((1 << 23) + 2).unwrap();
+        let _mine = Notices::bind(pid).unwrap();
+        let me = Pid::new(std::process::id() as i32);
+        let bind = |name: &[u8]| {
+            let address = SocketAddr::from_abstract_name(name).unwrap();
+            UnixDatagram::bind_addr(&address).unwrap()
+        };
+        let _odd = bind(format!("\u{e9}{pid}").as_bytes());
+        let _bytes = bind(&[b"\xff\xfe".as_slice(), pid.to_string().as_bytes()].concat());
+        assert_eq!(holder(pid), me);
+        let line = format!("x\n0: 2 0 10000 1 1 1 @swift-notifications@{pid}");
+        let _false = bind(line.as_bytes());
+        assert_eq!(holder(pid), None);
     }
 
     #[test]

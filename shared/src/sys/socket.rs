@@ -1,15 +1,13 @@
 //! Listen sockets, and datagrams to and from other processes.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage,
-    UnixAddr, UnixCredentials, accept4, bind, connect, getsockname, getsockopt, listen, recvmsg,
-    sendto, setsockopt, socket, socketpair, sockopt,
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrStorage, UnixAddr, accept4, bind,
+    connect, getsockname, getsockopt, listen, sendto, setsockopt, socket, socketpair, sockopt,
 };
 
 /// How many connections may wait to be accepted; net.core.somaxconn is the
@@ -118,29 +116,86 @@ pub fn mailbox() -> io::Result<(OwnedFd, String)> {
 /// The next datagram and the user who sent it; none when no more have come.
 pub fn receive(mailbox: &impl AsFd) -> io::Result<Option<(Vec<u8>, u32)>> {
     let mut buffer = vec![0; 4096];
-    loop {
-        let mut space = cmsg_space!(UnixCredentials);
-        let mut parts = [IoSliceMut::new(&mut buffer)];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let fd = mailbox.as_fd().as_raw_fd();
-        let (length, user) = match recvmsg::<()>(fd, &mut parts, Some(&mut space), flags) {
-            Ok(message) => {
-                let user = message.cmsgs().ok().and_then(|mut all| {
-                    all.find_map(|one| match one {
-                        ControlMessageOwned::ScmCredentials(who) => Some(who.uid()),
-                        _ => None,
-                    })
-                });
-                (message.bytes, user)
-            }
-            Err(nix::Error::EAGAIN) => return Ok(None),
-            Err(nix::Error::EINTR) => continue,
-            Err(e) => return Err(e.into()),
-        };
-        if let Some(user) = user {
+    while let Some((length, sender)) = receive_from(mailbox, &mut buffer)? {
+        if let Some(sender) = sender {
             buffer.truncate(length);
-            return Ok(Some((buffer, user)));
+            return Ok(Some((buffer, sender.user)));
         }
+    }
+    Ok(None)
+}
+
+/// The process that sent a datagram, as the kernel says (`SO_PASSCRED` of
+/// unix(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Its pid; 0 when it is in no pid namespace that this process can see.
+    pub pid: i32,
+    /// Its user.
+    pub user: u32,
+}
+
+/// The length of the next datagram, which is cut to the buffer's, and its sender;
+/// none when no more have come. There is room for the sender and for nothing
+/// else, so that descriptors which were sent along are never opened here; that
+/// they were cut off (`MSG_CTRUNC`) does not matter to the rest.
+pub fn receive_from(
+    socket: &impl AsFd,
+    buffer: &mut [u8],
+) -> io::Result<Option<(usize, Option<Sender>)>> {
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    // As much as CMSG_SPACE(3) of the structure, and aligned as a header is.
+    let mut control = [0_u64; 4];
+    loop {
+        // SAFETY: the parts and the control buffer are as long as is said and
+        // outlive the call. A header is only read where the kernel wrote a whole
+        // one with these contents.
+        let (length, sender) = unsafe {
+            let mut message: libc::msghdr = std::mem::zeroed();
+            message.msg_iov = &raw mut part;
+            message.msg_iovlen = 1;
+            message.msg_control = control.as_mut_ptr().cast();
+            message.msg_controllen = size_of_val(&control) as _;
+            let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+            let length = libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut message, flags);
+            (length, (length >= 0).then(|| sender_of(&message)).flatten())
+        };
+        if let Ok(length) = usize::try_from(length) {
+            return Ok(Some((length, sender)));
+        }
+        match io::Error::last_os_error() {
+            e if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            e if e.kind() == io::ErrorKind::Interrupted => {}
+            e => return Err(e),
+        }
+    }
+}
+
+/// The sender, which the kernel puts in front of all else.
+///
+/// # Safety
+/// The message has to be one that recvmsg filled in.
+unsafe fn sender_of(message: &libc::msghdr) -> Option<Sender> {
+    // SAFETY: the header is whole where its length says so, and what follows it
+    // may be unaligned.
+    unsafe {
+        let header = libc::CMSG_FIRSTHDR(message).as_ref()?;
+        let whole = libc::CMSG_LEN(size_of::<libc::ucred>() as u32) as usize;
+        let is_sender = (header.cmsg_level, header.cmsg_type)
+            == (libc::SOL_SOCKET, libc::SCM_CREDENTIALS)
+            && header.cmsg_len as usize >= whole;
+        is_sender.then(|| {
+            let who = libc::CMSG_DATA(header)
+                .cast::<libc::ucred>()
+                .read_unaligned();
+            Sender {
+                pid: who.pid,
+                user: who.uid,
+            }
+        })
     }
 }
 
