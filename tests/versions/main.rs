@@ -105,8 +105,7 @@ release!(
     Release {
         name: "2.30",
         knows_seamless: true,
-    },
-    ignore = "`make test-versions` plays it"
+    }
 );
 release!(
     r2_33,

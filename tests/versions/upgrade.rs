@@ -29,7 +29,6 @@ fn upgrade(old: &str, new: &str) {
 }
 
 #[test]
-#[ignore = "`make test-versions` plays it"]
 fn upgrade_from_2_30_to_2_38() {
     upgrade("2.30", "2.38");
 }
