@@ -197,6 +197,11 @@ fn a_run_directory_of_somebody_else_is_told() {
     let line = |name: &str, why: &str| {
         format!("swift-init: object-server (/etc/swift/object-server/{name}.conf): {why}\n")
     };
+    let down = |name: &str| {
+        let config = format!("/etc/swift/object-server/{name}.conf");
+        let file = format!("/var/run/swift/object-server/{name}.pid");
+        format!("swift-init: object-server ({config}) is not running: {file}: absent\n")
+    };
     let not_started = ["1", "2"]
         .map(|name| {
             line(
@@ -206,7 +211,7 @@ fn a_run_directory_of_somebody_else_is_told() {
         })
         .concat();
     for (command, code, told) in [
-        ("status", 1, String::new()),
+        ("status", 1, ["1", "2"].map(|name| down(name)).concat()),
         ("start", 1, not_started.clone()),
         ("stop", 1, String::new()),
         ("kill", 0, String::new()),

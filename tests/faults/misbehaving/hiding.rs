@@ -153,7 +153,6 @@ fn one_that_dies_just_after_it_was_ready_does_not_run() {
         ! swift-init: object-server (etc/object-server/1.conf): failed to start: ended by signal 9
         = 1; nothing
         $ swift-init -v object status
-        Removing stale pid file run/object-server/1.pid
         No object-server running
         = 1; nothing
         $ swift-init -k 3600 object restart

@@ -13,8 +13,14 @@ fn servers_of_another_user_are_left_alone() {
     must(&sandbox, "swift-init object start");
     let before = (servers(&sandbox), listing(&sandbox.run_dir()));
     let files: Vec<String> = before.0.iter().cloned().collect();
+    let outcome = init_as_user(&sandbox, "status");
+    assert_eq!(
+        (outcome.code(), outcome.err().as_str()),
+        (0, ""),
+        "{outcome}"
+    );
+    assert_eq!(outcome.out().matches("object-server running (").count(), 2);
     for command in [
-        "status",
         "start",
         "stop",
         "restart",
@@ -219,7 +225,8 @@ fn in_a_namespace_of_users_it_is_the_same() {
     }
     must(&sandbox, "swift-init object start");
     let before = servers(&sandbox);
-    for command in ["status", "start", "stop", "restart", "kill"] {
+    assert_eq!(inside("status").code(), 0);
+    for command in ["start", "stop", "restart", "kill"] {
         let outcome = inside(command);
         assert_eq!(
             (outcome.code(), outcome.err().as_str()),

@@ -36,6 +36,16 @@ impl Group {
             .filter(|row| row.state != State::Unconfigured && !row.is_orphan())
     }
 
+    /// Whether something of it could not be looked at, or was lost sight of: then
+    /// nobody may say that nothing runs.
+    pub fn is_unclear(&self) -> bool {
+        self.rows.iter().any(|row| {
+            row.reason() == Some(Reason::Unreadable)
+                // Of what was being acted on when the tool ended, nothing is known.
+                || (row.state == State::Failed && row.reason() == Some(Reason::Interrupted))
+        })
+    }
+
     /// The rows of what runs, also of what may not be touched since its config
     /// is bad.
     pub fn running(&self) -> impl Iterator<Item = &Row> {

@@ -27,7 +27,10 @@ pub fn calls(options: &Options, catalogue: &Catalogue, servers: &[String]) -> Ve
     }
     servers.iter().for_each(|server| resolve.arg(server));
     let mut pidfile = Call::new("swift-pidfile", options);
-    pidfile.arg("--clean");
+    // Looking removes nothing.
+    if options.command != Command::Status {
+        pidfile.arg("--clean");
+    }
     if matches!(
         options.command,
         Command::Status | Command::Stop | Command::Shutdown | Command::Kill

@@ -13,13 +13,46 @@ use crate::options::TOOL;
 /// with all that the server said of its config when `verbose`.
 pub fn failure(row: &Row, verbose: bool) {
     let Some(what) = describe(row) else { return };
-    TOOL.say(&format!(
-        "{}: {what}",
-        name(&row.server, row.config.as_deref())
-    ));
+    say(&format!("{}: {what}", name_of(row)));
     if verbose && row.state == State::Misconfigured {
         output(row.text());
     }
+}
+
+/// Says a line.
+pub fn say(line: &str) {
+    TOOL.say(line);
+}
+
+/// What somebody who asked what runs is told of an instance that does not, or
+/// that could not be looked at; none of one that runs, and none of a pid file
+/// whose config is gone and whose process is too.
+pub fn down(row: &Row) -> Option<String> {
+    let reason = match (row.state, row.reason()) {
+        (_, Some(Reason::Unreadable)) | (State::Starting | State::Failed, _) => {
+            return Some(format!("{}: {}", name_of(row), describe(row)?));
+        }
+        (State::WrongConfig, _) => format!("wrong-config: {}", other_config(row)),
+        (State::Stopped, reason) => reason?.to_string(),
+        _ => return None,
+    };
+    let file = pid_file(row);
+    Some(format!("{} is not running: {file}: {reason}", name_of(row)))
+}
+
+fn name_of(row: &Row) -> String {
+    name(&row.server, row.config.as_deref())
+}
+
+fn pid_file(row: &Row) -> std::path::Display<'_> {
+    row.pidfile.as_deref().unwrap_or(Path::new("")).display()
+}
+
+/// Which process a pid file names that runs with another config, and with which.
+fn other_config(row: &Row) -> String {
+    let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
+    let config = text::one_line(row.text());
+    format!("pid {pid} runs with {config}")
 }
 
 /// How an instance is called in messages.
@@ -37,7 +70,7 @@ fn output(bytes: &[u8]) {
 
 fn describe(row: &Row) -> Option<String> {
     let text = text::one_line(row.text());
-    let file = row.pidfile.as_deref().unwrap_or(Path::new("")).display();
+    let file = pid_file(row);
     let cannot_remove = row.text().starts_with(b"cannot remove");
     Some(match (row.state, row.reason()) {
         (State::Misconfigured, reason) => {
@@ -66,7 +99,11 @@ fn describe(row: &Row) -> Option<String> {
             format!("not reloaded: {}", ending(reason, &text, false))
         }
         (State::Finished, _) => "has ended with exit status 0, so it does not run".into(),
-        (State::Survived, _) => "has not ended in time".into(),
+        (State::Survived, _) => match row.pid {
+            Some(pid) => format!("has not ended in time: pid {pid} is still there"),
+            None => "has not ended in time".into(),
+        },
+        (State::WrongConfig, _) => format!("left alone: {file}: {}", other_config(row)),
         (State::Denied, Some(Reason::Unsupported)) => text,
         (State::Denied, _) => return None,
         (State::Starting, _) => "is being started by somebody else".into(),

@@ -66,9 +66,16 @@ impl Session<'_> {
         for row in rows.iter().filter(|_| look) {
             self.voice.removed(row, self.options.verbose);
             self.untidy(place, row);
-            if row.state == State::Denied {
-                self.voice.no_permission(row);
-                self.tallies[place].denied += 1;
+            match row.state {
+                State::Denied => {
+                    self.voice.no_permission(row);
+                    self.tallies[place].denied += 1;
+                }
+                State::WrongConfig => {
+                    self.report(row);
+                    self.tallies[place].failed = true;
+                }
+                _ => {}
             }
         }
         let mut running = false;
@@ -203,6 +210,11 @@ fn is_ours(row: &Row) -> bool {
 
 /// Whether a server was left alone on purpose, and told of already.
 pub fn left_alone(group: &Group) -> bool {
-    let alone = |row: &Row| matches!(row.state, State::Misconfigured | State::Denied);
+    let alone = |row: &Row| {
+        matches!(
+            row.state,
+            State::Misconfigured | State::Denied | State::WrongConfig
+        )
+    };
     !group.rows.is_empty() && group.rows.iter().all(alone)
 }

@@ -3,57 +3,60 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use shared::reason::Reason;
 use shared::row::Row;
 use shared::state::State;
 
-use crate::group::Group;
+use crate::group::{self, Group};
 use crate::options::Options;
 use crate::report;
 use crate::voice::Voice;
 
-/// Says what runs of each server; whether all of them do.
+/// Says what runs of each server, and on standard error what does not. Whether
+/// something of every server runs, or with `--strict` every instance, and all
+/// could be looked at.
 pub fn say(options: &Options, groups: &[Group], voice: &mut Voice) -> bool {
+    let every_instance = options.strict == Some(true);
     let mut all = true;
     for group in groups {
         if options.number.is_some() {
             configs(options, group, voice);
         }
-        for row in &group.rows {
-            voice.removed(row, options.verbose);
-            report::failure(row, options.verbose);
-            if row.state == State::Denied {
-                voice.no_permission(row);
-            }
+        all &= say_one(options, group, voice) && !group.is_unclear();
+        let mut down = group.rows.iter().filter_map(report::down).peekable();
+        if down.peek().is_some() {
+            voice.flush();
         }
-        all &= say_one(options, group, voice);
+        down.for_each(|line| report::say(&line));
+        all &= !every_instance || group.configured().all(is_up);
     }
     all
+}
+
+/// Whether an instance runs, as far as somebody who only looks is concerned.
+fn is_up(row: &Row) -> bool {
+    // What may not be signalled runs all the same.
+    group::runs(row) || row.state == State::Denied
 }
 
 /// Says which instances of one server run, or that none does.
 pub fn say_one(options: &Options, group: &Group, voice: &mut Voice) -> bool {
     let mut any = false;
-    for row in group.running() {
+    for row in group.rows.iter().filter(|row| is_up(row)) {
         voice.running(row);
         any = true;
     }
-    // Of what was being acted on when the tool ended, and of what could not be
-    // looked at, nothing is known.
-    let unknown =
-        |row: &Row| row.state == State::Failed || row.reason() == Some(Reason::Unreadable);
-    let lost = group.rows.iter().any(unknown);
-    if !any && !lost {
-        let name = &group.server.name;
-        match (options.number, group.configured().next()) {
-            (None, _) => voice.line(&format!("No {name} running")),
-            (Some(number), Some(row)) => {
-                let config = row.config.as_deref().unwrap_or("".as_ref()).display();
-                voice.line(&format!("{name} #{number} not running ({config})"));
-            }
-            // It was said already that there is no such config.
-            (Some(_), None) => {}
+    if any || group.is_unclear() {
+        return any;
+    }
+    let name = &group.server.name;
+    match (options.number, group.configured().next()) {
+        (None, _) => voice.line(&format!("No {name} running")),
+        (Some(number), Some(row)) => {
+            let config = row.config.as_deref().unwrap_or("".as_ref()).display();
+            voice.line(&format!("{name} #{number} not running ({config})"));
         }
+        // It was said already that there is no such config.
+        (Some(_), None) => {}
     }
     any
 }

@@ -111,7 +111,7 @@ impl Session<'_> {
                 self.voice.no_permission(row);
                 self.tallies[place].denied += 1;
             }
-            State::Starting | State::Misconfigured => {
+            State::Starting | State::Misconfigured | State::WrongConfig => {
                 self.report(row);
                 self.tallies[place].failed = true;
             }
@@ -184,8 +184,11 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Says that nothing of a server runs, once.
+    /// Says that nothing of a server runs, once, where that is known.
     pub fn say_none(&mut self, place: usize) {
+        if self.groups[place].is_unclear() {
+            return;
+        }
         if !std::mem::replace(&mut self.tallies[place].said_none, true) {
             self.voice
                 .line(&format!("No {} running", self.groups[place].server.name));
