@@ -4,5 +4,6 @@ complete -c swift-signal -s q -l quiet -d 'do not repeat on stderr what the rows
 complete -c swift-signal -l swift-dir -r -d 'where configs and swift-init.toml lie (default /etc/swift)'
 complete -c swift-signal -l wait -r -d 'wait so long for the end (stop and graceful: 15)'
 complete -c swift-signal -l kill -d 'kill the process group of what outlives the wait'
+complete -c swift-signal -l announce -d 'write a row as soon as a signal is sent, too'
 complete -c swift-signal -l children -d 'signal the workers, and leave their parent alone'
 complete -c swift-signal -a 'stop graceful seamless HUP USR1 TERM KILL'

@@ -408,7 +408,8 @@ impl Opt {
 /// Writes text on standard output, at once.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
-    out.write_all(text.as_bytes())
+    crate::sys::entry::need_output()
+        .and_then(|()| out.write_all(text.as_bytes()))
         .and_then(|()| out.flush())
         .context(UNWRITABLE)
 }

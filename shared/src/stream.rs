@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::cli::{Exit, Tool};
+use crate::cli::{Exit, Tool, UNWRITABLE};
 use crate::pidfile::reason_of;
 use crate::row::Row;
 use crate::state::State;
@@ -171,8 +171,12 @@ impl<W: Write> Output<W> {
             .write_all(&self.buffer)
             .and_then(|()| self.to.flush());
         self.buffer.clear();
-        result.map_err(|e| io::Error::new(e.kind(), format!("cannot write standard output: {e}")))
+        result.map_err(unwritable)
     }
+}
+
+fn unwritable(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{UNWRITABLE}: {error}"))
 }
 
 /// The output of a tool that acts. When its reader is gone, or it cannot be
@@ -337,6 +341,7 @@ impl Input {
 /// The standard output without the standard library's line buffer, which would
 /// write each row by itself.
 pub fn stdout() -> io::Result<Output<std::fs::File>> {
+    crate::sys::entry::need_output().map_err(unwritable)?;
     Ok(Output::new(
         crate::sys::fd::duplicate(&std::io::stdout())?.into(),
     ))

@@ -21,4 +21,5 @@ mod refused;
 mod reuse;
 mod scale;
 mod soak;
+mod storm;
 mod unprivileged;

@@ -211,7 +211,7 @@ fn a_run_directory_of_somebody_else_is_told() {
         })
         .concat();
     for (command, code, told) in [
-        ("status", 1, ["1", "2"].map(|name| down(name)).concat()),
+        ("status", 1, ["1", "2"].map(down).concat()),
         ("start", 1, not_started.clone()),
         ("stop", 1, String::new()),
         ("kill", 0, String::new()),

@@ -8,6 +8,7 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::{SigHandler, Signal};
@@ -46,11 +47,26 @@ pub fn run(main: fn() -> Exit) -> ! {
     std::process::exit(main().status().into())
 }
 
+/// Whether this process was started without a standard output.
+static NO_OUTPUT: AtomicBool = AtomicBool::new(false);
+
+/// An error when this process was started without a standard output: what is
+/// written there now goes nowhere, and nobody would notice.
+pub fn need_output() -> io::Result<()> {
+    if NO_OUTPUT.load(Ordering::Relaxed) {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    Ok(())
+}
+
 /// Sees to it that descriptors 0 to 2 are open. Otherwise the next file that is
 /// opened would be taken for standard output, and get what is meant for that.
 fn occupy_standard_descriptors() -> io::Result<()> {
     for number in 0..=2 {
         if !is_open(number) {
+            if number == libc::STDOUT_FILENO {
+                NO_OUTPUT.store(true, Ordering::Relaxed);
+            }
             // It gets that number, the lowest that is free, for good.
             std::mem::forget(open("/dev/null", OFlag::O_RDWR, Mode::empty())?);
         }

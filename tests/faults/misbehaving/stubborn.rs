@@ -26,25 +26,30 @@ fn one_that_ignores_everything_is_left_tracked_or_killed() {
         $ swift-init -k 0 object stop
         Signal object-server  pid: <1>  signal: 15
         Waited 0 seconds for object-server to die; giving up
+        ! swift-init: object-server (etc/object-server/1.conf): has not ended in time: pid <1> is still there
         = 1; 1
         $ swift-init -k 0 object shutdown
         Signal object-server  pid: <1>  signal: 1
         Waited 0 seconds for object-server to die; giving up
+        ! swift-init: object-server (etc/object-server/1.conf): has not ended in time: pid <1> is still there
         = 1; 1
         $ swift-init -k 0 object kill
         Signal object-server  pid: <1>  signal: 15
         Waited 0 seconds for object-server to die; giving up
+        ! swift-init: object-server (etc/object-server/1.conf): has not ended in time: pid <1> is still there
         object-server running (<1> - etc/object-server/1.conf)
         = 1; 1
         $ swift-init -k 0 object restart
         Signal object-server  pid: <1>  signal: 15
         Waited 0 seconds for object-server to die; giving up
+        ! swift-init: object-server (etc/object-server/1.conf): has not ended in time: pid <1> is still there
         object-server running (<1> - etc/object-server/1.conf)
         object-server already started...
         = 1; 1
         $ swift-init -k 0 --no-wait object reload
         Signal object-server  pid: <1>  signal: 1
         Waited 0 seconds for object-server to die; giving up
+        ! swift-init: object-server (etc/object-server/1.conf): has not ended in time: pid <1> is still there
         object-server running (<1> - etc/object-server/1.conf)
         object-server already started...
         = 1; 1

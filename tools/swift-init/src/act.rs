@@ -72,6 +72,8 @@ pub struct Act {
     pub sound: bool,
     /// A tool was asked to begin nothing more, and may have ended of it.
     halted: bool,
+    /// Requests to end this process are the same as one that is obeyed already.
+    ignores_requests: bool,
 }
 
 struct Actor {
@@ -92,6 +94,9 @@ struct Awaited {
     pid: Option<Pid>,
     /// Whether the tool only begins this one, whatever it does with others.
     begun_only: bool,
+    /// Whether the tool has said that it has begun: sent the signal, or started
+    /// the process.
+    begun: bool,
 }
 
 impl Act {
@@ -109,6 +114,7 @@ impl Act {
             progress: Progress::new(),
             sound: true,
             halted: false,
+            ignores_requests: false,
         })
     }
 
@@ -182,6 +188,7 @@ impl Act {
             number,
             pid,
             begun_only,
+            begun: false,
         };
         actor.awaited.insert(row.key(), awaited);
         let mut line = Vec::new();
@@ -205,25 +212,35 @@ impl Act {
         self.actors.contains_key(&role)
     }
 
+    /// Whether a tool has begun, or ended, all that it was given, or is gone.
+    pub fn has_begun(&self, role: Role) -> bool {
+        let begun = |actor: &Actor| actor.awaited.values().all(|one| one.begun);
+        self.actors.get(&role).is_none_or(begun)
+    }
+
     /// Has a tool begin nothing more, and waits until it has told what has become
-    /// of all that it was given: begun, or not. What it told meanwhile comes back,
-    /// and whether this process was asked to end once more.
-    pub fn halt(&mut self, role: Role) -> anyhow::Result<(Vec<Row>, Option<Signal>)> {
+    /// of all that it was given: begun, or not. What tools told meanwhile comes
+    /// back. Another request to end this process is the same as the one that is
+    /// the cause of this.
+    pub fn halt(&mut self, role: Role) -> anyhow::Result<Vec<(Role, Row)>> {
         let mut told = Vec::new();
         if let Some(actor) = self.actors.get(&role) {
             actor.stage.halt()?;
             self.halted = true;
         }
-        let unanswered = |actor: &Actor| actor.awaited.values().any(|one| one.pid.is_none());
-        while self.actors.get(&role).is_some_and(unanswered) {
+        while !self.has_begun(role) {
             match self.next()? {
-                Some(Event::Asked(signal)) => return Ok((told, Some(signal))),
-                Some(Event::Row(_, row)) => told.push(row),
-                Some(Event::Lost(_) | Event::End(_)) => {}
+                Some(Event::Row(role, row)) => told.push((role, row)),
+                Some(Event::Asked(_) | Event::Lost(_) | Event::End(_)) => {}
                 None => break,
             }
         }
-        Ok((told, None))
+        Ok(told)
+    }
+
+    /// Whether requests to end this process are to be ignored from now on.
+    pub fn ignore_requests(&mut self, ignore: bool) {
+        self.ignores_requests = ignore;
     }
 
     /// Nothing more is expected to be heard of what the tools were given: what
@@ -272,11 +289,13 @@ impl Act {
 
     fn wait(&mut self, until: Option<Instant>) -> anyhow::Result<()> {
         let until = earlier(until, self.progress.until());
-        for token in self.watch.wait(until)? {
-            match token {
-                INBOX => drop(self.is_asked()?),
-                token => self.hear(token)?,
-            }
+        let tokens = self.watch.wait(until)?;
+        // A request that came before a word of a tool is known before it.
+        if tokens.contains(&INBOX) {
+            self.is_asked()?;
+        }
+        for token in tokens.into_iter().filter(|token| *token != INBOX) {
+            self.hear(token)?;
         }
         if self.progress.is_due() {
             let awaited = self.actors.values().flat_map(Actor::in_order);
@@ -294,7 +313,9 @@ impl Act {
     /// Whether this process was asked to end, and has not yet told of it.
     fn is_asked(&mut self) -> anyhow::Result<bool> {
         while let Some(signal) = self.inbox.take()? {
-            self.ready.push_back(Event::Asked(signal));
+            if !self.ignores_requests {
+                self.ready.push_back(Event::Asked(signal));
+            }
         }
         Ok(self.ready.iter().any(|e| matches!(e, Event::Asked(_))))
     }
@@ -363,6 +384,7 @@ impl Actor {
         let begun = matches!(row.state, State::Signalled | State::Started);
         if begun && self.waits && !awaited.begun_only {
             awaited.pid = row.pid;
+            awaited.begun = true;
         } else {
             self.awaited.remove(&row.key());
         }

@@ -10,10 +10,11 @@ use shared::row::Row;
 use crate::group;
 use crate::observe::{self, seconds};
 use crate::options::{COMMANDS, Command, Options, Request, TOOL, Unknown};
+use crate::progress::Progress;
 use crate::session::Session;
 use crate::stage::Call;
 use crate::voice::Voice;
-use crate::{environment, explain, foreground, help, init, status};
+use crate::{environment, explain, foreground, help, init, report, status};
 
 /// Does what was asked for.
 pub fn run(request: Request) -> anyhow::Result<Exit> {
@@ -72,11 +73,13 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
     let selection = catalogue.select(options.servers.iter().map(String::as_str));
     let strict = options.strict.unwrap_or(selection.strict);
     faults::at("begun");
-    let rows = observe::run(&options, &catalogue)?;
+    let rows = observe::run(&options, &catalogue, Progress::new())?;
     faults::at("observed");
     let groups = group::gather(&catalogue, &selection, rows);
     say_missing(&options, &groups);
     let mut voice = Voice::new();
+    // How many servers run of those that were to be started.
+    let mut up = 0;
     let done = if groups.is_empty() {
         // Nothing that was named is installed. The original tries its limits
         // all the same, and says so when it cannot raise them.
@@ -92,12 +95,24 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
         let mut session = Session::new(&options, &catalogue, strict, groups, voice)?;
         let done = act(&mut session);
         session.log_rest();
+        up = session.count_up();
         voice = session.into_voice();
+        voice.release();
         voice.flush();
         done?
     };
     faults::at("done");
-    voice.finish().context(cli::UNWRITABLE)?;
+    if let Err(error) = voice.finish() {
+        if up > 0 {
+            let servers = if up == 1 {
+                "server runs"
+            } else {
+                "servers run"
+            };
+            report::say(&format!("{up} {servers} all the same"));
+        }
+        return Err(error).context(cli::UNWRITABLE);
+    }
     Ok(if done { Exit::Ok } else { Exit::Failed })
 }
 

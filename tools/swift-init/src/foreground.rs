@@ -16,6 +16,7 @@ use crate::group;
 use crate::init;
 use crate::observe;
 use crate::options::{Command, Options};
+use crate::progress::Progress;
 use crate::session::Session;
 
 /// The descriptors that swift-spawn hands on: it needs its own three for rows
@@ -72,8 +73,7 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
     }
     faults::at("asked");
     // What would be started after the look below would not be found by it.
-    let (told, again) = session.act.halt(Role::Spawn)?;
-    for row in told {
+    for (_, row) in session.act.halt(Role::Spawn)? {
         if row.reason() == Some(Reason::Interrupted) {
             // It was not begun, as it was asked just now.
             session.replace(&row);
@@ -81,21 +81,20 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
             session.spawned(row);
         }
     }
-    if let Some(signal) = again {
-        return Err(session.die(signal));
-    }
     // What runs is stopped, also when its config was broken since it was started.
     let options = Options {
         command: Command::Stop,
         servers: installed(session),
         ..session.options.clone()
     };
-    let mut rows = observe::run(&options, session.catalogue)?;
+    let mut rows = observe::run(&options, session.catalogue, Progress::none())?;
     rows.iter_mut().for_each(|row| find_started(session, row));
     let words = options.servers.iter().map(String::as_str);
     let groups = group::gather(session.catalogue, &session.catalogue.select(words), rows);
     let voice = crate::voice::Voice::new();
     let mut stopping = Session::new(&options, session.catalogue, session.strict, groups, voice)?;
+    // Requests that come before the stop was sent are the same as the first.
+    stopping.act.ignore_requests(true);
     stopping.stop()?;
     stopping.voice.flush();
     let left = stopping.has_failed();

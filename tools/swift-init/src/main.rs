@@ -12,6 +12,7 @@ mod group;
 mod help;
 mod index;
 mod init;
+mod interrupt;
 mod log;
 mod observe;
 mod options;

@@ -1,13 +1,16 @@
 //! The observe half: what could run, what does, and whether it may be restarted.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
 use shared::catalogue::Catalogue;
 use shared::row::Row;
 use shared::stream::Decoder;
+use shared::watch::Watch;
 
 use crate::options::{Command, Options, TOOL};
+use crate::progress::Progress;
 use crate::stage::{self, Call, Stage};
 
 /// The calls of the observe half for a command.
@@ -70,11 +73,19 @@ pub fn seconds(span: Duration) -> String {
     span.as_secs_f64().to_string()
 }
 
-/// Runs the observe half to its end and returns its rows.
-pub fn run(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<Row>> {
+/// Runs the observe half to its end and returns its rows. When that takes long,
+/// `progress` says so.
+pub fn run(
+    options: &Options,
+    catalogue: &Catalogue,
+    mut progress: Progress,
+) -> anyhow::Result<Vec<Row>> {
     let mut stages: Vec<Stage> = Vec::new();
     let mut input = None;
-    for mut call in calls(options, catalogue, &options.servers) {
+    let calls = calls(options, catalogue, &options.servers);
+    let checks = calls.iter().any(|call| call.name == "swift-check-config");
+    let what = if checks { "config checks" } else { "what runs" };
+    for mut call in calls {
         // In front of the operands, which `--` may precede.
         call.args.insert(0, "--quiet".into());
         let (stage, output) = stage::start(&call, input.take(), &[])?;
@@ -83,26 +94,45 @@ pub fn run(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<Row>>
     }
     let output = input.expect("there are calls");
     let mut decoder = Decoder::default();
-    let mut rows = Vec::new();
-    while decoder.fill(&output)? > 0 {
+    let (mut rows, mut bad) = (Vec::new(), None);
+    loop {
+        await_input(&output, &mut progress, what)?;
+        if decoder.fill(&output)? == 0 {
+            break;
+        }
         while let Some(row) = decoder.next_row() {
-            rows.push(
-                row.map_err(|bad| anyhow::anyhow!("{}: {bad}", stages.last().expect("one").name))?,
-            );
+            match row {
+                Ok(row) => rows.push(row),
+                Err(line) => drop(bad.get_or_insert(line)),
+            }
         }
     }
-    if let Some(bad) = decoder.finish() {
-        anyhow::bail!("{}: {bad}", stages.last().expect("one").name);
+    progress.clear();
+    let bad = bad.or_else(|| decoder.finish());
+    if let (Some(bad), Some(last)) = (&bad, stages.last()) {
+        TOOL.say(&format!("{}: {bad}", last.name));
     }
-    let mut sound = true;
-    for stage in stages {
-        sound &= stage.finish();
-    }
-    if sound {
+    // Each of them is told of that could not do its job.
+    let failed = stages.into_iter().map(Stage::finish);
+    let failed = failed.filter(|sound| !sound).count();
+    if failed == 0 && bad.is_none() {
         Ok(rows)
     } else {
         anyhow::bail!("cannot tell what runs, so nothing is done")
     }
+}
+
+/// Waits for something to read as long as there is anybody to tell of the wait.
+fn await_input(output: &OwnedFd, progress: &mut Progress, what: &str) -> anyhow::Result<()> {
+    if progress.until().is_none() {
+        return Ok(());
+    }
+    let watch = Watch::new()?;
+    watch.add(output, 0)?;
+    while watch.wait(progress.until())?.is_empty() {
+        progress.draw_one(what);
+    }
+    Ok(())
 }
 
 /// Whether a path leads to the running program's neighbours at all: said once,

@@ -9,6 +9,9 @@ use shared::watch::after;
 /// A wait is spoken of when it takes longer than this, and then again as often.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// The line takes no more columns than this, and no more than the terminal has.
+const WIDTH: usize = 40;
+
 /// The line, which is there only while something is awaited, and only when
 /// standard error is a terminal.
 pub struct Progress {
@@ -26,6 +29,16 @@ impl Progress {
             enabled,
             since: Instant::now(),
             next: after(PERIOD).filter(|_| enabled),
+            drawn: false,
+        }
+    }
+
+    /// No line at all.
+    pub fn none() -> Progress {
+        Progress {
+            enabled: false,
+            since: Instant::now(),
+            next: None,
             drawn: false,
         }
     }
@@ -54,12 +67,22 @@ impl Progress {
         if names.is_empty() {
             return self.clear();
         }
-        let width = session::terminal_width().unwrap_or(80);
+        let line = compose(&names, self.since.elapsed().as_secs(), columns());
+        self.show(&line);
+    }
+
+    /// Draws the line where what is awaited has no names.
+    pub fn draw_one(&mut self, what: &str) {
+        self.next = after(PERIOD);
         let line = compose(
-            &names,
+            &[what.to_owned()],
             self.since.elapsed().as_secs(),
-            width.saturating_sub(1),
+            columns(),
         );
+        self.show(&line);
+    }
+
+    fn show(&mut self, line: &str) {
         write(&format!("\r\x1b[K{line}"));
         self.drawn = true;
     }
@@ -80,25 +103,32 @@ impl Drop for Progress {
     }
 }
 
-/// `waiting 12 s for object-server (4711), proxy-server (4712) and 3 more`,
-/// with as many names as fit.
+/// How many columns the line may take: one less than the terminal has, since
+/// some go to the next line after the last one.
+fn columns() -> usize {
+    session::terminal_width().map_or(WIDTH, |width| width.saturating_sub(1).min(WIDTH))
+}
+
+/// `waiting 12 s for object-server (4711)`, with as many names as fit and
+/// ` and 3 more`; when none does, `waiting 12 s for 4 servers`.
 fn compose(names: &[String], seconds: u64, width: usize) -> String {
-    let mut line = format!("waiting {seconds} s for ");
-    for (place, name) in names.iter().enumerate() {
-        let rest = names.len() - place - 1;
-        let more = if rest > 0 {
-            format!(" and {rest} more")
-        } else {
-            String::new()
-        };
-        let comma = if place > 0 { ", " } else { "" };
-        if line.len() + comma.len() + name.len() + more.len() > width {
-            line.push_str(&format!(" and {} more", rest + 1));
-            break;
+    let begin = format!("waiting {seconds} s for ");
+    // A name takes two columns at least.
+    for shown in (1..=names.len().min(width / 2)).rev() {
+        let mut line = format!("{begin}{}", names[..shown].join(", "));
+        if shown < names.len() {
+            line += &format!(" and {} more", names.len() - shown);
         }
-        line.push_str(comma);
-        line.push_str(name);
+        if line.chars().count() <= width {
+            return line;
+        }
     }
+    let servers = if names.len() == 1 {
+        "server"
+    } else {
+        "servers"
+    };
+    let line = format!("{begin}{} {servers}", names.len());
     line.chars().take(width).collect()
 }
 
@@ -111,21 +141,32 @@ fn write(text: &str) {
 mod tests {
     use super::*;
 
+    /// Fails when more is written than the terminal has columns: every redraw then leaves a line behind.
     #[test]
     fn the_line_fits_the_terminal() {
         let names: Vec<String> = (1..=9).map(|n| format!("object-server ({n})")).collect();
-        assert_eq!(
-            compose(&names[..1], 3, 79),
-            "waiting 3 s for object-server (1)"
-        );
-        assert_eq!(
-            compose(&names[..2], 3, 79),
-            "waiting 3 s for object-server (1), object-server (2)"
-        );
-        assert_eq!(
-            compose(&names, 12, 79),
-            "waiting 12 s for object-server (1), object-server (2) and 7 more"
-        );
-        assert!(compose(&names, 12, 20).len() <= 20);
+        for (names, width, wanted) in [
+            (&names[..1], 79, "waiting 12 s for object-server (1)"),
+            (
+                &names[..2],
+                79,
+                "waiting 12 s for object-server (1), object-server (2)",
+            ),
+            (
+                &names[..2],
+                45,
+                "waiting 12 s for object-server (1) and 1 more",
+            ),
+            (&names[..], WIDTH, "waiting 12 s for 9 servers"),
+            (&names[..1], 33, "waiting 12 s for 1 server"),
+            (&names[..], 12, "waiting 12 s"),
+            (&names[..], 0, ""),
+        ] {
+            let line = compose(names, 12, width);
+            assert_eq!(line, wanted.get(..width).unwrap_or(wanted));
+        }
+        for width in 0..200 {
+            assert!(compose(&names, u64::MAX, width).chars().count() <= width);
+        }
     }
 }

@@ -93,7 +93,9 @@ fn describe(row: &Row) -> Option<String> {
         (State::Failed, Some(Reason::PidFile)) => {
             format!("not started, since its pid file {file} cannot be written: {text}")
         }
-        (State::Failed, Some(Reason::ExecMissing)) => return None,
+        (State::Failed, Some(Reason::ExecMissing)) if !text.is_empty() => {
+            format!("failed to start: {text}")
+        }
         (State::Failed, reason) => format!("failed to start: {}", ending(reason, &text, true)),
         (State::Unreloaded, reason) => {
             format!("not reloaded: {}", ending(reason, &text, false))

@@ -33,7 +33,7 @@ impl Session<'_> {
                         false => self.act.give_to_begin(Role::Reload, &row),
                     }
                 } else {
-                    self.end_one(place, &row)?;
+                    self.end_one((place, number), &row)?;
                 }
             }
             if self.groups[place].running().next().is_none() {
@@ -54,6 +54,7 @@ impl Session<'_> {
                 _ => {}
             }
         }
+        self.voice.release();
         self.finish_starts()
     }
 

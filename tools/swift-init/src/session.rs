@@ -1,14 +1,12 @@
 //! One command at work: its servers, what was said, and the tools that act.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use shared::catalogue::Catalogue;
 use shared::reason::Reason;
 use shared::row::{Identity, Key, Row};
 use shared::rundir::RunDir;
-use shared::signals::Signal;
 use shared::state::State;
-use shared::sys;
 
 use crate::act::{Act, Event, Role};
 use crate::command;
@@ -42,6 +40,8 @@ pub struct Session<'a> {
     pub held: Vec<Row>,
     /// Instances that swift-spawn was given.
     pub given: HashSet<Place>,
+    /// Instances that were signalled in order to be started again.
+    pub restarting: BTreeSet<Place>,
     /// Instances whose output was printed.
     pub printed: HashSet<Key>,
     /// What the system's log is told.
@@ -106,11 +106,25 @@ impl<'a> Session<'a> {
             failed: false,
             held: Vec::new(),
             given: HashSet::new(),
+            restarting: BTreeSet::new(),
             printed: HashSet::new(),
             log: Log::new(catalogue.log),
             limit_warnings: None,
             places,
         })
+    }
+
+    /// How many servers run of those that were to.
+    pub fn count_up(&self) -> usize {
+        let runs = |row: &&Row| {
+            let came_up = matches!(row.state, State::Started | State::Ready | State::Reloaded);
+            came_up || crate::group::runs(row)
+        };
+        self.groups
+            .iter()
+            .flat_map(|g| &g.rows)
+            .filter(runs)
+            .count()
     }
 
     /// The end of it.
@@ -135,13 +149,15 @@ impl<'a> Session<'a> {
     /// The next event of the act half. What was said is written first, if
     /// there is nothing else to do. Being asked to end ends the session.
     pub fn next(&mut self) -> anyhow::Result<Option<Event>> {
+        self.let_go();
         if !self.act.has_more()? {
+            self.let_go();
             self.act.clear_if(!self.voice.is_empty());
             self.voice.flush();
         }
         loop {
             match self.act.next()? {
-                Some(Event::Asked(signal)) => return Err(self.die(signal)),
+                Some(Event::Asked(signal)) => return Err(self.interrupt(signal)),
                 Some(Event::Lost(key)) => self.lose(&key),
                 event => return Ok(event),
             }
@@ -158,18 +174,19 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Ends this process as the signal would have done. The tools begin nothing
-    /// more then, and what has been started is tracked.
-    pub fn die(&mut self, signal: Signal) -> anyhow::Error {
-        self.act.clear();
-        self.voice.flush();
-        self.log_rest();
-        sys::signals::die_of(signal).into()
+    /// Once every signal was sent that was spoken of, the lines about that are let
+    /// go of, and a request to end this process is one more.
+    fn let_go(&mut self) {
+        if self.act.has_begun(Role::Signal) {
+            self.voice.release();
+            self.act.ignore_requests(false);
+        }
     }
 
     /// Starts swift-signal when it does not run yet.
     pub fn need_signal(&mut self) -> anyhow::Result<()> {
-        let call = command::signal(self.options, self.catalogue);
+        let mut call = command::signal(self.options, self.catalogue);
+        call.arg("--announce");
         self.need(Role::Signal, call, true)
     }
 

@@ -72,6 +72,12 @@ pub fn find(name: &str) -> anyhow::Result<PathBuf> {
     program::neighbour(name).ok_or_else(|| complain_of_missing(name))
 }
 
+/// The tools that look and that signal. What asks a whole process group to end
+/// must not keep a stop from being sent that was asked for just by that, so they
+/// mind this program only.
+const MIND_THEIR_PARENT_ONLY: [&str; 3] =
+    ["swift-resolve-servers", "swift-pidfile", "swift-signal"];
+
 /// Starts a tool that reads from `input`, or from nothing, and returns the end
 /// to read its rows from. Ctrl-C at the terminal reaches every process there:
 /// what it means is this program's to decide, so the tool ignores it, and goes
@@ -86,6 +92,12 @@ pub fn start(
     let (output, end) = fd::pipe().with_context(starting)?;
     let input = input.map_or_else(fd::null, Ok).with_context(starting)?;
     let stderr = io::stderr();
+    let (ignore, parent_death): (&[Signal], _) = if MIND_THEIR_PARENT_ONLY.contains(&call.name) {
+        let all = &[Signal::INT, Signal::QUIT, Signal::TERM, Signal::HUP];
+        (all, Signal::KILL)
+    } else {
+        (&[Signal::INT, Signal::QUIT], Signal::TERM)
+    };
     let mut args = vec![OsStr::new(call.name)];
     args.extend(call.args.iter().map(OsString::as_os_str));
     let plan = Plan {
@@ -97,10 +109,8 @@ pub fn start(
         extra: extra.to_vec(),
         folder: None,
         own_session: false,
-        signals: Dispositions::Inherited {
-            ignore: &[Signal::INT, Signal::QUIT],
-        },
-        parent_death: Some(Signal::TERM),
+        signals: Dispositions::Inherited { ignore },
+        parent_death: Some(parent_death),
         pid_file: None,
     };
     let mut tools = init::tools();

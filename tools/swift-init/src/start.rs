@@ -156,6 +156,7 @@ impl Session<'_> {
                     let command = &self.groups[place].server.command;
                     self.voice.line(&format!("{command} does not exist"));
                 }
+                self.report(&row);
                 self.tallies[place].failed |= self.strict;
             }
             (State::Failed, reason) => {

@@ -8,7 +8,7 @@ use shared::state::State;
 use crate::act::{Event, Role};
 use crate::group::{self, Group};
 use crate::options::Command;
-use crate::session::Session;
+use crate::session::{Place, Session};
 use crate::start::left_alone;
 use crate::status;
 
@@ -64,6 +64,14 @@ impl Session<'_> {
         self.failed || !self.act.sound || self.tallies.iter().any(bad)
     }
 
+    /// Whether what is stopped is to be started again.
+    fn restarts(&self) -> bool {
+        matches!(
+            self.options.command,
+            Command::Restart | Command::Reload | Command::ReloadSeamless
+        )
+    }
+
     /// Announces what will be signalled, has it done, and tells what became of it.
     fn end_all(&mut self, restart: bool) -> anyhow::Result<()> {
         for place in 0..self.groups.len() {
@@ -72,7 +80,7 @@ impl Session<'_> {
             }
             for number in 0..self.groups[place].rows.len() {
                 let row = self.groups[place].rows[number].clone();
-                self.end_one(place, &row)?;
+                self.end_one((place, number), &row)?;
             }
             let tally = &self.tallies[place];
             if tally.signalled == 0 && !runs_untouched(&self.groups[place]) {
@@ -87,11 +95,13 @@ impl Session<'_> {
                 _ => {}
             }
         }
+        self.voice.release();
         Ok(())
     }
 
     /// Announces the signal for one instance and has it sent, or says why not.
-    pub fn end_one(&mut self, place: usize, row: &Row) -> anyhow::Result<()> {
+    pub fn end_one(&mut self, at: Place, row: &Row) -> anyhow::Result<()> {
+        let (place, _) = at;
         let server = &self.groups[place].server;
         let signal = match self.options.command {
             Command::ReloadSeamless => server.seamless.unwrap_or(server.stop),
@@ -102,7 +112,12 @@ impl Session<'_> {
             State::Running => {
                 // First, since what cannot be sent is not to be said.
                 self.need_signal()?;
+                // It is said once it was done.
+                self.voice.hold();
                 self.voice.signal(row, signal);
+                if self.restarts() && !row.is_orphan() {
+                    self.restarting.insert(at);
+                }
                 self.tallies[place].signalled += 1;
                 self.act.give(Role::Signal, row);
             }
@@ -140,6 +155,9 @@ impl Session<'_> {
             return Ok(());
         };
         let (place, _) = at;
+        if row.state == State::Signalled {
+            return Ok(());
+        }
         let tidy = !row.text().starts_with(b"cannot remove");
         match (row.state, row.reason()) {
             (State::Killed, _) => {
@@ -149,6 +167,7 @@ impl Session<'_> {
             }
             (State::Survived, _) => {
                 self.say_waited(place, "giving up");
+                self.report(&row);
                 self.tallies[place].survivors += 1;
             }
             (State::Denied, _) => {

@@ -13,6 +13,8 @@ pub struct Voice {
     buffer: String,
     terminal: bool,
     error: Option<io::Error>,
+    /// Whether what was said is kept back.
+    held: bool,
 }
 
 impl Voice {
@@ -22,7 +24,8 @@ impl Voice {
         Voice {
             buffer: String::new(),
             terminal,
-            error: None,
+            error: shared::sys::entry::need_output().err(),
+            held: false,
         }
     }
 
@@ -55,9 +58,20 @@ impl Voice {
         self.line(&text::backslash_replace(bytes));
     }
 
-    /// Writes what was said. To be called before anything that may take time.
+    /// Keeps back what is said, until it was done.
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Lets go of what was kept back.
+    pub fn release(&mut self) {
+        self.held = false;
+    }
+
+    /// Writes what was said, unless it is kept back. To be called before anything
+    /// that may take time.
     pub fn flush(&mut self) {
-        if self.buffer.is_empty() {
+        if self.buffer.is_empty() || self.held {
             return;
         }
         let mut out = io::stdout();
@@ -75,6 +89,7 @@ impl Voice {
     /// Writes the rest, and tells whether all could be written. That nobody
     /// wants to read it is no failure.
     pub fn finish(&mut self) -> io::Result<()> {
+        self.release();
         self.flush();
         self.error.take().map_or(Ok(()), Err)
     }

@@ -144,3 +144,122 @@ fn nobody_is_told_that_nothing_runs_where_nothing_can_be_seen() {
         }
     }
 }
+
+/// Fails when a server with another config counts as stopped: it is doubled then, or loses its pid file.
+/// 0.1.0 removed the pid files of both, and started two more.
+#[test]
+fn a_server_with_another_config_is_left_alone_by_every_command() {
+    let sandbox = sandbox(&["1", "2"]);
+    assert_eq!(swift_init(&sandbox, &["object", "start"]).code(), 0);
+    let before = files(&sandbox.run_dir());
+    let copy = sandbox.path("copy");
+    fs::create_dir_all(copy.join("object-server")).unwrap();
+    for name in ["1", "2"] {
+        fs::write(copy.join(format!("object-server/{name}.conf")), "").unwrap();
+    }
+    for swift_dir in [copy, sandbox.path("misspelt")] {
+        for command in [
+            "status",
+            "start",
+            "no-wait",
+            "once",
+            "restart",
+            "reload",
+            "reload-seamless",
+            "stop",
+            "shutdown",
+            "kill",
+        ] {
+            let what = format!("{command}, {}", swift_dir.display());
+            let mut init = sandbox.command("swift-init");
+            init.arg("--swift-dir").arg(&swift_dir);
+            init.arg("--run-dir").arg(sandbox.run_dir());
+            let outcome = run(init.args(["object", command]));
+            assert_eq!(outcome.code(), 1, "{what}: {outcome}");
+            for (path, pid) in &before {
+                let name = path.file_stem().unwrap().to_str().unwrap();
+                let config = |directory: &Path| {
+                    directory
+                        .join(format!("object-server/{name}.conf"))
+                        .display()
+                        .to_string()
+                };
+                let pid = String::from_utf8_lossy(pid);
+                let told = format!("pid {pid} runs with {}", config(&sandbox.etc()));
+                let line = |line: &&str| line.contains(&config(&swift_dir)) && line.contains(&told);
+                let count = outcome.err().lines().filter(line).count();
+                assert_eq!(count, 1, "{what}: {outcome}");
+            }
+            assert!(!outcome.out().contains("running ("), "{what}: {outcome}");
+            assert!(!outcome.out().contains("Starting"), "{what}: {outcome}");
+            assert!(!outcome.out().contains("Signal"), "{what}: {outcome}");
+            assert_eq!(files(&sandbox.run_dir()), before, "{what}");
+        }
+    }
+    let outcome = swift_init(&sandbox, &["--strict", "object", "status"]);
+    assert_eq!((outcome.code(), outcome.err().as_str()), (0, ""));
+}
+
+/// Fails when one of them keeps the others from being started.
+#[test]
+fn others_are_started_beside_a_server_with_another_config() {
+    let sandbox = sandbox(&["1", "2", "3"]);
+    let copy = sandbox.path("copy/object-server/1.conf");
+    fs::create_dir_all(copy.parent().unwrap()).unwrap();
+    fs::write(&copy, "").unwrap();
+    let mut other = sandbox.command("swift-init");
+    other.arg("--swift-dir").arg(sandbox.path("copy"));
+    other.arg("--run-dir").arg(sandbox.run_dir());
+    assert_eq!(run(other.args(["object", "start"])).code(), 0);
+    let outcome = swift_init(&sandbox, &["object", "start"]);
+    assert_eq!(outcome.code(), 1, "{outcome}");
+    assert_eq!(outcome.out().matches("Starting").count(), 2, "{outcome}");
+    assert!(outcome.err().contains("1.conf): left alone: "), "{outcome}");
+    let started = swift_init(&sandbox, &["object.3", "status"]);
+    assert_eq!(started.code(), 0, "{started}");
+}
+
+/// Fails when standard output that was closed counts as one that was written.
+#[test]
+fn a_closed_output_is_told_when_all_is_done() {
+    let sandbox = sandbox(&["1", "2"]);
+    let (etc, run_dir) = (sandbox.etc(), sandbox.run_dir());
+    let line = |words: &str, output: &str| {
+        let mut shell = sandbox.command("sh");
+        let (etc, run_dir) = (etc.display(), run_dir.display());
+        let line = format!("swift-init --swift-dir={etc} --run-dir={run_dir} {words} {output}");
+        run(shell.args(["-c", &line]))
+    };
+    for (output, why) in [
+        (">&-", "Bad file descriptor"),
+        (">/dev/full", "No space left on device"),
+    ] {
+        let error = format!("swift-init: cannot write standard output: {why}\n");
+        let up = format!("swift-init: 2 servers run all the same\n{error}");
+        for (words, wanted) in [
+            ("object start", &up),
+            ("object status", &error),
+            ("object restart", &up),
+            ("object stop", &error),
+            ("--help", &error),
+            ("--version", &error),
+        ] {
+            let outcome = line(words, output);
+            assert_eq!(
+                (outcome.code(), &outcome.err()),
+                (1, wanted),
+                "{words} {output}"
+            );
+        }
+    }
+    // A reader that is gone has said all there is to say.
+    let outcome = line(
+        "object start",
+        "| :; swift-init object status >/dev/null 2>&1",
+    );
+    assert_eq!(outcome.err(), "");
+    assert_eq!(
+        swift_init(&sandbox, &["--strict", "object", "status"]).code(),
+        0
+    );
+}

@@ -33,6 +33,11 @@ pub static TOOL: Tool = Tool {
         ),
         Opt::flag(
             None,
+            "announce",
+            "write a row as soon as a signal is sent, too",
+        ),
+        Opt::flag(
+            None,
             "children",
             "signal the workers, and leave their parent alone",
         ),
@@ -91,6 +96,8 @@ pub struct Options {
     pub kill: bool,
     /// Whether the workers are meant.
     pub children: bool,
+    /// Whether a row says of each signal that it was sent, before the wait.
+    pub announce: bool,
     /// Whether failures are not repeated on standard error.
     pub quiet: bool,
     /// Where the site's catalogue lies.
@@ -104,6 +111,7 @@ pub fn parse(
     let mut args = Args::new(&TOOL, args.into_iter().collect::<Vec<_>>());
     let mut words = Vec::new();
     let (mut wait, mut kill, mut children, mut quiet) = (None, false, false, false);
+    let mut announce = false;
     let mut swift_dir = PathBuf::from(SWIFT_DIR);
     while let Some(arg) = args.next()? {
         match arg {
@@ -112,6 +120,7 @@ pub fn parse(
             Arg::Flag("quiet") => quiet = true,
             Arg::Flag("kill") => kill = true,
             Arg::Flag("children") => children = true,
+            Arg::Flag("announce") => announce = true,
             Arg::Value("wait", value) => wait = Some(value.seconds()?),
             Arg::Value("swift-dir", value) => swift_dir = value.path()?,
             Arg::Operand(word) => words.push(word),
@@ -138,6 +147,7 @@ pub fn parse(
         wait,
         kill,
         children,
+        announce,
         quiet,
         swift_dir,
     }))

@@ -146,6 +146,9 @@ impl Run {
             self.wait,
         ) {
             (Done::Signalled(row, process), Some(wait)) => {
+                if self.options.announce {
+                    self.output.put(&row.clone().plain(State::Signalled));
+                }
                 Ok(self.jobs.add(&self.watch, Job::new(row, wait), process)?)
             }
             (Done::Row(row), _)

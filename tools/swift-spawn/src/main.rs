@@ -5,6 +5,7 @@
 
 mod begun;
 mod environment;
+mod executable;
 mod failure;
 mod options;
 mod run;

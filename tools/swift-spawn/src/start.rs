@@ -23,9 +23,9 @@ use shared::sys::pidfd::{self, Ended};
 use shared::sys::spawn::{self, Dispositions, PidFile, Plan, spawn};
 use shared::sys::{beneath, fd};
 
-use crate::environment;
 use crate::failure::Failure;
 use crate::options::{Options, Stdio};
+use crate::{environment, executable};
 
 /// A pid file's name while it is written. The lock is held meanwhile, so one
 /// name does for all; it begins with a dot, since the original removes
@@ -107,8 +107,8 @@ impl Starter {
 
     fn try_start(&mut self, row: &Row, server: &Server, place: &Place) -> Result<Outcome, Failure> {
         let missing = || {
-            let message = format!("{} or its interpreter does not exist", server.command);
-            Failure::new(Reason::ExecMissing, "").saying(message)
+            let why = format!("{} is not on PATH", server.command);
+            Failure::new(Reason::ExecMissing, &why)
         };
         let program = self.path.find(&server.command).ok_or_else(missing)?;
         let (output, end) = match self.stdio {
@@ -181,11 +181,12 @@ impl Starter {
                 // stale, and every command knows how to clean that.
                 faults::at("not-executed");
                 let _ = pidfile::remove_if_it_lies(&run_dir, &instance);
-                if e.kind() == io::ErrorKind::NotFound {
-                    return Err(missing());
-                }
-                let what = "cannot execute";
-                return Err(Failure::of_path(Reason::ExecFailed, what, &program, &e));
+                let why = executable::explain(&program, &e);
+                let reason = match e.kind() {
+                    io::ErrorKind::NotFound => Reason::ExecMissing,
+                    _ => Reason::ExecFailed,
+                };
+                return Err(Failure::new(reason, &why));
             }
         };
         faults::at("executed");
