@@ -2,11 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::interpreter;
 use super::stat::{PROC_MAX, read_proc};
 use crate::catalogue::Server;
 use crate::instance::others;
@@ -15,6 +16,10 @@ use crate::process::Pid;
 /// A process's command line: /proc/PID/cmdline, whose parts end with NUL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLine(pub Vec<u8>);
+
+/// How much of a script is read for its first line, as the kernel does
+/// (BINPRM_BUF_SIZE in linux/binfmts.h).
+const FIRST_LINE: u64 = 256;
 
 /// A command line compared with a server and a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +56,9 @@ impl CommandLine {
         self.args().next().and_then(basename)
     }
 
-    /// The program that this line runs, and its first argument: either the
-    /// line's first word, or, when that is an interpreter, the first word after
-    /// it that does not begin with `-`. `wanted` says which program is meant.
+    /// The program that this line runs, and its config: its first operand. The
+    /// program is the line's first word, or the script that an interpreter runs.
+    /// `wanted` says which program is meant.
     pub fn program(
         &self,
         pid: Pid,
@@ -62,14 +67,20 @@ impl CommandLine {
         let args: Vec<&OsStr> = self.args().collect();
         let named = |at: usize| {
             let name = basename(args.get(at)?)?;
-            wanted(name).then(|| (name, args.get(at + 1).copied()))
+            wanted(name).then(|| (name, interpreter::config(&args[at + 1..])))
         };
-        let script = 1 + args
-            .iter()
-            .skip(1)
-            .position(|a| !a.as_bytes().starts_with(b"-"))?;
-        let is_script = |_: &_| may_be_script(&seen_from(pid, Path::new(args[script])));
-        named(0).or_else(|| named(script).filter(is_script))
+        if let Some(found) = named(0) {
+            return Some(found);
+        }
+        let seen = |at: usize| seen_from(pid, Path::new(args[at]));
+        if interpreter::is_known(basename(args.first()?)?) {
+            let mut scripts = interpreter::scripts(&args).into_iter();
+            return scripts.find_map(|at| named(at).filter(|_| may_be_script(&seen(at))));
+        }
+        // Of another interpreter, the script itself says that it is one.
+        let is_option = |arg: &&OsStr| arg.as_bytes().starts_with(b"-");
+        let script = 1 + args[1..].iter().position(|arg| !is_option(arg))?;
+        named(script).filter(|_| is_interpreter(args[0], &seen(script)))
     }
 
     /// Compares this line with a server and its config. The configs are equal
@@ -83,21 +94,59 @@ impl CommandLine {
         let Some((_, Some(argument))) = self.program(pid, |name| name == command) else {
             return Ok(Runs::Nothing);
         };
-        for config in [config.to_owned()]
-            .into_iter()
-            .chain(others(server, config))
-        {
-            if argument == config.as_os_str()
-                || same_file(&config, &seen_from(pid, Path::new(argument)))?
-            {
-                return Ok(Runs::Config);
-            }
+        let argument = Path::new(argument);
+        if argument.as_os_str().is_empty() {
+            return Ok(Runs::Nothing);
         }
-        Ok(match argument.as_bytes() {
-            [] | [b'-', ..] => Runs::Nothing,
-            _ => Runs::OtherConfig(argument.into()),
-        })
+        let found = seen_from(pid, argument);
+        if is_config(server, config, argument, &found)? {
+            return Ok(Runs::Config);
+        }
+        Ok(Runs::OtherConfig(argument.into()))
     }
+}
+
+/// Whether a path is a server's config, or the one that another source of the
+/// server has in its place. `found` is where the path leads from here.
+pub(super) fn is_config(
+    server: &Server,
+    config: &Path,
+    path: &Path,
+    found: &Path,
+) -> io::Result<bool> {
+    let all = [config.to_owned()].into_iter();
+    for config in all.chain(others(server, config)) {
+        if path.as_os_str() == config.as_os_str() || same_file(&config, found)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a script's first line names that program as its interpreter.
+fn is_interpreter(program: &OsStr, script: &Path) -> bool {
+    let first = |path: &Path| -> io::Result<Vec<u8>> {
+        // Opening what lies there must not wait, and only a regular file is read.
+        let file = fs::File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)?;
+        let mut text = Vec::new();
+        if file.metadata()?.is_file() {
+            file.take(FIRST_LINE).read_to_end(&mut text)?;
+        }
+        Ok(text)
+    };
+    let Ok(text) = first(script) else {
+        return false;
+    };
+    let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    let Some(line) = line.strip_prefix(b"#!") else {
+        return false;
+    };
+    let name = basename(program);
+    let mut words = line.split(u8::is_ascii_whitespace).map(OsStr::from_bytes);
+    name.is_some() && words.any(|word| basename(word) == name)
 }
 
 /// Whether a file can be a script that an interpreter runs, and not a log or a
@@ -108,7 +157,7 @@ fn may_be_script(script: &Path) -> bool {
         || fs::symlink_metadata(script).is_err()
 }
 
-fn basename(arg: &OsStr) -> Option<&OsStr> {
+pub(super) fn basename(arg: &OsStr) -> Option<&OsStr> {
     arg.as_bytes()
         .rsplit(|b| *b == b'/')
         .next()
@@ -117,7 +166,7 @@ fn basename(arg: &OsStr) -> Option<&OsStr> {
 }
 
 /// A path as the process means it: a relative one begins at its own folder.
-fn seen_from(pid: Pid, path: &Path) -> PathBuf {
+pub(super) fn seen_from(pid: Pid, path: &Path) -> PathBuf {
     if path.is_absolute() {
         path.into()
     } else {
@@ -125,7 +174,7 @@ fn seen_from(pid: Pid, path: &Path) -> PathBuf {
     }
 }
 
-fn same_file(one: &Path, other: &Path) -> io::Result<bool> {
+pub(super) fn same_file(one: &Path, other: &Path) -> io::Result<bool> {
     let identity = |path| match fs::metadata(path) {
         Ok(m) => Ok(Some((m.dev(), m.ino()))),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
@@ -192,7 +241,24 @@ mod tests {
             "/etc/swift/object-server/2.conf"
         ]));
         assert!(!runs(&["swift-object-server"]));
-        assert!(!runs(&["swift-object-server", "-v", CONF]));
+        assert!(runs(&["swift-object-server", "-v", CONF]));
+        assert!(runs(&[
+            "python3",
+            "-X",
+            "dev",
+            "/x/swift-object-server",
+            "-v",
+            CONF
+        ]));
+        assert!(!runs(&["less", "-N", "/bin/swift-object-server", CONF]));
+        assert!(!runs(&["grep", "swift-object-server", CONF]));
+        assert!(!runs(&[
+            "python3",
+            "-m",
+            "http.server",
+            "swift-object-server",
+            CONF
+        ]));
         assert!(!runs(&["sh", "-c", "swift-object-server", CONF, "x"][..2]));
         assert!(!runs(&[]));
         assert!(!runs(&["", ""]));

@@ -7,8 +7,10 @@
 //! stands for the dead one, and acting through it reaches nobody.
 
 mod effect;
+mod interpreter;
 mod line;
 mod stat;
+pub mod tag;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -27,7 +29,9 @@ pub use effect::{Effect, effect};
 pub use line::{CommandLine, Runs, command_line};
 pub use stat::{Disposition, PROC_MAX, Stat, disposition, environment, stat};
 
+use line::is_config;
 use stat::PF_KTHREAD;
+use tag::Environment;
 
 /// The name of the tool that starts servers. A child of it that stands between
 /// clone and exec has its command line, and a name of its own:
@@ -190,15 +194,11 @@ impl Process {
         let Some(line) = command_line(self.pid)? else {
             return self.not_seen().map(Some);
         };
-        match line.runs(instance.server, instance.config, self.pid)? {
-            Runs::Config => return Ok(Some(Sight::Server)),
-            Runs::OtherConfig(config) => return Ok(Some(Sight::OtherConfig(config))),
-            Runs::Nothing => {}
+        let runs = line.runs(instance.server, instance.config, self.pid)?;
+        if runs == Runs::Config {
+            return Ok(Some(Sight::Server));
         }
         let is_starter = line.name() == Some(OsStr::new(STARTER));
-        if !line.0.is_empty() && !is_starter {
-            return Ok(Some(Sight::Stranger));
-        }
         let Some(stat) = stat(self.pid)? else {
             return self.not_seen().map(Some);
         };
@@ -212,11 +212,51 @@ impl Process {
                 _ => Sight::Stranger,
             }));
         }
+        if !is_starter {
+            return self.look_at_tag(instance, runs, &stat);
+        }
         if stat.unborn {
             return Ok(Some(Sight::Starting));
         }
         let is_same = command_line(self.pid)? == Some(line);
         Ok(is_same.then_some(Sight::Stranger))
+    }
+
+    /// The second proof, when the command line is none: the process leads its
+    /// session, so it is no worker, and carries the tag of this very row.
+    fn look_at_tag(
+        &self,
+        instance: &Instance,
+        runs: Runs,
+        stat: &Stat,
+    ) -> io::Result<Option<Sight>> {
+        // The first process of a namespace was started by none of these tools.
+        let may_be_tagged = stat.session == self.pid.number() && self.pid.number() != 1;
+        let is_relative = matches!(&runs, Runs::OtherConfig(config) if config.is_relative());
+        if !may_be_tagged && !is_relative {
+            return Ok(Some(runs.into()));
+        }
+        let Some(environment) = Environment::read(self.pid)? else {
+            return self.not_seen().map(Some);
+        };
+        if may_be_tagged {
+            match environment.runs(instance)? {
+                Runs::Nothing => {}
+                runs => return Ok(Some(runs.into())),
+            }
+        }
+        // Swift's servers go to `/`, so a relative config leads from where they
+        // began, which the shell that began them left in their environment.
+        if let (Runs::OtherConfig(config), Some(begin)) = (&runs, environment.value("PWD")) {
+            let found = begin.join(config);
+            if is_config(instance.server, instance.config, &found, &found)? {
+                return Ok(Some(Sight::Server));
+            }
+            if found.exists() {
+                return Ok(Some(Sight::OtherConfig(found)));
+            }
+        }
+        Ok(Some(runs.into()))
     }
 
     /// /proc does not show it. Where that is mounted with hidepid, what is not
@@ -273,6 +313,16 @@ fn gone(result: io::Result<()>) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(false),
         Err(e) => Err(e),
+    }
+}
+
+impl From<Runs> for Sight {
+    fn from(runs: Runs) -> Sight {
+        match runs {
+            Runs::Config => Sight::Server,
+            Runs::OtherConfig(config) => Sight::OtherConfig(config),
+            Runs::Nothing => Sight::Stranger,
+        }
     }
 }
 

@@ -67,9 +67,9 @@ static GROUND: LazyLock<Ground> = LazyLock::new(|| {
     Ground { folder, words }
 });
 
-/// A command line that counts as a server's is one by the words of DESIGN: the first argument, or the
-/// first one after it that does not begin with `-`, has the program's name as its last part, and the
-/// next argument is the config, by its bytes or as the same file.
+/// A command line that counts as a server's is one: its first argument, or the script that follows it
+/// and its options, has the program's name as its last part, and the first operand after that is the
+/// config, by its bytes or as the same file.
 ///
 /// Each byte of the input stands for a word of the line; those above are a word of bytes of its own.
 ///
@@ -126,20 +126,29 @@ fn line(data: &[u8]) -> CommandLine {
     CommandLine(line)
 }
 
-/// The definition, word by word. A script that is there and cannot be executed is none.
+/// The definition, word by word. A script that is there and cannot be executed is none. Which words an
+/// option takes along is a table's business: here, a script and a config may follow any of them.
 fn by_definition(args: &[&OsStr], config: &Path) -> bool {
-    let first = args.first().map(|_| 0);
-    let script = (1..args.len()).find(|at| !args[*at].as_bytes().starts_with(b"-"));
-    let named = |at: &usize| last_part(args[*at]) == b"swift-a";
-    let can_run = |at: &usize| match fs::symlink_metadata(Path::new(args[*at])) {
+    let named = |at: usize| last_part(args[at]) == b"swift-a";
+    let can_run = |at: usize| match fs::symlink_metadata(Path::new(args[at])) {
         Ok(_) => {
-            fs::metadata(Path::new(args[*at])).is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
+            fs::metadata(Path::new(args[at])).is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
         }
         Err(_) => true,
     };
-    let has_config = |at: usize| args.get(at + 1).is_some_and(|arg| is_file(arg, config));
-    let first = first.filter(named).is_some_and(has_config);
-    first || script.filter(named).filter(can_run).is_some_and(has_config)
+    // What stands between is options, and the words of some.
+    let is_option = |arg: &&OsStr| arg.as_bytes().starts_with(b"-");
+    let leads_to = |from: usize, to: usize| {
+        let between = &args[from..to];
+        between.first().is_none_or(is_option) && between.windows(2).all(|w| w.iter().any(is_option))
+    };
+    let has_config = |program: usize| {
+        let mut places = program + 1..args.len();
+        places.any(|at| is_file(args[at], config) && leads_to(program + 1, at))
+    };
+    let mut scripts = 1..args.len();
+    (!args.is_empty() && named(0) && has_config(0))
+        || scripts.any(|at| named(at) && can_run(at) && leads_to(1, at) && has_config(at))
 }
 
 fn is_file(arg: &OsStr, config: &Path) -> bool {

@@ -1,11 +1,13 @@
 //! What servers find around them: resource limits and environment.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use shared::catalogue::Limits;
+use shared::instance::Instance;
 use shared::pidfile::reason_of;
+use shared::process::tag;
 use shared::program::may_write_into;
 use shared::sys::limits::{Resource, raise};
 
@@ -27,22 +29,41 @@ pub fn raise_limits(limits: &Limits) -> Vec<String> {
     failed.collect()
 }
 
-/// The environment of servers; none when it is that of this process.
-pub fn environment() -> Option<Vec<Vec<u8>>> {
-    if std::env::var_os(EGG_CACHE).is_some() {
-        return None;
+/// The variables that tell a server what it is. Those of this process are
+/// another one's: it may have been started by a server.
+const OWN: [&str; 3] = [tag::PID_FILE, tag::CONFIG, RUN_DIR];
+
+/// The directory under whose lock swift-serve changes its pid file.
+const RUN_DIR: &str = "SWIFT_RUN_DIR";
+
+/// What the environments of all servers have in common, as NAME=VALUE.
+pub fn common() -> Vec<Vec<u8>> {
+    let own = std::env::vars_os().filter(|(name, _)| !OWN.iter().any(|own| name == own));
+    let mut all: Vec<Vec<u8>> = own.map(|(name, value)| pair(&name, &value)).collect();
+    if std::env::var_os(EGG_CACHE).is_none()
+        && let Some(folder) = temporary_folder(|name| std::env::var_os(name))
+    {
+        all.push(pair(EGG_CACHE, folder));
     }
-    let folder = temporary_folder(|name| std::env::var_os(name))?;
-    let mut all = own();
-    all.push([EGG_CACHE.as_bytes(), b"=", folder.as_os_str().as_bytes()].concat());
-    Some(all)
+    all
 }
 
-/// The environment of this process, as NAME=VALUE.
-pub fn own() -> Vec<Vec<u8>> {
-    let pair =
-        |(name, value): (OsString, OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
-    std::env::vars_os().map(pair).collect()
+/// The environment of one server: what all have in common, and its tag. Last,
+/// since a program that changes its title writes over what comes first. A server
+/// that swift-serve runs is told the run directory, too.
+pub fn of(common: &[Vec<u8>], instance: &Instance) -> Vec<Vec<u8>> {
+    let mut all = common.to_vec();
+    if instance.server.serve {
+        let run_dir = &instance.place.run_dir;
+        let run_dir = std::path::absolute(run_dir).unwrap_or_else(|_| run_dir.clone());
+        all.push(pair(RUN_DIR, run_dir));
+    }
+    all.extend(tag::of(instance).map(|(name, value)| pair(name, value)));
+    all
+}
+
+fn pair(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Vec<u8> {
+    [name.as_ref().as_bytes(), b"=", value.as_ref().as_bytes()].concat()
 }
 
 /// The first folder for temporary files that can be written, in the order of

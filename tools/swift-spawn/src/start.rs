@@ -35,7 +35,7 @@ const TEMPORARY: &std::ffi::CStr = c".swift-spawn.new";
 /// What every start has in common.
 pub struct Starter {
     path: SearchPath,
-    environment: Option<Vec<Vec<u8>>>,
+    environment: Vec<Vec<u8>>,
     once: bool,
     foreground: bool,
     null: OwnedFd,
@@ -81,7 +81,7 @@ impl Starter {
         };
         Ok(Starter {
             path: SearchPath::from_env(),
-            environment: environment::environment(),
+            environment: environment::common(),
             once: options.once,
             foreground: options.foreground(),
             null,
@@ -153,7 +153,7 @@ impl Starter {
         let plan = Plan {
             program: program.as_os_str(),
             args: args.iter().map(OsString::as_os_str).collect(),
-            environment: self.environment_of(server, place),
+            environment: Some(environment::of(&self.environment, &instance)),
             own_number: None,
             stdio,
             extra: Vec::new(),
@@ -206,24 +206,6 @@ impl Starter {
             ..row.clone()
         };
         Ok(Outcome::Started(row.plain(State::Started), process, output))
-    }
-
-    /// The environment of a server: one that swift-serve runs is told its pid
-    /// file, since it writes a new number into it when its manager was killed
-    /// in the middle of a reload.
-    fn environment_of(&self, server: &Server, place: &Place) -> Option<Vec<Vec<u8>>> {
-        let environment = self.environment.clone();
-        if !server.serve {
-            return environment;
-        }
-        let mut all = environment.unwrap_or_else(environment::own);
-        let run_dir = std::path::absolute(&place.run_dir).unwrap_or(place.run_dir.clone());
-        let pid_file = run_dir.join(&place.beneath);
-        for (name, path) in [("SWIFT_RUN_DIR", run_dir), ("SWIFT_PIDFILE", pid_file)] {
-            all.retain(|pair| !pair.starts_with(format!("{name}=").as_bytes()));
-            all.push([name.as_bytes(), b"=", path.as_os_str().as_bytes()].concat());
-        }
-        Some(all)
     }
 
     /// The server's arguments, as spawn in manager.py has them.
