@@ -60,6 +60,8 @@ reasons! {
     Orphan = "orphan",
     /// The config is of a kind that will not be read for ever.
     Deprecated = "deprecated",
+    /// What was started would not be found again as this server, so it was stopped; why follows.
+    Unproven = "unproven",
     /// The program, or the interpreter that it names, does not exist.
     ExecMissing = "exec-missing",
     /// The program exists and cannot be executed.

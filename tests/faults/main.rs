@@ -11,6 +11,7 @@
 mod census;
 mod concurrent;
 mod forbidden;
+mod found;
 mod hostile;
 mod killed;
 mod misbehaving;

@@ -96,6 +96,9 @@ fn describe(row: &Row) -> Option<String> {
         (State::Failed, Some(Reason::ExecMissing)) if !text.is_empty() => {
             format!("failed to start: {text}")
         }
+        (State::Failed, Some(Reason::Unproven)) => {
+            format!("failed to start, since it would not be found again: {text}")
+        }
         (State::Failed, reason) => format!("failed to start: {}", ending(reason, &text, true)),
         (State::Unreloaded, reason) => {
             format!("not reloaded: {}", ending(reason, &text, false))

@@ -19,9 +19,10 @@ use shared::signals::Signal;
 use shared::state::State;
 use shared::sys::pidfd::Ended;
 use shared::sys::{fd, pidfd};
-use shared::watch::{Watch, after};
+use shared::watch::{Watch, after, earlier};
 
 use crate::failure::{self, Failure};
+use crate::proof::{self, Proof};
 
 /// How long a server that printed something is watched after it is ready
 /// (WARNING_WAIT in manager.py): it may have been its last words.
@@ -33,6 +34,11 @@ const SILENT_WAIT: Duration = Duration::from_millis(20);
 
 /// How long a killed server may take to be gone: the kernel may be busy with it.
 const KILLED_WAIT: Duration = Duration::from_secs(15);
+
+/// How often a server that is not ready is looked at, in case it went on in
+/// another process while this one keeps its output open, as `setsid -w` does.
+/// The kernel has no event for this: neither the process nor its output ends.
+const DEPARTURE_LOOK: Duration = Duration::from_secs(1);
 
 /// How much is read from one server before the others get their turn.
 const TURN: usize = 256 * 1024;
@@ -52,7 +58,7 @@ enum Phase {
     End,
     /// To end soon after it was ready, which it should not.
     Warning,
-    /// To end after TERM, since it was not ready in time.
+    /// To end after TERM, since it was not ready in time or cannot be found again.
     Terminated,
     /// To end after KILL.
     Killed,
@@ -78,7 +84,21 @@ pub struct Begun {
     phase: Phase,
     until: Option<Instant>,
     patience: Patience,
+    server: Server,
+    place: Place,
+    token: u64,
+    /// When it is looked at next while it is not ready.
+    next_look: Option<Instant>,
+    /// Whether it has ended, and its status was taken.
+    has_ended: bool,
+    /// Why it is stopped, when that is not the time that it took.
+    unproven: Option<String>,
+    /// What belongs to it, and is stopped along with it.
+    strays: Vec<Process>,
 }
+
+/// The tokens of one server: for its output, its end, and the ends of strays.
+pub const TOKENS: u64 = 4;
 
 /// What is to be done next for a server.
 #[derive(Debug)]
@@ -92,16 +112,15 @@ pub enum Step {
     Last(Row, Option<String>),
     /// All that is to be known of it was told.
     Done,
-    /// It is not ready in time and has ended: its pid file is to be removed,
-    /// and then this failure told.
-    Remove(Row, Failure),
+    /// It was stopped and has ended: its pid file is to be removed, and then
+    /// this failure told.
+    Remove(Failure),
 }
 
 impl Begun {
-    /// A server that was just started. It is heard of under `token` when it
-    /// prints, and under the next one when it ends.
+    /// A server that was just started. `token` is the first of its [`TOKENS`].
     pub fn new(
-        row: Row,
+        (row, server, place): (Row, Server, Place),
         process: Process,
         output: Option<OwnedFd>,
         patience: Patience,
@@ -123,13 +142,26 @@ impl Begun {
             excerpt: Excerpt::default(),
             phase,
             until: timeout.and_then(after),
+            next_look: after(DEPARTURE_LOOK).filter(|_| !patience.to_the_end),
             patience,
+            server,
+            place,
+            token,
+            has_ended: false,
+            unproven: None,
+            strays: Vec::new(),
         })
     }
 
     /// When [`Begun::time_is_up`] is to be called.
     pub fn until(&self) -> Option<Instant> {
-        self.until
+        let look = self.next_look.filter(|_| self.phase == Phase::Ready);
+        earlier(self.until, look)
+    }
+
+    /// The row and the server that it is of.
+    pub fn subject(&self) -> (&Row, &Server, &Place) {
+        (&self.row, &self.server, &self.place)
     }
 
     /// No longer awaits an end that may be far away; what has just been started
@@ -143,7 +175,7 @@ impl Begun {
     }
 
     /// Takes in what it has printed, or that it prints no more.
-    pub fn hear(&mut self) -> io::Result<Step> {
+    pub fn hear(&mut self, watch: &Watch) -> io::Result<Step> {
         if self.read(TURN)? {
             return Ok(Step::Wait);
         }
@@ -164,9 +196,83 @@ impl Begun {
             (self.phase, self.until) = (Phase::Silent, after(SILENT_WAIT));
             return Ok(Step::Wait);
         }
+        self.announce(watch)
+    }
+
+    /// Says that it is ready, if the next command will find it.
+    fn announce(&mut self, watch: &Watch) -> io::Result<Step> {
+        match proof::look(&self.process, &self.instance()) {
+            Proof::Holds => {}
+            Proof::Open => {
+                (self.phase, self.until) = (Phase::Silent, after(SILENT_WAIT));
+                return Ok(Step::Wait);
+            }
+            Proof::Ended => {
+                (self.phase, self.until) = (Phase::Silent, None);
+                return Ok(Step::Wait);
+            }
+            Proof::Fails(why) => return self.stop(watch, &why),
+        }
+        if self.excerpt.is_empty() {
+            return Ok(Step::Last(self.ready(), None));
+        }
         (self.phase, self.until) = (Phase::Warning, after(WARNING_WAIT));
         self.row.state = State::Ready;
         Ok(Step::Row(self.ready()))
+    }
+
+    fn instance(&self) -> Instance<'_> {
+        Instance {
+            server: &self.server,
+            config: self.row.config.as_deref().unwrap_or(Path::new("")),
+            place: &self.place,
+        }
+    }
+
+    /// Ends it and all that belongs to it, since it would not be found again.
+    fn stop(&mut self, watch: &Watch, why: &str) -> io::Result<Step> {
+        (self.phase, self.until) = (Phase::Terminated, after(self.patience.kill_wait));
+        self.unproven = Some(why.to_owned());
+        self.strays = proof::company(self.process.pid, &self.instance());
+        for stray in &self.strays {
+            watch.add(stray, self.token + 2)?;
+        }
+        let own = (!self.has_ended).then_some(&self.process);
+        for process in self.strays.iter().chain(own) {
+            // What may not be signalled stays until the time is up, and is told then.
+            let _ = process.signal(Signal::TERM);
+        }
+        Ok(Step::Wait)
+    }
+
+    /// Looks which strays have ended.
+    pub fn strays_ended(&mut self) -> io::Result<Step> {
+        let mut all = Ok(());
+        self.strays.retain(|stray| match stray.has_ended() {
+            Ok(ended) => !ended,
+            Err(e) => {
+                all = Err(e);
+                false
+            }
+        });
+        all.map(|()| self.after_stop())
+    }
+
+    /// What is left to do while it is being stopped.
+    fn after_stop(&self) -> Step {
+        if self.has_ended && self.strays.is_empty() {
+            Step::Remove(self.failure())
+        } else {
+            Step::Wait
+        }
+    }
+
+    fn failure(&self) -> Failure {
+        let text = self.excerpt.text();
+        match &self.unproven {
+            Some(why) => Failure::unproven(why, &text),
+            None => Failure::timeout(text),
+        }
     }
 
     fn ready(&self) -> Row {
@@ -180,22 +286,47 @@ impl Begun {
 
     /// Takes its exit status, and the rest of what it printed; a child of its
     /// that holds the output is not waited for.
-    pub fn end(&mut self) -> io::Result<Step> {
-        let status: Ended = pidfd::wait(&self.process)?;
-        self.read(LEFT)?;
-        let (row, text) = (self.row.clone(), self.excerpt.text());
-        if matches!(self.phase, Phase::Terminated | Phase::Killed) {
-            return Ok(Step::Remove(row, Failure::timeout(text)));
+    pub fn end(&mut self, watch: &Watch) -> io::Result<Step> {
+        if self.has_ended {
+            return Ok(Step::Wait);
         }
+        let status: Ended = pidfd::wait(&self.process)?;
+        self.has_ended = true;
+        self.read(LEFT)?;
+        if matches!(self.phase, Phase::Terminated | Phase::Killed) {
+            // Its descriptor would be heard of as long as it is open.
+            watch.remove(&self.process)?;
+            return Ok(self.after_stop());
+        }
+        if status == Ended::Exit(0) && !self.patience.to_the_end {
+            let company = proof::company(self.process.pid, &self.instance());
+            if !company.is_empty() {
+                watch.remove(&self.process)?;
+                return self.stop(watch, proof::DEPARTED);
+            }
+        }
+        let (row, text) = (self.row.clone(), self.excerpt.text());
         let (row, failure) = failure::ended(row, status, &text);
         Ok(Step::Last(row, failure))
     }
 
     /// Does what is to be done when the time is up.
-    pub fn time_is_up(&mut self) -> io::Result<Step> {
+    pub fn time_is_up(&mut self, watch: &Watch) -> io::Result<Step> {
+        let now = Instant::now();
+        if self.phase == Phase::Ready && self.next_look.is_some_and(|look| look <= now) {
+            self.next_look = after(DEPARTURE_LOOK);
+            if let Some(output) = &self.output
+                && proof::has_departed(&self.process, &self.instance(), output)
+            {
+                return self.stop(watch, proof::DEPARTED);
+            }
+        }
+        if self.until.is_none_or(|until| until > now) {
+            return Ok(Step::Wait);
+        }
         if self.phase == Phase::Ready {
             // It may have made it in the last moment.
-            let step = self.hear()?;
+            let step = self.hear(watch)?;
             if self.phase != Phase::Ready || !matches!(step, Step::Wait) {
                 return Ok(step);
             }
@@ -215,15 +346,18 @@ impl Begun {
             Phase::Terminated => {
                 self.phase = Phase::Killed;
                 self.until = after(KILLED_WAIT);
-                self.process.kill_group()?;
+                let own = (!self.has_ended).then_some(&self.process);
+                for process in self.strays.iter().chain(own) {
+                    // What may not be killed is told of when the time is up.
+                    let _ = process.kill_group();
+                }
             }
             Phase::Killed => {
                 // Not even KILL has ended it, so it keeps its pid file.
-                let failure = Failure::timeout(self.excerpt.text());
-                let (row, message) = failure.of(self.row.clone());
+                let (row, message) = self.failure().of(self.row.clone());
                 return Ok(Step::Last(row, Some(message)));
             }
-            Phase::Silent => return Ok(Step::Last(self.ready(), None)),
+            Phase::Silent => return self.announce(watch),
             // It has outlived its words, which its row has told already.
             Phase::Warning => return Ok(Step::Done),
             Phase::End => unreachable!("an end is awaited without a time"),

@@ -57,6 +57,15 @@ impl Failure {
         }
     }
 
+    /// What was started cannot be found again: why, and what it printed.
+    pub fn unproven(why: &str, output: &[u8]) -> Failure {
+        Failure {
+            reason: Reason::Unproven,
+            text: why.into(),
+            message: said(format!("{why}; it was stopped again"), output),
+        }
+    }
+
     /// The failure's row and its message.
     pub fn of(self, row: Row) -> (Row, String) {
         let message = format!("cannot start {}: {}", name(&row), self.message);

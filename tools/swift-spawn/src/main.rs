@@ -8,6 +8,7 @@ mod environment;
 mod executable;
 mod failure;
 mod options;
+mod proof;
 mod run;
 mod start;
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
 use shared::faults;
-use shared::instance::{self, Place};
+use shared::instance;
 use shared::pidfile::reason_of;
 use shared::reason::Reason;
 use shared::row::Row;
@@ -21,14 +21,14 @@ use shared::sys::signals::{Inbox, die_of};
 use shared::timers::Timers;
 use shared::watch::{Watch, earlier};
 
-use crate::begun::{self, Begun, Patience, Step};
+use crate::begun::{self, Begun, Patience, Step, TOKENS};
 use crate::environment;
 use crate::failure::{Failure, in_words};
 use crate::options::{Options, Stdio, TOOL};
 use crate::start::{Outcome, Starter};
 
-/// The watch's tokens for standard input and for signals. Servers have those
-/// from 2 on, two each: an even one for the output, an odd one for the end.
+/// The watch's tokens for standard input and for signals. Servers have
+/// [`TOKENS`] each, from that number on.
 const STDIN: u64 = 0;
 const SIGNALS: u64 = 1;
 
@@ -44,7 +44,7 @@ struct Run {
     starter: Starter,
     watch: Watch,
     inbox: Inbox,
-    begun: HashMap<u64, (Begun, Place)>,
+    begun: HashMap<u64, Begun>,
     timers: Timers,
     next_token: u64,
     at_once: usize,
@@ -76,7 +76,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         inbox,
         begun: HashMap::new(),
         timers: Timers::default(),
-        next_token: SIGNALS + 1,
+        next_token: TOKENS,
         output: ActOutput::new(stream::stdout()?, &TOOL),
         interrupted: false,
         given_up: false,
@@ -186,10 +186,7 @@ impl Run {
         if !self.options.foreground() {
             // A pass may take hours.
             for id in self.begun.keys().copied().collect::<Vec<_>>() {
-                let step = self
-                    .begun
-                    .get_mut(&id)
-                    .map_or(Step::Wait, |(b, _)| b.hurry());
+                let step = self.begun.get_mut(&id).map_or(Step::Wait, Begun::hurry);
                 self.go_on(id, Ok(step));
             }
         }
@@ -245,12 +242,13 @@ impl Run {
                     kill_wait: self.catalogue.kill_wait,
                 };
                 let token = self.next_token;
-                self.next_token += 2;
-                let begun = Begun::new(row, process, output, patience, (&self.watch, token));
+                self.next_token += TOKENS;
+                let subject = (row, server, place);
+                let begun = Begun::new(subject, process, output, patience, (&self.watch, token));
                 match begun {
                     Ok(begun) => {
                         self.timers.set(token, begun.until());
-                        self.begun.insert(token, (begun, place));
+                        self.begun.insert(token, begun);
                     }
                     Err(e) => self.trouble(&e),
                 }
@@ -261,22 +259,22 @@ impl Run {
 
     /// Something has happened to a server.
     fn hear(&mut self, token: u64) {
-        let id = token & !1;
-        let Some((begun, _)) = self.begun.get_mut(&id) else {
+        let id = token - token % TOKENS;
+        let Some(begun) = self.begun.get_mut(&id) else {
             return;
         };
-        let step = if token == id {
-            begun.hear()
-        } else {
-            begun.end()
+        let step = match token - id {
+            0 => begun.hear(&self.watch),
+            1 => begun.end(&self.watch),
+            _ => begun.strays_ended(),
         };
         self.go_on(id, step);
     }
 
     fn look_at_the_time(&mut self) {
         for id in self.timers.due(Instant::now()) {
-            if let Some((begun, _)) = self.begun.get_mut(&id) {
-                let step = begun.time_is_up();
+            if let Some(begun) = self.begun.get_mut(&id) {
+                let step = begun.time_is_up(&self.watch);
                 self.go_on(id, step);
             }
         }
@@ -284,7 +282,7 @@ impl Run {
 
     fn go_on(&mut self, id: u64, step: io::Result<Step>) {
         self.follow(id, step);
-        let until = self.begun.get(&id).and_then(|(begun, _)| begun.until());
+        let until = self.begun.get(&id).and_then(Begun::until);
         self.timers.set(id, until);
     }
 
@@ -301,15 +299,15 @@ impl Run {
                     None => self.output.put(&row),
                 }
             }
-            Ok(Step::Remove(row, failure)) => {
+            Ok(Step::Remove(failure)) => {
                 faults::at("ended");
                 // The lock may have to be waited for.
                 self.output.flush();
-                let server = self.catalogue.server(&row.server);
-                if let Some((_, place)) = self.begun.remove(&id)
-                    && let Err(e) =
-                        begun::remove_pid_file(&row, &server, &place, &self.starter.locks)
-                {
+                let Some(begun) = self.begun.remove(&id) else {
+                    return;
+                };
+                let (row, server, place) = begun.subject();
+                if let Err(e) = begun::remove_pid_file(row, server, place, &self.starter.locks) {
                     let path = row.pidfile.as_deref().unwrap_or(place.beneath.as_path());
                     TOOL.say(&format!(
                         "cannot remove {}: {}",
@@ -317,7 +315,7 @@ impl Run {
                         in_words(&e)
                     ));
                 }
-                self.fail(failure.of(row));
+                self.fail(failure.of(row.clone()));
             }
             Err(e) => {
                 self.begun.remove(&id);

@@ -1,0 +1,139 @@
+//! Whether the next command will find what was started.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use shared::instance::Instance;
+use shared::process::tag::Environment;
+use shared::process::{self, Pid, Process, Runs, Sight};
+use shared::sys::beneath;
+
+/// How many generations of children are looked at.
+const GENERATIONS: usize = 8;
+
+/// A look at a server that has closed its output.
+pub enum Proof {
+    /// It is found.
+    Holds,
+    /// It executes something at this moment.
+    Open,
+    /// It has ended.
+    Ended,
+    /// It is not, for this reason.
+    Fails(String),
+}
+
+/// Looks at a server as the next command will do.
+pub fn look(process: &Process, instance: &Instance) -> Proof {
+    if is_shown(process, instance) {
+        return Proof::Holds;
+    }
+    let why = match process.look(instance) {
+        Ok(Sight::Gone) => return Proof::Ended,
+        Ok(Sight::Starting) => return Proof::Open,
+        // By its tag alone it may be a wrapper whose server went elsewhere.
+        Ok(Sight::Server) => {
+            return match departed_ones(process.pid, instance).is_empty() {
+                true => Proof::Holds,
+                false => Proof::Fails(DEPARTED.to_owned()),
+            };
+        }
+        Ok(Sight::OtherConfig(config)) => {
+            format!("it runs with another config, {}", config.display())
+        }
+        Ok(Sight::Stranger) => {
+            "neither its command line nor its environment shows what it is".to_owned()
+        }
+        Err(e) => format!("cannot look at it: {}", shared::pidfile::reason_of(&e)),
+    };
+    Proof::Fails(why)
+}
+
+/// Whether its command line is the proof.
+fn is_shown(process: &Process, instance: &Instance) -> bool {
+    let runs = process::command_line(process.pid).and_then(|line| match line {
+        Some(line) => line.runs(instance.server, instance.config, process.pid),
+        None => Ok(Runs::Nothing),
+    });
+    runs.is_ok_and(|runs| runs == Runs::Config) && !process.has_ended().unwrap_or(true)
+}
+
+/// Why it is stopped when its server went on in another process.
+pub const DEPARTED: &str = "it went on in another process, which its pid file does not name";
+
+/// Whether the server of a process that is not ready went on in another one,
+/// which has closed its output.
+pub fn has_departed(process: &Process, instance: &Instance, output: &OwnedFd) -> bool {
+    let Ok(status) = beneath::status(output) else {
+        return false;
+    };
+    !is_shown(process, instance)
+        && departed_ones(process.pid, instance)
+            .iter()
+            .any(|one| !holds(one.pid, status.st_ino))
+}
+
+/// All other processes that belong to a started one: those of its session, and
+/// those that carry its tag elsewhere.
+pub fn company(own: Pid, instance: &Instance) -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let pids = names.filter_map(|name| Pid::parse(name.as_bytes()));
+    let others = pids.filter(|pid| *pid != own);
+    others
+        .filter_map(|pid| {
+            companion(pid, |session| {
+                session == own.number() || carries_tag(pid, instance)
+            })
+        })
+        .collect()
+}
+
+/// The descendants of a process that carry its tag in other sessions.
+fn departed_ones(own: Pid, instance: &Instance) -> Vec<Process> {
+    let mut found = Vec::new();
+    let mut parents = vec![own];
+    for _ in 0..GENERATIONS {
+        let children = parents.iter().map(|pid| process::child_numbers(*pid));
+        parents = children.filter_map(io::Result::ok).flatten().collect();
+        found.extend(parents.iter().filter_map(|pid| {
+            companion(*pid, |session| {
+                session != own.number() && carries_tag(*pid, instance)
+            })
+        }));
+    }
+    found
+}
+
+/// A process that runs, if it is one by its session and more.
+fn companion(pid: Pid, is_one: impl Fn(i32) -> bool) -> Option<Process> {
+    let process = Process::open(pid).ok()??;
+    let stat = process::stat(pid).ok()??;
+    // Had it ended before the looks, they may have met another process.
+    let is_one = !stat.has_ended() && is_one(stat.session) && !process.has_ended().ok()?;
+    is_one.then_some(process)
+}
+
+/// Whether a process carries the tag. One whose environment may not be read
+/// carries none that can be seen.
+fn carries_tag(pid: Pid, instance: &Instance) -> bool {
+    let runs = Environment::read(pid).and_then(|environment| match environment {
+        Some(environment) => environment.runs(instance),
+        None => Ok(Runs::Nothing),
+    });
+    runs.is_ok_and(|runs| runs == Runs::Config)
+}
+
+/// Whether a process has the pipe of that inode open. One whose descriptors may
+/// not be seen is taken to.
+fn holds(pid: Pid, inode: u64) -> bool {
+    let pipe = format!("pipe:[{inode}]");
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return true;
+    };
+    let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links.into_iter().any(|link| link.as_os_str() == &*pipe)
+}
