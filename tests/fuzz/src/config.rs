@@ -53,14 +53,16 @@ pub fn section(data: &[u8]) {
         "{text}"
     );
     let file = folder.write("a.conf", data);
-    let lines: Vec<&[u8]> = data.split(|b| *b == b'\n').collect();
-    let header = |line: &[u8]| line.strip_prefix(b"[object-expirer]").is_some();
+    let text = String::from_utf8_lossy(data).replace("\r\n", "\n");
+    let lines: Vec<&str> = text.split(['\n', '\r']).collect();
+    let is_blank = |c: char| c.is_whitespace() || matches!(c, '\x1c'..='\x1f');
+    let begins = |line: &&str| line.trim_matches(is_blank).starts_with("[object-expirer]");
     match has_section(&file, "object-expirer") {
-        Ok(true) => assert!(lines.iter().any(|line| header(line.trim_ascii_start()))),
+        Ok(true) => assert!(lines.iter().any(begins)),
         Ok(false) => assert!(
             !lines
                 .iter()
-                .any(|line| line.trim_ascii_end() == b"[object-expirer]")
+                .any(|line| line.trim_end_matches(is_blank) == "[object-expirer]")
         ),
         Err(what) => {
             let (_, after) = what
@@ -69,7 +71,10 @@ pub fn section(data: &[u8]) {
             let (number, _) = after.split_once(": ").expect("a number and what is wrong");
             let number: usize = number.parse().expect("a number");
             assert!((1..=lines.len()).contains(&number), "{what}");
-            assert!(!lines[number - 1].trim_ascii().is_empty(), "{what}");
+            assert!(
+                !lines[number - 1].trim_matches(is_blank).is_empty(),
+                "{what}"
+            );
         }
     }
 }

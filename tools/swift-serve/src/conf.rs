@@ -1,78 +1,51 @@
 //! The values of a server's own config: `[DEFAULT]` of a file in the form of
-//! Swift's, or of a folder of such files.
+//! Swift's, or of a directory of such files.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use configparser::ini::Ini;
-use shared::pidfile::reason_of;
+use shared::config;
+use shared::ini::DEFAULT;
 
 /// What `[DEFAULT]` says.
 pub type Values = BTreeMap<String, String>;
 
-/// Reads a config. The error names the file.
+/// Reads a config. The error names the file, and the line where it makes no
+/// sense.
 pub fn read(conf: &Path) -> Result<Values, String> {
-    let cannot =
-        |path: &Path, e: &io::Error| format!("cannot read {}: {}", path.display(), reason_of(e));
+    let ini = config::read(conf)?;
     let mut values = Values::new();
-    for file in files(conf).map_err(|e| cannot(conf, &e))? {
-        let text = fs::read_to_string(&file).map_err(|e| cannot(&file, &e))?;
-        parse(&text, &mut values).map_err(|why| format!("{}: {why}", file.display()))?;
+    for key in ini.keys(DEFAULT) {
+        let value = ini.get(DEFAULT, key);
+        let value = value.map_err(|fault| {
+            let (file, line) = (fault.place.file.display(), fault.place.line);
+            format!("{file}: line {line}: {}", fault.what)
+        })?;
+        values.extend(value.map(|value| (key.to_owned(), value.text)));
     }
     Ok(values)
-}
-
-/// The files of a config, in the order in which Swift reads them.
-fn files(conf: &Path) -> io::Result<Vec<PathBuf>> {
-    if !fs::metadata(conf)?.is_dir() {
-        return Ok(vec![conf.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(conf)? {
-        let path = entry?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.extension().is_some_and(|end| end == "conf") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Reads as Python's configparser does: names are case-sensitive (Swift asks
-/// for that), lines that are indented go on, comments are lines of their own.
-fn parse(text: &str, values: &mut Values) -> Result<(), String> {
-    let mut ini = Ini::new_cs();
-    let mut form = ini.defaults();
-    form.default_section = String::new();
-    form.multiline = true;
-    form.enable_inline_comments = false;
-    ini.load_defaults(form);
-    let all = ini.read(text.to_owned())?;
-    let default = all.into_iter().filter(|(name, _)| name == "DEFAULT");
-    for (name, value) in default.flat_map(|(_, values)| values) {
-        values.insert(name, value.unwrap_or_default());
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn only_the_default_section_counts() {
-        let mut values = Values::new();
-        let text = "[DEFAULT]\n# bind_port = 1\nbind_port = 8080\nUser: me ; you\n\
-                    [app:x]\nbind_port = 2\n";
-        parse(text, &mut values).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let conf = directory.path().join("a.conf");
+        let text = "[DEFAULT]\n# bind_port = 1\nbase = 80\nbind_port = %(base)s80\n\
+                    User: me ; you\n[app:x]\nbind_port = 2\n";
+        fs::write(&conf, text).unwrap();
+        let values = read(&conf).unwrap();
         assert_eq!(values["bind_port"], "8080");
         assert_eq!(values["User"], "me ; you");
-        assert_eq!(values.len(), 2);
-        assert!(parse("[DEFAULT\n", &mut values).is_err());
+        assert_eq!(values.len(), 3);
+        fs::write(&conf, "[DEFAULT]\nbind_port = %(base)s80\n").unwrap();
+        let error = read(&conf).unwrap_err();
+        assert!(error.ends_with("/a.conf: line 2: bind_port: no key is named base"));
+        fs::write(&conf, "[DEFAULT\n").unwrap();
+        assert!(read(&conf).is_err());
     }
 }
