@@ -74,13 +74,17 @@ fn server(server: &Server) -> String {
         Some(number) => format!("Some({})", signal(number)),
         None => "None".to_owned(),
     };
+    let swift = match server.swift {
+        Some(kind) => format!("Some(Kind::{kind:?})"),
+        None => "None".to_owned(),
+    };
     let sources: String = server.sources.iter().map(source).collect();
     format!(
         "Server {{
             name: {}, command: {}, group: {},
             sources: Cow::Borrowed(&[{sources}]),
             stop: {}, graceful: {}, seamless: {seamless},
-            once: {}, check: {}, notify: {}, serve: {},
+            once: {}, swift: {swift}, check: {}, notify: {}, serve: {},
         }},",
         word(&server.name),
         word(&server.command),

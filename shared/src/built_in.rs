@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::catalogue::{Catalogue, Limits, Server, Source};
+use crate::catalogue::{Catalogue, Kind, Limits, Server, Source};
 use crate::signals::Signal;
 
 /// The servers of Swift.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The section whose keys hold in all others.
 pub const DEFAULT: &str = "DEFAULT";
@@ -22,7 +22,7 @@ const VALUE_MAX: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file.
-    pub file: Rc<Path>,
+    pub file: Arc<Path>,
     /// Its line, from 1 on.
     pub line: usize,
 }
@@ -286,7 +286,7 @@ impl Ini {
 /// One file being read.
 struct Reader<'a> {
     ini: &'a mut Ini,
-    file: Rc<Path>,
+    file: Arc<Path>,
     /// The sections and keys of this file; a section has no key.
     seen: HashSet<(String, Option<String>)>,
     /// The section that goes on.

@@ -5,6 +5,7 @@
 //! Tools use this crate; it uses no tool. Nothing in it prints: what a person
 //! is told is decided in a tool's `main`.
 
+pub mod account;
 mod built_in;
 pub mod catalogue;
 pub mod check;
@@ -21,6 +22,7 @@ pub mod names;
 pub mod notify;
 pub mod pidfile;
 pub mod plain;
+pub mod preflight;
 pub mod process;
 pub mod program;
 pub mod reason;

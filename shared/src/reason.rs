@@ -78,6 +78,20 @@ reasons! {
     Unsupported = "unsupported",
     /// The config could not be checked.
     Untested = "untested",
+    /// The config makes no sense; the file and the line follow.
+    Syntax = "syntax",
+    /// The config lacks the section of this server.
+    Section = "section",
+    /// The user of the config does not exist, or cannot be become.
+    User = "user",
+    /// A file that the server needs cannot be read, or is of no use.
+    File = "file",
+    /// The address of the config is none of this machine.
+    Address = "address",
+    /// The port of the config is none, or not to be had.
+    Port = "port",
+    /// A value of the config is none that the server takes.
+    Value = "value",
     /// Somebody else is at work on the same process.
     Busy = "busy",
     /// It took the signal, and its old generation serves on; why follows.

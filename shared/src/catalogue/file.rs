@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Catalogue, SITE_FILE, Server, Source, Word};
+use super::{Catalogue, Kind, SITE_FILE, Server, Source, Word};
 use crate::plain;
 use crate::signals::Signal;
 
@@ -52,6 +52,7 @@ struct ServerTable {
     graceful: Option<Spanned<String>>,
     seamless: Option<Spanned<String>>,
     once: Option<bool>,
+    swift: Option<Spanned<String>>,
     check: Option<bool>,
     notify: Option<bool>,
     serve: Option<bool>,
@@ -268,6 +269,17 @@ fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Misfit> {
         word => signal("seamless", word)?.or(server.seamless),
     };
     server.once = table.once.unwrap_or(server.once);
+    if let Some(kind) = table.swift {
+        server.swift = match kind.get_ref().as_str() {
+            "server" => Some(Kind::Server),
+            "daemon" => Some(Kind::Daemon),
+            "" => None,
+            _ => {
+                let what = "swift: \"server\", \"daemon\" or \"\" is wanted".to_owned();
+                return Err((kind.span(), what));
+            }
+        };
+    }
     server.check = table.check.unwrap_or(server.check);
     server.notify = table.notify.unwrap_or(server.notify);
     Ok(())
@@ -401,6 +413,10 @@ mod tests {
             (
                 "[server.a-b]\ncommand = \"a\\u0000b\"\n",
                 "line 2: server a-b: command: a program's name",
+            ),
+            (
+                "[server.a-b]\nswift = \"wsgi\"\n",
+                "line 2: server a-b: swift: \"server\", \"daemon\" or \"\" is wanted",
             ),
             (
                 "[server.a-b]\nconfig = []\n",

@@ -43,12 +43,23 @@ pub struct Server {
     pub seamless: Option<Signal>,
     /// Whether it takes the argument `once`.
     pub once: bool,
+    /// How it reads its config, when its program is one of Swift's own.
+    pub swift: Option<Kind>,
     /// Whether it can check its config: `COMMAND CONF --test-config`.
     pub check: bool,
     /// Whether it announces READY=1.
     pub notify: bool,
     /// Whether swift-serve runs it, which wants to know its pid file.
     pub serve: bool,
+}
+
+/// How a program of Swift's own reads its config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// As a server that listens, through PasteDeploy: `[app:NAME]` (wsgi.py).
+    Server,
+    /// As a daemon: `[NAME]` (daemon.py).
+    Daemon,
 }
 
 /// One place where configs of a server lie.
@@ -201,6 +212,7 @@ impl Server {
             graceful: Signal::TERM,
             seamless: None,
             once: false,
+            swift: None,
             check: false,
             notify: false,
             serve: false,

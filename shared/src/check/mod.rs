@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::pidfile::reason_of;
+use crate::preflight::Preflight;
 use crate::process::Process;
 use crate::program::is_executable;
 use crate::reason::Reason;
@@ -68,10 +69,13 @@ pub struct Command {
 /// A check that is to be made.
 #[derive(Debug)]
 pub struct ConfigCheck {
-    /// The server's own check, whose last argument is [`TEST_CONFIG`].
-    pub command: Command,
+    /// The server's own check, whose last argument is [`TEST_CONFIG`]; none
+    /// when it has none.
+    pub command: Option<Command>,
     /// What checks the config when the server turns out to be too old for that.
     pub fallback: Option<Command>,
+    /// What is looked at here, once the checks had nothing to say.
+    pub preflight: Option<Preflight>,
     /// The directory in which it runs, when not this process's own.
     pub directory: Option<OwnedFd>,
     /// The user as whom it runs, when not this process's own, for which one has
@@ -217,8 +221,14 @@ impl Checks {
         while self.running.len() < AT_ONCE
             && let Some(waiting) = self.waiting.pop_front()
         {
-            match self.start(&waiting) {
-                Ok((token, process, output)) => {
+            let result = self.start(&waiting);
+            let mut verdict = |verdict| {
+                let verdict = waiting.check.verdict(verdict);
+                verdicts.push((waiting.id, verdict));
+            };
+            match result {
+                Ok(None) => verdict(Verdict::Good),
+                Ok(Some((token, process, output))) => {
                     let running = Running {
                         id: waiting.id,
                         check: waiting.check,
@@ -235,19 +245,23 @@ impl Checks {
                     self.waiting.push_front(waiting);
                     break;
                 }
-                Err(Obstacle::Full(e)) => verdicts.push((waiting.id, cannot_execute(&e))),
-                Err(Obstacle::Verdict(verdict)) => verdicts.push((waiting.id, verdict)),
+                Err(Obstacle::Full(e)) => verdict(cannot_execute(&e)),
+                Err(Obstacle::Verdict(known)) => verdict(known),
             }
         }
         Ok(())
     }
 
-    fn start(&mut self, waiting: &Waiting) -> Result<(u64, Process, Output), Obstacle> {
+    /// Starts a check; none when there is no program to be asked.
+    fn start(&mut self, waiting: &Waiting) -> Result<Option<(u64, Process, Output)>, Obstacle> {
         let cannot = Obstacle::of;
         let check = &waiting.check;
-        let command = match (waiting.asked, &check.fallback) {
-            (Asked::SwiftConfig, Some(fallback)) => fallback,
-            _ => &check.command,
+        let command = match waiting.asked {
+            Asked::Server => check.command.as_ref(),
+            Asked::SwiftConfig => check.fallback.as_ref(),
+        };
+        let Some(command) = command else {
+            return Ok(None);
         };
         // swift-config takes a path that leads nowhere for a server's name, and is content.
         if waiting.asked == Asked::SwiftConfig
@@ -297,7 +311,7 @@ impl Checks {
             }
             return Err(cannot(e));
         }
-        Ok((token, process, output))
+        Ok(Some((token, process, output)))
     }
 
     /// Takes in what one check has to say. Its end is the end of the process:
@@ -340,7 +354,21 @@ impl Checks {
             None => Verdict::Good,
             Some(reason) => Verdict::Bad(reason, text),
         };
-        verdicts.push((run.id, verdict));
+        verdicts.push((run.id, run.check.verdict(verdict)));
+    }
+}
+
+impl ConfigCheck {
+    /// A verdict, after a look at what no check has looked at.
+    fn verdict(&self, verdict: Verdict) -> Verdict {
+        let look = match verdict {
+            Verdict::Good | Verdict::TooOld => self.preflight.as_ref(),
+            Verdict::Bad(..) => None,
+        };
+        match look.map_or(Ok(()), Preflight::look) {
+            Ok(()) => verdict,
+            Err(finding) => Verdict::Bad(finding.reason, finding.text.into_bytes()),
+        }
     }
 }
 

@@ -15,11 +15,12 @@ fn ask_as(script: &str, user: Option<User>) -> Verdict {
 fn ask_all(checks: Checks, script: &str, user: Option<User>) -> Verdict {
     let args = ["sh", "-c", script].map(OsString::from).to_vec();
     let check = ConfigCheck {
-        command: Command {
+        command: Some(Command {
             program: "/bin/sh".into(),
             args,
-        },
+        }),
         fallback: None,
+        preflight: None,
         directory: None,
         user,
         environment: None,
@@ -103,8 +104,9 @@ fn where_a_server_is_too_old_swift_config_is_asked() {
     };
     let ask_both = |server: &str, swift_config: &str| {
         let check = ConfigCheck {
-            command: sh(server),
+            command: Some(sh(server)),
             fallback: Some(sh(swift_config)),
+            preflight: None,
             directory: None,
             user: None,
             environment: None,
@@ -231,11 +233,12 @@ fn a_missing_program_is_a_verdict() {
     checks.add(
         1,
         ConfigCheck {
-            command: Command {
+            command: Some(Command {
                 program: folder.path().join("missing"),
                 args: vec!["x".into()],
-            },
+            }),
             fallback: None,
+            preflight: None,
             directory: None,
             user: None,
             environment: None,

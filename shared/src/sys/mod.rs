@@ -10,6 +10,7 @@ pub mod handover;
 pub mod limits;
 pub mod pidfd;
 mod refused;
+pub mod rights;
 pub mod session;
 pub mod signals;
 pub mod socket;

@@ -41,6 +41,20 @@ pub fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Binds a socket to a TCP address as Swift's servers do (eventlet.listen: with
+/// SO_REUSEADDR and SO_REUSEPORT), and closes it without having listened: no
+/// connection can reach it.
+pub fn try_bind(address: SocketAddr) -> io::Result<()> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let socket = new(family, SockType::Stream, false)?;
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    setsockopt(&socket, sockopt::ReusePort, &true)?;
+    Ok(bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?)
+}
+
 /// A socket that listens on a path. What lies there already is an error
 /// (EADDRINUSE), whatever it is.
 pub fn listen_unix(path: &Path) -> io::Result<OwnedFd> {

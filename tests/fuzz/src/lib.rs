@@ -26,8 +26,6 @@ mod tools;
 mod words;
 
 // These name each other as crate::NAME.
-#[path = "../../../tools/swift-serve/src/account.rs"]
-mod account;
 #[path = "../../../tools/swift-serve/src/address.rs"]
 mod address;
 #[path = "../../../tools/swift-serve/src/conf.rs"]

@@ -4,17 +4,20 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
-use shared::catalogue::Catalogue;
+use shared::catalogue::{Catalogue, Server};
 use shared::check::{self, Checks, Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use shared::cli::Exit;
 use shared::faults;
 use shared::instance::place;
+use shared::preflight::{Preflight, Runner};
+use shared::process::Pid;
 use shared::program::SearchPath;
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::state::State;
 use shared::stream::{self, BadLine, Input, Next, Output, bad_line, pass_on};
 use shared::text;
+use shared::user;
 use shared::watch::Watch;
 
 use crate::options::{Options, TOOL};
@@ -99,7 +102,7 @@ impl Stage {
         // An orphan has no config that could be checked.
         let acts = matches!(row.state, State::Running | State::Stopped) && !row.is_orphan();
         let config = match &row.config {
-            Some(config) if acts && server.check => config.clone(),
+            Some(config) if acts && (server.check || server.swift.is_some()) => config.clone(),
             _ => {
                 let exit = pass_on(&TOOL, &row, &mut self.said_unlooked);
                 self.exit = self.exit.and(exit);
@@ -108,27 +111,29 @@ impl Stage {
             }
         };
         place(&server, &row)?;
+        let preflight = preflight(&server, &config, row.pid);
         let number = self.queue.waiting(row);
-        match self.path.find(&server.command) {
-            Some(program) => self.checks.add(
-                number,
-                ConfigCheck {
-                    fallback: swift_config(&program, &config),
-                    command: Command {
-                        program,
-                        args: vec![
-                            server.command.into_owned().into(),
-                            config.into(),
-                            TEST_CONFIG.into(),
-                        ],
-                    },
-                    directory: None,
-                    user: None,
-                    environment: None,
-                },
-            ),
-            None => self.settle(number, Verdict::Bad(Reason::ExecMissing, Vec::new())),
+        let mut check = ConfigCheck {
+            command: None,
+            fallback: None,
+            preflight,
+            directory: None,
+            user: None,
+            environment: None,
+        };
+        if server.check {
+            let Some(program) = self.path.find(&server.command) else {
+                self.settle(number, Verdict::Bad(Reason::ExecMissing, Vec::new()));
+                return Ok(());
+            };
+            let name = server.command.into_owned().into();
+            check.fallback = swift_config(&program, &config);
+            check.command = Some(Command {
+                program,
+                args: vec![name, config.into(), TEST_CONFIG.into()],
+            });
         }
+        self.checks.add(number, check);
         Ok(())
     }
 
@@ -168,4 +173,18 @@ impl Stage {
             }
         }
     }
+}
+
+/// What a start of one of Swift's own servers needs, by this process's user.
+fn preflight(server: &Server, config: &Path, pid: Option<Pid>) -> Option<Preflight> {
+    let runner = Runner::own();
+    let user = pid.and_then(|pid| user::of(pid).ok().flatten());
+    Some(Preflight {
+        kind: server.swift?,
+        name: server.name.to_string(),
+        config: std::path::absolute(config).ok()?,
+        runs: user.is_some_and(|user| user.uid == runner.uid),
+        runner,
+        same_network: true,
+    })
 }

@@ -6,12 +6,14 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use shared::catalogue::{Catalogue, Server};
 use shared::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use shared::faults;
 use shared::instance::{Instance, Place};
+use shared::preflight::{Preflight, Runner};
 use shared::process::{
     CommandLine, Effect, PROC_MAX, Pid, Process, Sight, command_line, effect, stat,
 };
@@ -214,9 +216,9 @@ impl Target {
         is_other(&self.user).then(|| self.user.clone())
     }
 
-    /// How its config is checked: by the command line that it will execute
-    /// again, as it stands, in the directory in which it will be executed. The
-    /// verdict when there is nothing that could be asked. To be asked once.
+    /// How its config is checked: by what it will execute again, in the
+    /// directory in which it will be executed. The verdict when there is nothing
+    /// that could be asked. To be asked once.
     pub fn config_check(&mut self) -> Result<ConfigCheck, Verdict> {
         if self.line.is_cut() {
             let why = format!("its command line is longer than {PROC_MAX} bytes");
@@ -225,15 +227,21 @@ impl Target {
         let mut args: Vec<OsString> = self.line.args().map(OsString::from).collect();
         args.push(TEST_CONFIG.into());
         let directory = self.directory.take();
+        // One of Swift's own executes its script anew, by the interpreter that the script names,
+        // whatever it was started with (realpath(sys.argv[0]) in wsgi.py).
+        let script = self
+            .script()
+            .filter(|at| *at > 0 && self.server.swift.is_some());
+        args.drain(..script.unwrap_or(0));
         let program = Path::new(&args[0]);
         let program = if program.is_absolute() {
             program.to_owned()
-        } else if program.iter().nth(1).is_some() {
-            if directory.is_none() {
+        } else if script.is_some() || program.iter().nth(1).is_some() {
+            let absolute = seen_from(directory.as_ref(), program);
+            absolute.ok_or_else(|| {
                 let why = format!("cannot see where {} is", program.display());
-                return Err(Verdict::Bad(Reason::ExecFailed, why.into_bytes()));
-            }
-            program.to_owned()
+                Verdict::Bad(Reason::ExecFailed, why.into_bytes())
+            })?
         } else {
             // Nothing of that name in the directory is meant, only what PATH leads to.
             let found = program
@@ -243,29 +251,61 @@ impl Target {
         };
         Ok(ConfigCheck {
             fallback: self.fallback(&program, directory.as_ref()),
-            command: Command { program, args },
+            command: Some(Command { program, args }),
+            preflight: self.preflight(directory.as_ref()),
             directory,
             user: self.other_user(),
             environment: self.environment.take(),
         })
     }
 
+    /// Which of its arguments is the server's program: 0 unless an interpreter
+    /// runs it.
+    fn script(&self) -> Option<usize> {
+        let command = OsStr::new(&*self.server.command);
+        let mut args = self.line.args().map(Path::new);
+        args.position(|arg| arg.file_name() == Some(command))
+    }
+
+    /// The config that it was started with, as it sees it.
+    fn config(&self, directory: Option<&OwnedFd>) -> Option<PathBuf> {
+        let config = self.line.args().nth(self.script()? + 1)?;
+        seen_from(directory, Path::new(config))
+    }
+
+    /// What its new image needs, if that can be seen from here: its config has to
+    /// be the very file that it sees itself, which may live with another root.
+    fn preflight(&self, directory: Option<&OwnedFd>) -> Option<Preflight> {
+        let pid = self.pid();
+        let config = self.config(directory)?;
+        let file = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+        let beneath = config.strip_prefix("/").ok()?;
+        let its_own = Path::new(&format!("/proc/{pid}/root")).join(beneath);
+        let network = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/net")).ok();
+        file(&config).filter(|own| file(&its_own) == Some(*own))?;
+        Some(Preflight {
+            kind: self.server.swift?,
+            name: self.server.name.to_string(),
+            config,
+            runner: Runner::of(&self.user, pid),
+            same_network: network("self").is_some_and(|own| network(&pid.to_string()) == Some(own)),
+            runs: true,
+        })
+    }
+
     /// The check of a server that is too old for one of its own: swift-config
     /// beside its program, on its config, as the process sees both.
     fn fallback(&self, program: &Path, directory: Option<&OwnedFd>) -> Option<Command> {
-        let wanted = |name: &OsStr| name.as_bytes() == self.server.command.as_bytes();
-        let (_, config) = self.line.program(self.pid(), wanted)?;
-        let is_server = |path: &&Path| path.file_name().is_some_and(wanted);
-        let mut args = self.line.args().map(Path::new);
-        let script = Some(program).filter(is_server).or(args.find(is_server))?;
-        let seen_from = |path: &Path| match (path.is_absolute(), directory) {
-            (true, _) => Some(path.to_owned()),
-            (false, Some(directory)) => {
-                let own = format!("/proc/self/fd/{}", directory.as_raw_fd());
-                Some(std::fs::read_link(own).ok()?.join(path))
-            }
-            (false, None) => None,
-        };
-        swift_config(&seen_from(script)?, &seen_from(Path::new(config?))?)
+        swift_config(program, &self.config(directory)?)
     }
+}
+
+/// A path as a process in that directory means it; none when it is relative and
+/// the directory is not known.
+fn seen_from(directory: Option<&OwnedFd>, path: &Path) -> Option<PathBuf> {
+    if path.is_absolute() {
+        return Some(path.to_owned());
+    }
+    let own = format!("/proc/self/fd/{}", directory?.as_raw_fd());
+    Some(std::fs::read_link(own).ok()?.join(path))
 }

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
+use shared::account;
 use shared::program::SearchPath;
 use shared::signals::Signal;
 use shared::sys::spawn::User;
 use toml::Spanned;
 
-use crate::account;
 use crate::address::Address;
 use crate::conf::{self, Values};
 use crate::options::Server;

@@ -1,7 +1,6 @@
 //! Hold listen sockets, keep workers, reload without losing a connection.
 #![forbid(unsafe_code)]
 
-mod account;
 mod address;
 mod conf;
 mod connections;

@@ -25,11 +25,12 @@ impl Manager {
             .map_or(60, |one| one.settings.reload_timeout);
         let begun = Checks::new(Duration::from_secs(timeout.into())).and_then(|mut check| {
             let own = ConfigCheck {
-                command: Command {
+                command: Some(Command {
                     program: self.invocation.program(),
                     args: self.invocation.check_line(),
-                },
+                }),
                 fallback: None,
+                preflight: None,
                 directory: None,
                 user: None,
                 environment: None,
