@@ -230,7 +230,7 @@ fn a_run_directory_of_somebody_else_is_told() {
         "1",
         &format!("pid file /var/run/swift/object-server/1.pid: cannot remove: {lock}"),
     );
-    for command in ["status", "stop", "kill"] {
+    for command in ["stop", "kill"] {
         let outcome = init_as_user(&sandbox, command);
         assert_eq!(
             (outcome.code(), outcome.err()),

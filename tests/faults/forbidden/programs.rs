@@ -30,14 +30,19 @@ fn an_interpreter_that_cannot_be_executed_is_told() {
         let line = format!("{before} && echo \"#!{interpreter}\" >bin/swift-proxy-server");
         let sandbox = stage(&line);
         let outcome = run(&mut swift_init(&sandbox, "proxy object start"));
-        let told = "swift-init: proxy-server (/etc/swift/proxy-server.conf): failed to start: cannot be \
-                    executed: Permission denied\n";
-        assert_eq!(
-            (outcome.code(), outcome.err().as_str()),
-            (1, told),
-            "{outcome}"
+        let program = sandbox.path("bin/swift-proxy-server");
+        let interpreter = interpreter.replace("$PWD", &sandbox.path("").display().to_string());
+        let why = format!(
+            "the interpreter {} of {} is not executable",
+            interpreter.replace("//", "/"),
+            program.display()
         );
-        assert_tracked(&sandbox, 1, interpreter);
+        let told = format!(
+            "swift-init: proxy-server (/etc/swift/proxy-server.conf): failed to start: cannot be \
+             executed: {why}\n"
+        );
+        assert_eq!((outcome.code(), outcome.err()), (1, told), "{outcome}");
+        assert_tracked(&sandbox, 1, &interpreter);
         assert!(!sandbox.run_dir().join("proxy-server.pid").exists());
         let outcome = run(&mut swift_init(&sandbox, "proxy object restart"));
         let told = "swift-init: proxy-server (/etc/swift/proxy-server.conf): its config is refused, so \
@@ -47,22 +52,17 @@ fn an_interpreter_that_cannot_be_executed_is_told() {
             (1, told),
             "{outcome}"
         );
-        assert_tracked(&sandbox, 1, interpreter);
+        assert_tracked(&sandbox, 1, &interpreter);
         let row = "proxy-server\t/etc/swift/proxy-server.conf\t/run/swift/proxy-server.pid\t-\t-\t\
                    stopped\t-\n";
         fs::write(sandbox.path("row"), row).expect("the sandbox can be written");
         let outcome = sh(&sandbox, "swift-spawn --keep-limits <row");
-        let program = sandbox.path("bin/swift-proxy-server");
         let told = format!(
-            "swift-spawn: cannot start proxy-server (/etc/swift/proxy-server.conf): cannot execute {}: \
-             Permission denied\n",
-            program.display()
+            "swift-spawn: cannot start proxy-server (/etc/swift/proxy-server.conf): {why}\n"
         );
         assert_eq!((outcome.code(), outcome.err()), (1, told));
-        assert_eq!(
-            outcome.rows()[0][5..],
-            ["failed", "exec-failed Permission denied"]
-        );
+        let detail = format!("exec-failed {why}");
+        assert_eq!(outcome.rows()[0][5..], ["failed", &detail]);
     }
 }
 
