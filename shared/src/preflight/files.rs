@@ -1,8 +1,8 @@
 //! Files that a start reads.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::iter;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -16,17 +16,18 @@ use crate::sys::spawn::User;
 
 use super::{Conf, Finding, Result, from_root};
 
-/// Reads a config as Swift does: of a directory, files that cannot be read are
-/// left out without a word.
+/// Reads a config. Swift leaves out a file of a directory that it may not read,
+/// without a word, and starts with another config than the one that is written
+/// there: that is refused. Other entries that are no files it leaves out as well.
 pub(super) fn read(config: &Path) -> Result<Ini> {
-    let unreadable = |e: &io::Error| Finding {
+    let unreadable = |file: &Path, e: &io::Error| Finding {
         reason: match e.kind() {
             io::ErrorKind::NotFound => Reason::Absent,
             _ => Reason::File,
         },
-        text: format!("{}: {}", config.display(), reason_of(e)),
+        text: format!("{}: {}", file.display(), reason_of(e)),
     };
-    let files = config::files(config).map_err(|e| unreadable(&e))?;
+    let files = config::files(config).map_err(|e| unreadable(config, &e))?;
     let directory = config.parent().unwrap_or(config).display().to_string();
     let own = config.display().to_string();
     let mut ini = Ini::new([("here", directory), ("__file__", own)]);
@@ -38,18 +39,23 @@ pub(super) fn read(config: &Path) -> Result<Ini> {
                 ini.add(file, &text)
                     .map_err(|fault| Finding::syntax(&fault))?;
             }
-            Err(e) if file == config => return Err(unreadable(&e)),
+            Err(e) if file == config || e.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(unreadable(file, &e));
+            }
             Err(_) => {}
         }
     }
     match read {
         true => Ok(ini),
-        false => Err(unreadable(&io::Error::other("no file in it can be read"))),
+        false => Err(unreadable(
+            config,
+            &io::Error::other("no file in it can be read"),
+        )),
     }
 }
 
-/// What the workers of a server read once they are this user's: the config
-/// again, and with it what its app and filters read (run_server in wsgi.py).
+/// Looks at what the workers of a server read once they are this user's: the
+/// config again, and with it what its app and filters read (run_server in wsgi.py).
 pub(super) fn look(conf: &Conf, user: &User) -> Result {
     let name = conf
         .get("user")
@@ -58,98 +64,20 @@ pub(super) fn look(conf: &Conf, user: &User) -> Result {
         reason: Reason::File,
         text: format!("{}: user {name}: {why}", path.display()),
     };
-    let config = &conf.preflight.config;
-    // Not to be had, the user's rights tell nothing.
-    let Ok(seen) = with_rights_of(user, || {
-        open(config).map_err(|e| reason_of(&e))?;
-        let path = format!("{}: ", config.display());
-        read(config).map_err(|finding| finding.text.replace(&path, ""))
-    }) else {
-        return Ok(());
+    let may_not_read = |path: &Path| {
+        let opened = with_rights_of(user, || open(path).map(drop));
+        // Not to be had, the user's rights tell nothing.
+        let denied = |e: &io::Error| e.kind() == io::ErrorKind::PermissionDenied;
+        opened.ok()?.err().filter(denied)
     };
-    let seen = seen.map_err(|why| refuse(config, &why))?;
-    for section in used_sections(&conf.ini) {
-        // A file with the rest of a section may be for root's eyes alone: the
-        // server that starts the workers has read it.
-        for key in [
-            "pipeline",
-            "use",
-            "paste.app_factory",
-            "paste.filter_factory",
-        ] {
-            let place = conf
-                .ini
-                .get(&section, key)
-                .ok()
-                .flatten()
-                .map(|value| value.place);
-            if let Some(place) = place.filter(|_| !seen.is_own(&section, key)) {
-                return Err(refuse(
-                    &place.file,
-                    &format!("cannot read section {section}"),
-                ));
-            }
-        }
-    }
-    for ring in rings(conf) {
-        let seen = with_rights_of(user, || open(&ring).map(drop));
-        if let Ok(Err(e)) = seen
-            && e.kind() == io::ErrorKind::PermissionDenied
-        {
-            return Err(refuse(&ring, &reason_of(&e)));
+    let config = &conf.preflight.config;
+    let files = config::files(config).unwrap_or_default();
+    for path in iter::once(config.clone()).chain(files).chain(rings(conf)) {
+        if let Some(e) = may_not_read(&path) {
+            return Err(refuse(&path, &reason_of(&e)));
         }
     }
     Ok(())
-}
-
-/// The sections that the pipeline leads to.
-fn used_sections(ini: &Ini) -> BTreeSet<String> {
-    const APPS: &[&str] = &[
-        "app",
-        "application",
-        "composite",
-        "composit",
-        "pipeline",
-        "filter-app",
-    ];
-    const ALL: &[&str] = &[
-        "app",
-        "application",
-        "composite",
-        "composit",
-        "pipeline",
-        "filter-app",
-        "filter",
-    ];
-    let mut used = BTreeSet::new();
-    let mut open: Vec<String> = ini
-        .named(APPS, "main")
-        .map(str::to_owned)
-        .into_iter()
-        .collect();
-    while let Some(section) = open.pop() {
-        let words = ["pipeline", "use", "next", "filter-with"];
-        let values = words
-            .iter()
-            .filter_map(|key| ini.get(&section, key).ok().flatten());
-        let names: Vec<String> = values
-            .flat_map(|value| {
-                value
-                    .text
-                    .split_whitespace()
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        let found = names.iter().filter_map(|name| ini.named(ALL, name));
-        let new: Vec<String> = found
-            .filter(|s| !used.contains(*s))
-            .map(str::to_owned)
-            .collect();
-        open.extend(new);
-        used.insert(section);
-    }
-    used
 }
 
 /// The rings that each worker of a proxy loads (proxy/server.py). Those of
