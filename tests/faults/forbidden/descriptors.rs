@@ -118,14 +118,24 @@ fn closed_standard_descriptors_are_nobody_elses() {
     let sandbox = with_servers(&["1", "2"]);
     let pid_file = sandbox.run_dir().join("object-server/1.pid");
     let lock = sandbox.run_dir().join(".swift-init.lock");
-    for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">&- 2>&-"] {
+    let all = [
+        ("<&-", 0, ""),
+        (
+            ">&-",
+            1,
+            "cannot write standard output: Bad file descriptor\n",
+        ),
+        ("2>&-", 0, ""),
+        ("<&- >&- 2>&-", 1, ""),
+        (">&- 2>&-", 1, ""),
+    ];
+    for (closed, code, end) in all {
         for command in ["start", "restart", "reload-seamless", "status"] {
             let outcome = sh(&sandbox, &format!("swift-init object {command} {closed}"));
-            assert_eq!(
-                (outcome.code(), outcome.err().as_str()),
-                (0, ""),
-                "{command} {closed}"
-            );
+            assert_eq!(outcome.code(), code, "{command} {closed}");
+            let err = outcome.err();
+            assert!(err.ends_with(end), "{command} {closed}: {err}");
+            assert_eq!(err.is_empty(), end.is_empty(), "{command} {closed}: {err}");
             assert_tracked(&sandbox, 2, closed);
             let pid = fs::read_to_string(&pid_file).expect("it runs");
             assert!(pid.bytes().all(|b| b.is_ascii_digit()), "{closed}: {pid}");
@@ -134,25 +144,26 @@ fn closed_standard_descriptors_are_nobody_elses() {
         let line = format!("swift-init object no-such-command {closed}");
         assert_eq!(sh(&sandbox, &line).code(), 1, "{line}");
         let line = format!("swift-init object stop {closed}");
-        assert_eq!(sh(&sandbox, &line).code(), 0, "{line}");
+        assert_eq!(sh(&sandbox, &line).code(), code, "{line}");
         let rows = "swift-resolve-servers object | swift-pidfile >rows";
         must(&sandbox, rows);
-        // An input or output that is closed is as /dev/null.
+        // A closed input is as /dev/null. With a closed output nothing is begun.
         let input = if closed.contains('<') { "" } else { "<rows" };
         let line = format!("swift-spawn --keep-limits {input} {closed}");
-        assert_eq!(sh(&sandbox, &line).code(), 0, "{line}");
-        assert_tracked(&sandbox, if input.is_empty() { 0 } else { 2 }, &line);
+        assert_eq!(sh(&sandbox, &line).code(), code, "{line}");
+        let none = input.is_empty() || code != 0;
+        assert_tracked(&sandbox, if none { 0 } else { 2 }, &line);
         must(&sandbox, rows);
-        for tool in [
-            "swift-pidfile --clean",
-            "swift-check-config",
-            "swift-reload",
+        for (tool, code) in [
+            ("swift-pidfile --clean", 3 * code),
+            ("swift-check-config", 3 * code),
+            ("swift-reload", code),
         ] {
             let line = format!("{tool} {input} {closed}");
-            assert_eq!(sh(&sandbox, &line).code(), 0, "{line}");
+            assert_eq!(sh(&sandbox, &line).code(), code, "{line}");
         }
         let line = format!("swift-signal stop {input} {closed}");
-        assert_eq!(sh(&sandbox, &line).code(), 0, "{line}");
+        assert_eq!(sh(&sandbox, &line).code(), code, "{line}");
         assert_tracked(&sandbox, 0, &line);
         assert_eq!(fs::read(&lock).expect("it was made"), b"", "{closed}");
     }

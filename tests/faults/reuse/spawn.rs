@@ -88,7 +88,8 @@ fn a_start_that_was_none_touches_nobody_else() {
         let number = pid.parse().expect("a pid");
         let thief = stage.thief.take(number, 0, line);
         let outcome = paused.finish();
-        let wanted = ["failed exec-failed Exec format error"];
+        let path = program.display();
+        let wanted = [format!("failed exec-failed {path}: Exec format error")];
         assert_eq!(said(&outcome), wanted, "{who:?}");
         let left = (who == Who::Again).then_some(pid);
         assert_eq!(fs::read_to_string(&pid_file).ok(), left, "{who:?}");
