@@ -9,10 +9,10 @@ use crate::proof::{must, servers, tracked, with_servers};
 /// error.
 fn refusing(sandbox: &Sandbox, (call, error): (i64, i32), line: &str) -> (i32, String) {
     let mut command = sandbox.command("python3");
-    let numbers = [error.to_string(), call.to_string()];
+    let numbers = [call.to_string(), error.to_string()];
     let line = format!("cd {} && {line}", sandbox.path("").display());
     command
-        .args(["-c", include_str!("refuse.py")])
+        .args(["-c", include_str!("../../helpers/src/refuse.py")])
         .args(numbers);
     let outcome = run(command.args(["sh", "-c", &line]));
     (outcome.code(), outcome.err())
