@@ -16,6 +16,8 @@ use nix::sys::socket::{
 
 use crate::process::Pid;
 use crate::sys::socket::receive_from;
+use crate::sys::unix_diag;
+use crate::user;
 
 /// The longest notification that is taken; longer ones are cut.
 const LONGEST: usize = 8192;
@@ -109,15 +111,45 @@ impl Notices {
     }
 }
 
-/// The process that has bound a process's name, as far as this process may see:
-/// found by the socket's inode in /proc/net/unix and among the descriptors of all
-/// processes. None when somebody makes two sockets look like it.
-pub fn holder(pid: Pid) -> Option<Pid> {
-    let shown = [b"@", &*name(pid)].concat();
-    let shown: Vec<u8> = shown
-        .iter()
-        .map(|b| if *b == 0 { b'@' } else { *b })
-        .collect();
+/// What has bound the name of a process, as far as this process may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process that has the socket, found among the descriptors of all
+    /// processes. None while the socket lies in a queue (SCM_RIGHTS in unix(7)),
+    /// or its process is hidden from this one.
+    pub pid: Option<Pid>,
+    /// The user who made the socket, as the kernel says; where it is not asked
+    /// (sock_diag(7)), the user of that process.
+    pub uid: Option<u32>,
+}
+
+/// What has bound a process's name. None when the name is free, and when two
+/// sockets are made to look like it.
+pub fn holder(pid: Pid) -> Option<Holder> {
+    let inode = inode(pid)?;
+    let wanted = format!("socket:[{inode}]");
+    let mut processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pid = processes.find_map(|entry| {
+        let pid = Pid::parse(entry.file_name().as_encoded_bytes())?;
+        let mut fds = fs::read_dir(entry.path().join("fd")).ok()?.flatten();
+        fds.any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str()))
+            .then_some(pid)
+    });
+    let uid = unix_diag::owner(inode).ok();
+    let uid = uid.or_else(|| Some(user::of(pid?).ok()??.uid));
+    Some(Holder {
+        pid,
+        uid: uid.filter(|uid| user::is_known(*uid)),
+    })
+}
+
+/// The inode of the socket that has a process's name, as /proc/net/unix shows it.
+fn inode(pid: Pid) -> Option<u32> {
+    let mut shown = [b"@", &*name(pid)].concat();
+    shown
+        .iter_mut()
+        .filter(|b| **b == 0)
+        .for_each(|b| *b = b'@');
     // Names of others may hold any byte, and so a line that looks like ours.
     let table = fs::read("/proc/net/unix").ok()?;
     let inode = |line: &[u8]| {
@@ -128,16 +160,10 @@ pub fn holder(pid: Pid) -> Option<Pid> {
         (words.next() == Some(&*shown)).then_some(inode)
     };
     let mut found = table.split(|b| *b == b'\n').filter_map(inode);
-    let (Some(inode), None) = (found.next(), found.next()) else {
-        return None;
-    };
-    let wanted = format!("socket:[{}]", String::from_utf8_lossy(&inode));
-    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let pid = Pid::parse(entry.file_name().as_encoded_bytes())?;
-        let mut fds = fs::read_dir(entry.path().join("fd")).ok()?.flatten();
-        fds.any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str()))
-            .then_some(pid)
-    })
+    match (found.next(), found.next()) {
+        (Some(inode), None) => std::str::from_utf8(&inode).ok()?.parse().ok(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +178,13 @@ mod tests {
             .unwrap()
             .send_to_addr(what, &address)
             .unwrap();
+    }
+
+    fn me() -> Holder {
+        Holder {
+            pid: Pid::new(std::process::id() as i32),
+            uid: Some(nix::unistd::geteuid().as_raw()),
+        }
     }
 
     #[test]
@@ -204,14 +237,13 @@ mod tests {
     fn names_of_others_blame_nobody() {
         let pid = Pid::new((1 << 23) + 2).unwrap();
         let _mine = Notices::bind(pid).unwrap();
-        let me = Pid::new(std::process::id() as i32);
         let bind = |name: &[u8]| {
             let address = SocketAddr::from_abstract_name(name).unwrap();
             UnixDatagram::bind_addr(&address).unwrap()
         };
         let _odd = bind(format!("\u{e9}{pid}").as_bytes());
         let _bytes = bind(&[b"\xff\xfe".as_slice(), pid.to_string().as_bytes()].concat());
-        assert_eq!(holder(pid), me);
+        assert_eq!(holder(pid), Some(me()));
         let line = format!("x\n0: 2 0 10000 1 1 1 @swift-notifications@{pid}");
         let _false = bind(line.as_bytes());
         assert_eq!(holder(pid), None);
@@ -223,6 +255,6 @@ mod tests {
         let _first = Notices::bind(pid).unwrap();
         let error = Notices::bind(pid).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-        assert_eq!(holder(pid), Pid::new(std::process::id() as i32));
+        assert_eq!(holder(pid), Some(me()));
     }
 }

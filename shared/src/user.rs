@@ -42,9 +42,14 @@ pub fn may_be_signalled_by(pid: Pid, user: u32) -> io::Result<Option<bool>> {
     Ok(uids.map(|[real, _, saved]| real == user || saved == user))
 }
 
+/// The user as whom this process acts.
+pub fn own() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 /// Whether this process acts as root.
 pub fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
+    own() == 0
 }
 
 /// Who runs this process, for a log: its real user; the user who logged in, which the kernel keeps
@@ -74,6 +79,24 @@ fn describe(passwd: &[u8], uid: u32, login: Option<u32>, sudo: Option<&[u8]>) ->
         [] => name,
         _ => format!("{name} ({})", hints.join(", ")),
     }
+}
+
+/// The name of a user in /etc/passwd, quoted when it is none, or `uid 1000`.
+pub fn name(uid: u32) -> String {
+    name_of(&fs::read(PASSWD).unwrap_or_default(), uid)
+}
+
+/// Whether a number that the kernel shows for a user is that user's. In a user
+/// namespace (user_namespaces(7)) one number stands for all who have none there.
+pub fn is_known(uid: u32) -> bool {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let maps_all = || {
+        let map = read("/proc/self/uid_map");
+        let mut words = map.split_ascii_whitespace();
+        words.nth(2) == Some("4294967295")
+    };
+    let overflow = read("/proc/sys/kernel/overflowuid");
+    overflow.trim().parse().ok() != Some(uid) || maps_all()
 }
 
 fn name_of(passwd: &[u8], uid: u32) -> String {

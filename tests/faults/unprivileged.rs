@@ -2,6 +2,7 @@
 
 mod claimed;
 mod others;
+mod unheard;
 
 use std::fs;
 use std::io::Write as _;

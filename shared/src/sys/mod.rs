@@ -16,4 +16,5 @@ pub mod signals;
 pub mod socket;
 pub mod spawn;
 pub mod syslog;
+pub mod unix_diag;
 mod walk;

@@ -130,6 +130,7 @@ fn a_server_that_only_this_pid_file_knows_is_not_lost() {
         ),
         ("swift-signal", &["--children", "KILL"], "running\t-"),
         ("swift-spawn", &[], "stopped\tstale"),
+        ("swift-reload", &[], "running\t-"),
     ];
     Stage::rounds(times(10, 100), &tools, |stage, &(tool, args, state)| {
         let round = format!("{tool} {args:?} {state}");

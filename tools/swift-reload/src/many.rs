@@ -50,7 +50,9 @@ impl Many {
     /// and not used twice.
     pub fn add(&mut self, id: u64, target: Target) {
         let watched = Reload::begin(target, self.manner).and_then(|reload| {
-            self.watch.add(&reload, id * 2)?;
+            if let Some(socket) = reload.socket() {
+                self.watch.add(socket, id * 2)?;
+            }
             self.watch.add(reload.process(), id * 2 + 1)?;
             Ok(reload)
         });
@@ -58,6 +60,9 @@ impl Many {
             Ok(reload) => reload,
             Err(failure) => return self.fail(id, failure),
         };
+        if let Some(holder) = reload.intruder() {
+            self.news.push((id, News::Unheard(holder.to_owned())));
+        }
         let checks = self.manner.check && reload.target.server.check;
         let check = checks.then(|| reload.target.config_check());
         self.reloads.insert(id, reload);

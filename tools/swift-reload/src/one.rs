@@ -18,7 +18,7 @@ use crate::many::Many;
 use crate::options::{Options, TOOL};
 use crate::reload::{End, Failure, News};
 use crate::repr;
-use crate::rows::{heard, what_failed};
+use crate::rows::{heard, unheard, what_failed};
 use crate::target::{Refusal, Target};
 
 /// Does the tool's job for the process of that number.
@@ -74,7 +74,9 @@ fn refused(pid: i64, refusal: &Refusal) -> String {
             "Process appears to be a {} worker, not a manager. Did you mean {manager}?",
             server.command
         ),
-        Refusal::Starting => unreachable!("a process is asked what it runs, not whether it starts"),
+        Refusal::Starting | Refusal::OtherConfig(_) => {
+            unreachable!("a process is asked what it runs, not whether that is a row's server")
+        }
     }
 }
 
@@ -102,6 +104,7 @@ impl Story {
                 _ => unreachable!("every notice but another has a name"),
             }),
             News::TooOld => TOOL.say(&check::too_old(program)),
+            News::Unheard(holder) => TOOL.say(&unheard(&self.who, &holder)),
             News::Signalled => {}
             News::Ended(End::Reloaded | End::Sent) => {
                 print(&format!("Reloaded {program}"))?;

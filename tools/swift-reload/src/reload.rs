@@ -5,16 +5,18 @@
 //! while the config is checked gets lost.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt as _;
 use std::time::{Duration, Instant};
 
 use shared::check::Verdict;
 use shared::faults;
-use shared::notify::{self, Notice, Notices};
+use shared::notify::{self, Holder, Notice, Notices};
 use shared::pidfile::reason_of;
-use shared::process::{Effect, Pid, Process, command_line};
+use shared::process::{Effect, Process, command_line};
 use shared::reason::Reason;
 use shared::state::State;
+use shared::user;
 use shared::watch::{after, earlier};
 
 use crate::idle::Idle;
@@ -75,6 +77,10 @@ impl From<Refusal> for Failure {
         let unsupported = |text: String| Failure::new(Reason::Unsupported, text);
         match refusal {
             Refusal::Gone | Refusal::Stranger(_) => Failure::new(Reason::Vanished, ""),
+            Refusal::OtherConfig(config) => Failure {
+                state: State::WrongConfig,
+                ..Failure::new(Reason::Config, config.into_os_string().into_vec())
+            },
             Refusal::Starting => unsupported("it executes something at this moment".into()),
             Refusal::Unable(program) => unsupported(format!("{program} knows no seamless reload")),
             Refusal::Worker(_, manager) => unsupported(format!("it is a worker of {manager}")),
@@ -101,6 +107,8 @@ pub enum News {
     Checking,
     /// It is too old to check its config, so the reload goes on without.
     TooOld,
+    /// Another user has its socket, so the reload goes on without what it says.
+    Unheard(String),
     /// It cannot take the signal yet, and is waited for.
     Settling,
     /// The signal is about to be sent.
@@ -128,7 +136,8 @@ pub type Progress = Result<Option<End>, Failure>;
 pub struct Reload {
     /// What is reloaded.
     pub target: Target,
-    notices: Notices,
+    /// What it says; the holder of its socket when that is another user.
+    notices: Result<Notices, String>,
     manner: Manner,
     phase: Phase,
     /// It has said RELOADING=1 and not READY=1 since.
@@ -158,10 +167,11 @@ impl Reload {
             None => return Err(Failure::new(Reason::Vanished, "")),
         }
         let pid = target.pid();
-        let notices = Notices::bind(pid).map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => Failure::new(Reason::Busy, holder(pid)),
-            _ => Failure::unknown(&error),
-        })?;
+        let notices = match Notices::bind(pid) {
+            Ok(notices) => Ok(notices),
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(intruder(&target)?),
+            Err(e) => return Err(Failure::unknown(&e)),
+        };
         faults::at("bound");
         Ok(Reload {
             target,
@@ -182,6 +192,16 @@ impl Reload {
     /// The process, whose descriptor tells its end.
     pub fn process(&self) -> &Process {
         &self.target.process
+    }
+
+    /// The socket on which it speaks; none when another user holds its name.
+    pub fn socket(&self) -> Option<&impl AsFd> {
+        self.notices.as_ref().ok()
+    }
+
+    /// The holder of its socket, when that is a user who has no business there.
+    pub fn intruder(&self) -> Option<&str> {
+        self.notices.as_ref().err().map(String::as_str)
     }
 
     /// When [`Reload::late`] is to be called.
@@ -233,6 +253,10 @@ impl Reload {
             // Where nothing can be seen, what it says has to do.
             let witness = Witness::new(self.target.pid(), self.target.signal);
             self.witness = witness.ok().flatten();
+            let is_seen = self.witness.as_ref().is_some_and(Witness::sees_the_end);
+            if let (false, Err(holder)) = (is_seen, &self.notices) {
+                return Err(Failure::new(Reason::Busy, holder.clone()));
+            }
         }
         told.push(News::Sending);
         faults::at("proven");
@@ -301,7 +325,8 @@ impl Reload {
     /// Takes in what the process has said.
     fn take_in(&mut self, told: &mut Vec<News>) -> Result<(), Failure> {
         for _ in 0..notify::TURN {
-            let Some(lines) = self.notices.receive()? else {
+            let notices = self.notices.as_ref().ok();
+            let Some(lines) = notices.map_or(Ok(None), Notices::receive)? else {
                 break;
             };
             // What failed is told together with the readiness of what was kept.
@@ -378,21 +403,29 @@ impl Reload {
     }
 }
 
-impl AsFd for Reload {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.notices.as_fd()
+/// The holder of a process's socket, in words, when it is a user who could not
+/// reload the process: going on without the socket is all there is against one
+/// who never lets go of it. Any other holder may be reloading it, so the reload
+/// is `busy`.
+fn intruder(target: &Target) -> Result<String, Failure> {
+    let holder = notify::holder(target.pid());
+    let words = holder.map_or("held by a hidden process".into(), described);
+    let uid = holder.and_then(|holder| holder.uid);
+    let is_other = |uid: u32| ![0, user::own(), target.user().uid].contains(&uid);
+    match uid.filter(|uid| is_other(*uid)) {
+        Some(uid) => Ok(format!("{words} of {}", user::name(uid))),
+        None => Err(Failure::new(Reason::Busy, words)),
     }
 }
 
-/// Who has the name of a process's socket, as far as that can be seen.
-fn holder(pid: Pid) -> String {
-    let Some(holder) = notify::holder(pid) else {
-        return "held by a process that is hidden".into();
+fn described(holder: Holder) -> String {
+    let Some(pid) = holder.pid else {
+        return "held by a hidden process".into();
     };
-    let line = command_line(holder).ok().flatten();
+    let line = command_line(pid).ok().flatten();
     let name = line.and_then(|line| {
         let first = line.args().next()?.to_string_lossy().into_owned();
         first.rsplit('/').next().map(str::to_owned)
     });
-    format!("held by {holder} ({})", name.unwrap_or_default())
+    format!("held by {pid} ({})", name.unwrap_or_default())
 }

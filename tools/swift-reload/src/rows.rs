@@ -1,13 +1,17 @@
 //! Rows in, rows out.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use shared::catalogue::{Catalogue, Server};
 use shared::check::{self, Checks};
 use shared::cli::Exit;
 use shared::instance::{self, Place};
 use shared::notify::Notice;
+use shared::pidfile;
 use shared::reason::Reason;
 use shared::row::{Key, Row};
 use shared::signals::Signal;
@@ -208,6 +212,7 @@ impl Run {
                     TOOL.say(&check::too_old(&server.command));
                 }
             }
+            News::Unheard(holder) => TOOL.say(&unheard(&who, &holder)),
             News::Signalled => self.output.put(&row.clone().plain(State::Signalled)),
             News::Ended(end) => {
                 let row = self.rows.remove(&id).expect("it was found just now");
@@ -229,7 +234,13 @@ impl Run {
         self.exit = self.exit.and(Exit::Failed);
         self.stopped |= self.options.one_by_one;
         if !self.options.quiet {
-            TOOL.say(&what_failed(&who(&row), &failure));
+            TOOL.say(&match (failure.state, row.pid) {
+                (State::WrongConfig, Some(pid)) => {
+                    let other = Path::new(OsStr::from_bytes(&failure.text));
+                    pidfile::wrong_config(&row, pid, other)
+                }
+                _ => what_failed(&who(&row), &failure),
+            });
         }
         let row = row.with(failure.state, failure.reason, &failure.text);
         self.output.put(&row);
@@ -275,6 +286,11 @@ pub fn heard(notice: &Notice) -> Option<&'static str> {
         Notice::Stopping => Some("STOPPING"),
         Notice::Other(_) => None,
     }
+}
+
+/// That another user has the socket on which a server speaks.
+pub fn unheard(who: &str, holder: &str) -> String {
+    format!("reloading {who} without its notifications: its socket is {holder}")
 }
 
 /// A failure as one line.

@@ -13,6 +13,7 @@ use shared::catalogue::{Catalogue, Server};
 use shared::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use shared::faults;
 use shared::instance::{Instance, Place};
+use shared::pidfile::mismatch;
 use shared::preflight::{Preflight, Runner};
 use shared::process::{
     CommandLine, Effect, PROC_MAX, Pid, Process, Sight, command_line, effect, stat,
@@ -57,6 +58,8 @@ pub enum Refusal {
     Gone,
     /// It is no server, or not the one that was meant. This is what it runs.
     Stranger(CommandLine),
+    /// It is the row's server with this config, which is not the row's.
+    OtherConfig(PathBuf),
     /// It is about to become one.
     Starting,
     /// It is a server that knows no seamless reload: its program.
@@ -128,15 +131,17 @@ impl Target {
     ) -> Result<Target, Refusal> {
         let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
         faults::at("process-opened");
-        let sight = process.look(&Instance {
+        let instance = &Instance {
             server: &server,
             config,
             place,
-        })?;
+        };
+        let sight = process.look(instance)?;
         let line = command_line(pid)?.ok_or(Refusal::Gone)?;
         match sight {
             Sight::Gone => Err(Refusal::Gone),
-            Sight::Stranger | Sight::OtherConfig(_) => Err(Refusal::Stranger(line)),
+            Sight::Stranger => Err(Refusal::Stranger(line)),
+            Sight::OtherConfig(other) => Err(with_other_config(&process, other, instance, start)?),
             Sight::Starting => Err(Refusal::Starting),
             Sight::Server => {
                 let target = Target::finish(process, server, signal, line)?;
@@ -185,6 +190,11 @@ impl Target {
     /// Its number.
     pub fn pid(&self) -> Pid {
         self.process.pid
+    }
+
+    /// The user on whose behalf it acts.
+    pub fn user(&self) -> &User {
+        &self.user
     }
 
     /// Looks again.
@@ -298,6 +308,23 @@ impl Target {
     fn fallback(&self, program: &Path, directory: Option<&OwnedFd>) -> Option<Command> {
         swift_config(program, &self.config(directory)?)
     }
+}
+
+/// What is to be said of the row's server with another config: unless it has
+/// another start or a pid file of its own, it may be the one that is meant.
+fn with_other_config(
+    process: &Process,
+    config: PathBuf,
+    instance: &Instance,
+    start: Option<u64>,
+) -> io::Result<Refusal> {
+    let is_same = start.is_none() || process.start()? == start;
+    Ok(
+        match is_same && mismatch(process, &config, instance)?.is_none() {
+            true => Refusal::OtherConfig(config),
+            false => Refusal::Gone,
+        },
+    )
 }
 
 /// A path as a process in that directory means it; none when it is relative and

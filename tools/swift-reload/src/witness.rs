@@ -81,7 +81,12 @@ impl Witness {
         }))
     }
 
-    /// When there is something to be seen by a look; never of one without a handler.
+    /// Whether the end of a reload can be seen: not of one without a handler.
+    pub fn sees_the_end(&self) -> bool {
+        self.caught
+    }
+
+    /// When there is something to be seen by a look.
     pub fn next_look(&self) -> Option<Instant> {
         self.caught.then(|| after(EVERY)).flatten()
     }

@@ -241,6 +241,34 @@ fn what_is_not_the_rows_server_is_left_alone() {
     assert!(server.lives());
 }
 
+/// Fails when such a server counts as gone: it runs, and the row's config may be the wrong one.
+#[test]
+fn a_server_with_another_config_is_told_and_left_alone() {
+    let sandbox = sandbox();
+    let server = start(&sandbox, 1, "reload = die");
+    let other = sandbox.conf("object-server/2.conf", "");
+    let row = server.running().replace("/1.", "/2.");
+    let outcome = reload(&sandbox, &[], &row);
+    let own = server.config.display();
+    let wanted = vec![format!("wrong-config config {own}")];
+    assert_eq!((said(&outcome), outcome.code()), (wanted, 1), "{outcome}");
+    let told = format!(
+        "swift-reload: {} (object-server): {} runs with {own}, not {}\n",
+        row.split('\t').nth(2).unwrap(),
+        server.pid,
+        other.display()
+    );
+    assert_eq!(outcome.err(), told);
+    // The start of another process, and a process that has a pid file of its own.
+    let other_start = row.replace("\t-\trunning", "\t1\trunning");
+    let outcome = reload(&sandbox, &[], &other_start);
+    assert_eq!(said(&outcome), ["unreloaded vanished"], "{outcome}");
+    sandbox.pid_file("object-server/1.pid", server.pid.to_string());
+    let outcome = reload(&sandbox, &[], &row);
+    assert_eq!(said(&outcome), ["unreloaded vanished"], "{outcome}");
+    assert!(server.lives());
+}
+
 #[test]
 fn a_worker_is_not_the_server() {
     let sandbox = sandbox();

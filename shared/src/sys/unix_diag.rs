@@ -1,0 +1,106 @@
+//! Owners of Unix sockets, as the kernel knows them (sock_diag(7)).
+
+use std::io;
+use std::os::fd::AsRawFd as _;
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+};
+
+/// `SOCK_DIAG_BY_FAMILY` in linux/sock_diag.h.
+const BY_FAMILY: u16 = 20;
+/// `UDIAG_SHOW_UID` in linux/unix_diag.h (Linux 5.3).
+const SHOW_UID: u32 = 0x40;
+/// `UNIX_DIAG_UID` there.
+const UID: u16 = 7;
+/// Sizes of `nlmsghdr`, `unix_diag_req` and `unix_diag_msg`.
+const HEADER: usize = 16;
+const REQUEST: usize = 24;
+const ANSWER: usize = 16;
+
+/// The user who made the Unix socket with that inode, as seen from this
+/// process's user namespace. The process that holds the socket may be another,
+/// or hidden. An error where the kernel or a filter knows no such question.
+pub fn owner(inode: u32) -> io::Result<u32> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let protocol = SockProtocol::NetlinkSockDiag;
+    let netlink = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
+    send(
+        netlink.as_raw_fd(),
+        &question(inode),
+        MsgFlags::MSG_NOSIGNAL,
+    )?;
+    // The kernel answers before send(2) returns.
+    let mut buffer = [0; 1024];
+    let length = recv(netlink.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+    uid(&buffer[..length])
+        .ok_or_else(|| io::Error::other("the kernel does not say whose the socket is"))
+}
+
+fn question(inode: u32) -> Vec<u8> {
+    let length = (HEADER + REQUEST) as u32;
+    let request = libc::NLM_F_REQUEST as u16;
+    let any_state = u32::MAX;
+    let no_cookie = u32::MAX;
+    let mut out = Vec::new();
+    out.extend(length.to_ne_bytes());
+    out.extend([BY_FAMILY, request].map(u16::to_ne_bytes).concat());
+    // The sequence number and the sender, which the kernel fills in.
+    out.extend([0; 8]);
+    out.extend([libc::AF_UNIX as u8, 0, 0, 0]);
+    let rest = [any_state, inode, SHOW_UID, no_cookie, no_cookie];
+    out.extend(rest.map(u32::to_ne_bytes).concat());
+    out
+}
+
+/// The value of the attribute that says the user.
+fn uid(answer: &[u8]) -> Option<u32> {
+    let word = |at: usize| Some(u16::from_ne_bytes(answer.get(at..at + 2)?.try_into().ok()?));
+    if word(4)? != BY_FAMILY {
+        return None;
+    }
+    let mut at = HEADER + ANSWER;
+    loop {
+        let (length, kind) = (usize::from(word(at)?), word(at + 2)?);
+        if kind == UID {
+            let value = answer.get(at + 4..at + 8)?;
+            return Some(u32::from_ne_bytes(value.try_into().ok()?));
+        }
+        // Attributes begin at multiples of four; an empty one has a header.
+        at += length.max(4).next_multiple_of(4);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::net::UnixDatagram;
+
+    #[test]
+    fn the_maker_of_a_socket_is_known() {
+        let socket = UnixDatagram::unbound().unwrap();
+        nix::sys::socket::bind(
+            socket.as_raw_fd(),
+            &nix::sys::socket::UnixAddr::new_unnamed(),
+        )
+        .unwrap();
+        let inode = std::fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd()));
+        let inode = u32::try_from(inode.unwrap().ino()).unwrap();
+        assert_eq!(owner(inode).unwrap(), nix::unistd::geteuid().as_raw());
+        assert!(owner(u32::MAX - 1).is_err());
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_says_nothing() {
+        let mut answer = vec![0; HEADER + ANSWER];
+        answer[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
+        assert_eq!(uid(&answer), None);
+        answer.extend([[5, 0, 6, 0], [1, 0, 0, 0], [8, 0, 7, 0]].concat());
+        assert_eq!(uid(&answer), None);
+        answer.extend(7u32.to_ne_bytes());
+        assert_eq!(uid(&answer), Some(7));
+        answer[4] = 2;
+        assert_eq!(uid(&answer), None);
+    }
+}
