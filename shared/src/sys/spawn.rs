@@ -314,20 +314,6 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
             check(libc::prctl(libc::PR_SET_NAME, UNBORN.as_ptr()), Step::Setup)?;
         }
         prepared.points.at("child-begun");
-        // First, since the signal at the parent's death is forgotten with the user.
-        if let Some(user) = prepared.user {
-            become_user(user, check)?;
-        }
-        if let Some(signal) = plan.parent_death {
-            check(
-                libc::prctl(libc::PR_SET_PDEATHSIG, signal.number()),
-                Step::Setup,
-            )?;
-            // The parent may have died before the call above.
-            if libc::getppid() != prepared.parent {
-                libc::_exit(127);
-            }
-        }
         if plan.own_session {
             check(libc::setsid(), Step::Setup)?;
         }
@@ -357,6 +343,22 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
             std::ptr::copy_nonoverlapping(text.as_ptr(), number, text.len());
         }
         prepared.points.at("child-ready");
+        // As late as can be: from here on that user may stop this process, and with it the parent,
+        // until it executes.
+        if let Some(user) = prepared.user {
+            become_user(user, check)?;
+        }
+        // After that, since the signal at the parent's death is forgotten with the user.
+        if let Some(signal) = plan.parent_death {
+            check(
+                libc::prctl(libc::PR_SET_PDEATHSIG, signal.number()),
+                Step::Setup,
+            )?;
+            // The parent may have died before the call above.
+            if libc::getppid() != prepared.parent {
+                libc::_exit(127);
+            }
+        }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         check(

@@ -1,8 +1,11 @@
 //! A user who owns the run directory, and root, who acts on what lies in it.
 
+use std::process::Stdio;
+
 use test_helpers::Sandbox;
 
-use super::{OWNER, stage};
+use super::{OWNER, as_user, stage};
+use crate::points::Points;
 use crate::proof::{must, servers, sh};
 
 /// Neither root nor the owner of the run directory.
@@ -98,4 +101,26 @@ fn a_check_as_another_user_gets_the_servers_environment() {
     let seen = must(&sandbox, "grep -h -e ^args: -e ^PYTHON out/record");
     let check = "args: /etc/swift/object-server/1.conf --test-config\nPYTHON_EGG_CACHE: its-own\n";
     assert!(seen.contains(check) && !seen.contains("of-root"), "{seen}");
+}
+
+/// The tool waits for its check to execute, so whoever can stop the check can stop the tool.
+///
+/// Fails when the check takes its user before its last steps.
+#[test]
+fn a_check_is_its_users_only_when_it_executes() {
+    let Some(sandbox) = stage() else { return };
+    must(&sandbox, "rm etc/object-server/2.conf");
+    let pid = by_hand(&sandbox, OWNER, OWNER);
+    let points = Points::new(&sandbox);
+    let pause = points.pause_at("swift-reload:child-ready");
+    let mut command = sandbox.command("swift-reload");
+    let command = points.apply(command.arg(pid));
+    let reload = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let reload = reload.spawn().expect("swift-reload is there");
+    let check = pause.reached();
+    let outcome = as_user(&sandbox, &format!("kill -STOP {check}"));
+    assert!(outcome.err().contains("not permitted"), "{outcome}");
+    drop(pause);
+    let outcome = test_helpers::finish(reload);
+    assert_eq!(outcome.code(), 0, "{outcome}");
 }
