@@ -384,7 +384,8 @@ impl Tool {
     /// Prints one line on standard error, in the grammar of all messages:
     /// the tool's name, a colon, what is the matter.
     pub fn say(&self, what: &str) {
-        let line = format!("{}: {}\n", self.name, text::one_line(what.as_bytes()));
+        let what = text::one_line(what.as_bytes());
+        let line = format!("{}: {}\n", self.name, text::without_long_words(&what));
         // Nobody is left to be told when standard error is gone.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }

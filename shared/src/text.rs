@@ -70,6 +70,28 @@ pub fn one_line(bytes: &[u8]) -> String {
         .replace('\t', "\\t")
 }
 
+/// The longest word of a message that is shown whole: more than a path can have
+/// (PATH_MAX in limits.h).
+const LONGEST_WORD: usize = 5000;
+
+/// A message whose longest words are cut in the middle.
+pub fn without_long_words(message: &str) -> Cow<'_, str> {
+    if message.len() <= LONGEST_WORD {
+        return Cow::Borrowed(message);
+    }
+    let cut = |word: &str| {
+        if word.len() <= LONGEST_WORD {
+            return word.to_owned();
+        }
+        let boundary = |at: &usize| word.is_char_boundary(*at);
+        let begin = (0..=LONGEST_WORD / 10).rev().find(boundary).unwrap_or(0);
+        let end = (word.len() - LONGEST_WORD / 10..=word.len()).find(boundary);
+        format!("{}[...]{}", &word[..begin], &word[end.unwrap_or(0)..])
+    };
+    let words: Vec<String> = message.split(' ').map(cut).collect();
+    Cow::Owned(words.join(" "))
+}
+
 /// The last line that says something: of what a program prints before it gives
 /// up, it is the one that says why.
 pub fn last_line(bytes: &[u8]) -> &[u8] {
@@ -89,6 +111,16 @@ pub fn quote(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_word_is_cut_and_a_long_message_is_not() {
+        let long = "\u{e9}".repeat(500_000);
+        let cut = without_long_words(&format!("a: {long}: b")).into_owned();
+        let half = "\u{e9}".repeat(249);
+        assert_eq!(cut, format!("a: {half}\u{e9}[...]{half}: b"));
+        let whole = "word ".repeat(5000);
+        assert_eq!(without_long_words(&whole), whole);
+    }
 
     #[test]
     fn bytes_become_text_as_in_python() {
