@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use rustix::fs::FlockOperation;
+use rustix::fs::{AtFlags, FlockOperation};
 
 use crate::sys::{beneath, fd};
 
@@ -115,15 +115,28 @@ impl RunDir {
                     wait.as_secs_f32()
                 ));
             }
-            // Somebody may have removed the file before it was locked: then the
-            // next one to come makes a new file and would hold a lock as well.
-            if beneath::status(&lock)?.st_nlink > 0 {
+            // The file may have been removed, renamed or replaced before it was
+            // locked: the next one to come would lock another file.
+            if self.is_at_its_name(&lock)? {
                 let guard = Guard { lock };
                 self.in_place()
                     .with_context(|| format!("cannot lock {}", name.display()))?;
                 return Ok(guard);
             }
             self.lock.replace(None);
+            if begin.elapsed() > wait {
+                return Err(anyhow!("{} is replaced again and again", name.display()));
+            }
+        }
+    }
+
+    /// Whether a file is what the lock's name leads to.
+    fn is_at_its_name(&self, lock: &OwnedFd) -> io::Result<bool> {
+        let own = beneath::status(lock)?;
+        match rustix::fs::statat(&self.dir, LOCK, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(now) => Ok((now.st_dev, now.st_ino) == (own.st_dev, own.st_ino)),
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(e) => Err(e.into()),
         }
     }
 
@@ -248,6 +261,29 @@ mod tests {
             std::fs::remove_file(folder.path().join(LOCK)).unwrap();
             let _guard = run_dir.lock().unwrap();
             assert!(folder.path().join(LOCK).exists());
+        });
+    }
+
+    /// Fails when the file that was opened once counts as the lock, wherever it lies by now: two
+    /// hold a lock then, of two files.
+    #[test]
+    fn a_lock_that_was_renamed_or_replaced_is_no_lock() {
+        both_ways(|| {
+            for is_replaced in [false, true] {
+                let folder = tempfile::tempdir().unwrap();
+                let [early, late] = [(); 2].map(|()| RunDir::open(folder.path()).unwrap().unwrap());
+                let path = folder.path().join(LOCK);
+                drop(early.lock().unwrap());
+                std::fs::rename(&path, folder.path().join("away")).unwrap();
+                if is_replaced {
+                    std::fs::write(&path, "").unwrap();
+                }
+                let guard = late.lock().unwrap();
+                assert!(early.lock_within(Duration::from_millis(1)).is_err());
+                drop(guard);
+                let _guard = early.lock().unwrap();
+                assert!(late.lock_within(Duration::from_millis(1)).is_err());
+            }
         });
     }
 
