@@ -4,7 +4,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use test_helpers::{Outcome, Sandbox, run};
+use std::process::{Child, Stdio};
+
+use test_helpers::{Outcome, Sandbox, finish, run};
+
+use crate::points::Points;
 
 /// A server: it notes its pid, closes its output and waits, for five minutes at most.
 const SERVER: &str = "import os, signal, sys
@@ -68,6 +72,25 @@ impl Site {
         let line = "swift-resolve-servers --run-dir=/run/swift object | swift-pidfile --clean -q";
         let outcome = run(self.0.command("sh").args(["-c", line]));
         outcome.rows().remove(0).split_off(3)
+    }
+
+    /// Starts the server with swift-spawn, which stops at the points.
+    fn spawn(&self, points: &Points, options: &str) -> Child {
+        let line = format!(
+            "swift-resolve-servers --run-dir=/run/swift object | swift-pidfile | swift-spawn {options}"
+        );
+        let mut command = self.0.command("sh");
+        command.args(["-c", &line]).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        points.apply(&mut command).spawn().expect("sh is there")
+    }
+
+    /// Waits until a server has begun.
+    fn wait_for_one(&self) {
+        let line = "until grep -q . \"$SEEN\" 2>/dev/null; do :; done";
+        let mut command = self.0.command("sh");
+        let seen = self.0.path("pids-seen");
+        assert_eq!(run(command.args(["-c", line]).env("SEEN", seen)).code(), 0);
     }
 
     /// The pids of all that began and runs now.
@@ -224,6 +247,58 @@ fn what_would_be_lost_is_stopped_again() {
         assert_eq!(site.init("start").code(), 1, "{name}");
         assert_eq!(site.running(), [""; 0], "{name}");
     }
+}
+
+/// A server that forks twice: the first ends at once, and the second when it is told to.
+const TWICE: &str = "#!/usr/bin/env python3
+import os, sys
+if os.fork(): os._exit(0)
+os.setsid()
+null = os.open('/dev/null', os.O_RDWR)
+for fd in (0, 1, 2): os.dup2(null, fd)
+open('REAL/go').read()
+second = os.getpid()
+if os.fork(): os._exit(0)
+while os.getppid() == second: pass
+os.execv('REAL/other', ['REAL/other', *sys.argv[1:]])
+";
+
+/// Fails when what ends after it was listed is taken for one that goes on nowhere: then swift-spawn says
+/// finished, and the third runs on, unknown.
+#[test]
+fn what_forks_meanwhile_is_stopped_too() {
+    let site = Site::new(TWICE);
+    let go = site.0.path("real/go");
+    nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).expect("a fifo can be made");
+    let points = Points::new(&site.0);
+    let pause = points.pause_at("swift-spawn:listed");
+    let child = site.spawn(&points, "-q");
+    pause.reached();
+    // Whoever waits at the fifo goes on when it has been opened and closed.
+    drop(fs::File::options().write(true).open(&go).expect("it waits"));
+    site.wait_for_one();
+    drop(pause);
+    let outcome = finish(child);
+    let last = &outcome.rows()[1];
+    assert_eq!((&*last[5], outcome.code()), ("failed", 1), "{outcome}");
+    assert!(last[6].starts_with("unproven it went on"), "{outcome}");
+    assert_eq!(site.running(), [""; 0], "{outcome}");
+}
+
+/// Fails when only the process that was started is ended, and not the server for which it waits.
+#[test]
+fn what_a_late_wrapper_waits_for_is_stopped_too() {
+    let site = Site::new("#!/bin/sh\npython3 REAL/other \"$@\"\n:\n");
+    let points = Points::new(&site.0);
+    let pause = points.pause_at("swift-spawn:not-ready");
+    let child = site.spawn(&points, "-q --start-timeout=0.01");
+    pause.reached();
+    site.wait_for_one();
+    drop(pause);
+    let outcome = finish(child);
+    assert_eq!(outcome.rows()[1][5..7], ["failed", "timeout"], "{outcome}");
+    assert_eq!(site.running(), [""; 0], "{outcome}");
+    assert_eq!(site.row()[2..], ["stopped", "absent"], "{outcome}");
 }
 
 /// A tag that swift-spawn itself has inherited is another row's.

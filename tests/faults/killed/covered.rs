@@ -48,9 +48,10 @@ fn every_point_in_the_source_has_a_case() {
 }
 
 /// Points at which no tool has to die, with the test that stops there and fails when nobody comes by:
-/// a window that is full, and a request to end.
-const STOPPED_AT: [(&str, &str); 2] = [
+/// a window that is full, a list of processes that is old, and a request to end.
+const STOPPED_AT: [(&str, &str); 3] = [
     ("swift-spawn:full", include_str!("../scale.rs")),
+    ("swift-spawn:listed", include_str!("../found.rs")),
     ("swift-init:asked", include_str!("../process_one.rs")),
 ];
 

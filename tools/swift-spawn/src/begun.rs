@@ -11,7 +11,7 @@ use shared::faults;
 use shared::instance::{Instance, Place};
 use shared::locks::Locks;
 use shared::pidfile;
-use shared::process::{self, Process};
+use shared::process::{self, Pid, Process};
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::rundir::RunDir;
@@ -39,6 +39,9 @@ const KILLED_WAIT: Duration = Duration::from_secs(15);
 /// another process while this one keeps its output open, as `setsid -w` does.
 /// The kernel has no event for this: neither the process nor its output ends.
 const DEPARTURE_LOOK: Duration = Duration::from_secs(1);
+
+/// How often what belongs to a server is looked for anew while it is stopped.
+const ROUNDS: usize = 16;
 
 /// How much is read from one server before the others get their turn.
 const TURN: usize = 256 * 1024;
@@ -93,7 +96,7 @@ pub struct Begun {
     has_ended: bool,
     /// Why it is stopped, when that is not the time that it took.
     unproven: Option<String>,
-    /// What belongs to it, and is stopped along with it.
+    /// What belongs to it, and is stopped along with it or after it.
     strays: Vec<Process>,
 }
 
@@ -233,16 +236,37 @@ impl Begun {
     fn stop(&mut self, watch: &Watch, why: &str) -> io::Result<Step> {
         (self.phase, self.until) = (Phase::Terminated, after(self.patience.kill_wait));
         self.unproven = Some(why.to_owned());
-        self.strays = proof::company(self.process.pid, &self.instance());
-        for stray in &self.strays {
-            watch.add(stray, self.token + 2)?;
-        }
-        let own = (!self.has_ended).then_some(&self.process);
-        for process in self.strays.iter().chain(own) {
+        if !self.has_ended {
             // What may not be signalled stays until the time is up, and is told then.
-            let _ = process.signal(Signal::TERM);
+            let _ = self.process.signal(Signal::TERM);
         }
-        Ok(Step::Wait)
+        self.stop_strays(watch)?;
+        Ok(self.after_stop())
+    }
+
+    /// Ends what belongs to it. What is found may fork before it is signalled, so
+    /// this goes on until nobody else is there.
+    fn stop_strays(&mut self, watch: &Watch) -> io::Result<()> {
+        for _ in 0..ROUNDS {
+            let known: Vec<Pid> = self.strays.iter().map(|stray| stray.pid).collect();
+            let instance = self.instance();
+            // One that was only late may be started by somebody else by now.
+            let tag = self.unproven.as_ref().map(|_| &instance);
+            let mut company = proof::company(self.process.pid, tag);
+            company.retain(|one| !known.contains(&one.pid));
+            if company.is_empty() {
+                break;
+            }
+            for stray in company {
+                watch.add(&stray, self.token + 2)?;
+                let _ = match self.phase {
+                    Phase::Killed => stray.kill_group(),
+                    _ => stray.signal(Signal::TERM),
+                };
+                self.strays.push(stray);
+            }
+        }
+        Ok(())
     }
 
     /// Looks which strays have ended.
@@ -296,10 +320,12 @@ impl Begun {
         if matches!(self.phase, Phase::Terminated | Phase::Killed) {
             // Its descriptor would be heard of as long as it is open.
             watch.remove(&self.process)?;
+            // It may have begun others meanwhile, or ended without them.
+            self.stop_strays(watch)?;
             return Ok(self.after_stop());
         }
         if status == Ended::Exit(0) && !self.patience.to_the_end {
-            let company = proof::company(self.process.pid, &self.instance());
+            let company = proof::company(self.process.pid, Some(&self.instance()));
             if !company.is_empty() {
                 watch.remove(&self.process)?;
                 return self.stop(watch, proof::DEPARTED);

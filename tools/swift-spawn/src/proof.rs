@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use shared::faults;
 use shared::instance::Instance;
 use shared::process::tag::Environment;
 use shared::process::{self, Pid, Process, Runs, Sight};
@@ -74,22 +75,47 @@ pub fn has_departed(process: &Process, instance: &Instance, output: &OwnedFd) ->
             .any(|one| !holds(one.pid, status.st_ino))
 }
 
+/// How often all processes are looked at, as long as some end meanwhile.
+const PASSES: usize = 16;
+
 /// All other processes that belong to a started one: those of its session, and
-/// those that carry its tag elsewhere.
-pub fn company(own: Pid, instance: &Instance) -> Vec<Process> {
+/// those that carry the tag of an instance elsewhere.
+///
+/// Whatever ends between the list and the look may have gone on in a child that
+/// is not in the list, as a server does that forks twice. Then all are looked at
+/// again.
+pub fn company(own: Pid, tag: Option<&Instance>) -> Vec<Process> {
+    let (mut found, mut ended_before) = (Vec::new(), Vec::new());
+    for _ in 0..PASSES {
+        found.clear();
+        let mut ended = Vec::new();
+        for pid in others_than(own) {
+            let look = companion(pid, |session| {
+                session == own.number() || tag.is_some_and(|tag| carries_tag(pid, tag))
+            });
+            match look {
+                Look::One(process) => found.push(process),
+                Look::Other => {}
+                Look::Ended => ended.push(pid),
+            }
+        }
+        if ended.iter().all(|pid| ended_before.contains(pid)) {
+            break;
+        }
+        ended_before = ended;
+    }
+    found
+}
+
+fn others_than(own: Pid) -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let pids = names.filter_map(|name| Pid::parse(name.as_bytes()));
-    let others = pids.filter(|pid| *pid != own);
+    let others = pids.filter(|pid| *pid != own).collect();
+    faults::at("listed");
     others
-        .filter_map(|pid| {
-            companion(pid, |session| {
-                session == own.number() || carries_tag(pid, instance)
-            })
-        })
-        .collect()
 }
 
 /// The descendants of a process that carry its tag in other sessions.
@@ -100,21 +126,52 @@ fn departed_ones(own: Pid, instance: &Instance) -> Vec<Process> {
         let children = parents.iter().map(|pid| process::child_numbers(*pid));
         parents = children.filter_map(io::Result::ok).flatten().collect();
         found.extend(parents.iter().filter_map(|pid| {
-            companion(*pid, |session| {
+            let look = companion(*pid, |session| {
                 session != own.number() && carries_tag(*pid, instance)
-            })
+            });
+            look.one()
         }));
     }
     found
 }
 
-/// A process that runs, if it is one by its session and more.
-fn companion(pid: Pid, is_one: impl Fn(i32) -> bool) -> Option<Process> {
-    let process = Process::open(pid).ok()??;
-    let stat = process::stat(pid).ok()??;
-    // Had it ended before the looks, they may have met another process.
-    let is_one = !stat.has_ended() && is_one(stat.session) && !process.has_ended().ok()?;
-    is_one.then_some(process)
+/// A look at a process that may belong to a started one.
+enum Look {
+    One(Process),
+    Other,
+    /// It has ended, perhaps since it was listed.
+    Ended,
+}
+
+impl Look {
+    fn one(self) -> Option<Process> {
+        match self {
+            Look::One(process) => Some(process),
+            Look::Other | Look::Ended => None,
+        }
+    }
+}
+
+/// Looks whether a process is one by its session and more.
+fn companion(pid: Pid, is_one: impl Fn(i32) -> bool) -> Look {
+    let look = || -> io::Result<Look> {
+        let Some(process) = Process::open(pid)? else {
+            return Ok(Look::Ended);
+        };
+        let Some(stat) = process::stat(pid)? else {
+            return Ok(Look::Ended);
+        };
+        let is_one = is_one(stat.session);
+        // Had it ended before the looks, they may have met another process; and
+        // exit takes its environment before the pidfd says that it is gone.
+        let is_ending = process::stat(pid)?.is_none_or(|stat| stat.is_ending());
+        Ok(match is_ending || process.has_ended()? {
+            true => Look::Ended,
+            false if is_one => Look::One(process),
+            false => Look::Other,
+        })
+    };
+    look().unwrap_or(Look::Other)
 }
 
 /// Whether a process carries the tag. One whose environment may not be read
