@@ -12,7 +12,7 @@ enum Form {
     Int(i64, i64),
     /// The same, or `auto`.
     IntOrAuto,
-    /// What Python's float() takes, or nothing.
+    /// What Python's float() takes, and not negative, or nothing.
     FloatOrEmpty,
     /// What Python's float() takes, and not negative.
     NonNegative,
@@ -30,7 +30,7 @@ const SERVER: &[(&str, Form)] = &[
     ("bind_timeout", Form::Int(1, i64::MAX)),
     ("keep_idle", Form::Int(1, 32766)),
     ("workers", Form::IntOrAuto),
-    ("max_clients", ANY),
+    ("max_clients", Form::Int(1, i64::MAX)),
     ("client_timeout", Form::FloatOrEmpty),
     ("keepalive_timeout", Form::FloatOrEmpty),
     ("stale_worker_timeout", Form::NonNegative),
@@ -71,9 +71,8 @@ impl Form {
             Form::IntOrAuto if text.eq_ignore_ascii_case("auto") => Ok(()),
             // It would run, without a single worker.
             Form::IntOrAuto => Form::Int(0, i64::MAX).check(text),
-            Form::FloatOrEmpty if text.is_empty() || is_float(text) => Ok(()),
-            Form::FloatOrEmpty => Err(not("a number")),
-            Form::NonNegative => match float(text) {
+            Form::FloatOrEmpty if text.is_empty() => Ok(()),
+            Form::FloatOrEmpty | Form::NonNegative => match float(text) {
                 None => Err(not("a number")),
                 Some(n) if n < 0.0 => Err(format!("negative: {text}")),
                 Some(_) => Ok(()),
@@ -152,6 +151,7 @@ mod tests {
         assert_eq!(told(Form::IntOrAuto, "Auto"), "");
         assert_eq!(told(Form::IntOrAuto, "-1"), "out of range: -1");
         assert_eq!(told(Form::FloatOrEmpty, ""), "");
+        assert_eq!(told(Form::FloatOrEmpty, "-0.5"), "negative: -0.5");
         assert_eq!(told(Form::NonNegative, "-1"), "negative: -1");
         assert_eq!(told(Form::IntOrPercent, "1%"), "");
         assert_eq!(told(Form::IntOrPercent, "1.5%"), "");

@@ -98,7 +98,8 @@ fn address(conf: &Conf, port: Option<u16>) -> Result {
 }
 
 /// Whether a text is meant to be an address, and is none: four numbers, of which
-/// one is too large, an address in brackets, or nothing.
+/// one is too large, an address in brackets, one with a comment behind it, or
+/// nothing.
 fn cannot_be_a_name(text: &str) -> bool {
     let bracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
     let parts: Vec<&str> = text.split('.').collect();
@@ -106,6 +107,7 @@ fn cannot_be_a_name(text: &str) -> bool {
     let dotted = parts.len() == 4 && parts.iter().all(is_number);
     let too_large = |part: &&str| part.parse::<u64>().map_or(true, |n| n > 255);
     text.is_empty()
+        || text.contains(char::is_whitespace)
         || bracketed.is_some_and(|inner| inner.parse::<IpAddr>().is_ok())
         || dotted && parts.iter().any(too_large) && text.parse::<Ipv4Addr>().is_err()
 }

@@ -120,6 +120,18 @@ fn what_keeps_a_server_from_starting_is_named_with_its_line() {
         ),
         ("bind_ip =", "address a.conf:4: bind_ip: not an address: "),
         (
+            "bind_ip = 127.0.0.1 ; loopback",
+            "address a.conf:4: bind_ip: not an address: 127.0.0.1 ; loopback",
+        ),
+        (
+            "max_clients = 0",
+            "value a.conf:4: max_clients: out of range: 0",
+        ),
+        (
+            "keepalive_timeout = -1",
+            "value a.conf:4: keepalive_timeout: negative: -1",
+        ),
+        (
             "bind_ip = [::1]",
             "address a.conf:4: bind_ip: not an address: [::1]",
         ),
