@@ -168,6 +168,25 @@ impl Going {
         }
     }
 
+    /// Returns when it has waited so many times more (voluntary_ctxt_switches in proc_pid_status(5)).
+    pub fn await_waits(&self, more: u64) {
+        let waits = || -> u64 {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+            let status = status.expect("it runs");
+            let mut lines = status.lines();
+            let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            count
+                .expect("proc(5) has it")
+                .trim()
+                .parse()
+                .expect("a number")
+        };
+        let enough = waits() + more;
+        while waits() < enough {
+            std::thread::yield_now();
+        }
+    }
+
     /// Reads the rest and waits for the end: what was said, and the exit status.
     pub fn finish(mut self) -> (String, Option<i32>) {
         let mut rest = String::new();

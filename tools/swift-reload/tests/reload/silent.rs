@@ -82,9 +82,21 @@ fn readiness_counts_only_after_an_exec() {
 fn a_new_image_without_workers_is_seen_by_what_the_old_one_leaves() {
     let sandbox = sandbox();
     let server = start(&sandbox, 1, "workers = 2");
-    change(&server, "workers = 0\ncatches = false");
-    let outcome = reload(&sandbox, &[], &server.running());
-    assert_eq!(said(&outcome), RELOADED, "{outcome}");
+    let (executed, seen) = (fifo(&sandbox, "executed"), fifo(&sandbox, "seen"));
+    let events = format!(
+        "catch_after = {}\nrelease_after = {}",
+        executed.display(),
+        seen.display()
+    );
+    change(&server, &format!("workers = 0\ncatches = false\n{events}"));
+    let mut going = Going::start(&sandbox, &[], &server.running());
+    going.until("\tsignalled\t");
+    happen(&executed);
+    // The old image's child is told only after it was seen: each look follows a wait.
+    going.await_waits(10);
+    happen(&seen);
+    going.until("\treloaded\t");
+    assert_eq!(going.finish().1, Some(0));
 }
 
 #[test]
