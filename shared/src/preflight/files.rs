@@ -16,18 +16,17 @@ use crate::sys::spawn::User;
 
 use super::{Conf, Finding, Result, from_root};
 
-/// Reads a config. Swift leaves out a file of a directory that it may not read,
-/// without a word, and starts with another config than the one that is written
-/// there: that is refused. Other entries that are no files it leaves out as well.
+/// Reads a config as Swift does: of a directory, entries that are no files are
+/// left out without a word.
 pub(super) fn read(config: &Path) -> Result<Ini> {
-    let unreadable = |file: &Path, e: &io::Error| Finding {
+    let unreadable = |e: &io::Error| Finding {
         reason: match e.kind() {
             io::ErrorKind::NotFound => Reason::Absent,
             _ => Reason::File,
         },
-        text: format!("{}: {}", file.display(), reason_of(e)),
+        text: format!("{}: {}", config.display(), reason_of(e)),
     };
-    let files = config::files(config).map_err(|e| unreadable(config, &e))?;
+    let files = config::files(config).map_err(|e| unreadable(&e))?;
     let directory = config.parent().unwrap_or(config).display().to_string();
     let own = config.display().to_string();
     let mut ini = Ini::new([("here", directory), ("__file__", own)]);
@@ -39,45 +38,60 @@ pub(super) fn read(config: &Path) -> Result<Ini> {
                 ini.add(file, &text)
                     .map_err(|fault| Finding::syntax(&fault))?;
             }
-            Err(e) if file == config || e.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(unreadable(file, &e));
-            }
+            Err(e) if file == config => return Err(unreadable(&e)),
             Err(_) => {}
         }
     }
     match read {
         true => Ok(ini),
-        false => Err(unreadable(
-            config,
-            &io::Error::other("no file in it can be read"),
-        )),
+        false => Err(unreadable(&io::Error::other("no file in it can be read"))),
+    }
+}
+
+/// Refuses a config of which a file may not be read. Of a directory Swift leaves
+/// such a file out without a word, and starts with another config than the one
+/// that is written there.
+pub(super) fn all_readable(config: &Path) -> Result {
+    let files = config::files(config).unwrap_or_default();
+    let mut all = iter::once(config.to_owned()).chain(files);
+    match all.find_map(|path| Some((denied(&path)?, path))) {
+        Some((why, path)) => Err(refuse(&path, &why)),
+        None => Ok(()),
+    }
+}
+
+fn refuse(path: &Path, why: &str) -> Finding {
+    Finding {
+        reason: Reason::File,
+        text: format!("{}: {why}", path.display()),
     }
 }
 
 /// Looks at what the workers of a server read once they are this user's: the
 /// config again, and with it what its app and filters read (run_server in wsgi.py).
 pub(super) fn look(conf: &Conf, user: &User) -> Result {
-    let name = conf
-        .get("user")
-        .map_or_else(|| "swift".into(), |value| value.text);
-    let refuse = |path: &Path, why: &str| Finding {
-        reason: Reason::File,
-        text: format!("{}: user {name}: {why}", path.display()),
-    };
-    let may_not_read = |path: &Path| {
-        let opened = with_rights_of(user, || open(path).map(drop));
-        // Not to be had, the user's rights tell nothing.
-        let denied = |e: &io::Error| e.kind() == io::ErrorKind::PermissionDenied;
-        opened.ok()?.err().filter(denied)
-    };
     let config = &conf.preflight.config;
-    let files = config::files(config).unwrap_or_default();
-    for path in iter::once(config.clone()).chain(files).chain(rings(conf)) {
-        if let Some(e) = may_not_read(&path) {
-            return Err(refuse(&path, &reason_of(&e)));
-        }
-    }
-    Ok(())
+    let rings = rings(conf);
+    let look = || {
+        all_readable(config)?;
+        let unreadable = rings.iter().find_map(|ring| Some((ring, denied(ring)?)));
+        unreadable.map_or(Ok(()), |(ring, why)| Err(refuse(ring, &why)))
+    };
+    // Not to be had, the user's rights tell nothing.
+    let seen = with_rights_of(user, look).unwrap_or(Ok(()));
+    seen.map_err(|finding| {
+        let name = conf
+            .get("user")
+            .map_or_else(|| "swift".into(), |value| value.text);
+        let text = format!("{} (as user {name})", finding.text);
+        Finding { text, ..finding }
+    })
+}
+
+/// The reason for which a file may not be read, where that is so.
+fn denied(path: &Path) -> Option<String> {
+    let error = open(path).err()?;
+    (error.kind() == io::ErrorKind::PermissionDenied).then(|| reason_of(&error))
 }
 
 /// The rings that each worker of a proxy loads (proxy/server.py). Those of

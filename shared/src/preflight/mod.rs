@@ -156,6 +156,8 @@ impl<'a> Conf<'a> {
     /// Reads it as the server will; none where its own check knows better.
     fn read(preflight: &'a Preflight) -> Result<Option<Conf<'a>>> {
         let config = &preflight.config;
+        let readable = preflight.runner.sees(|| files::all_readable(config));
+        readable.unwrap_or(Ok(()))?;
         let Some(ini) = preflight.runner.sees(|| files::read(config)) else {
             return Ok(None);
         };

@@ -271,7 +271,7 @@ fn root_looks_with_the_eyes_of_the_workers_user() {
     let look = || preflight(Kind::Server, &config).look();
     let denied = |file: &str| {
         format!(
-            "{}/{file}: user nobody: Permission denied",
+            "{}/{file}: Permission denied (as user nobody)",
             config.display()
         )
     };
@@ -280,6 +280,17 @@ fn root_looks_with_the_eyes_of_the_workers_user() {
     assert_eq!(look(), Ok(()));
     write("20.conf", APP, 0o600);
     assert_eq!(look().unwrap_err().text, denied("20.conf"));
+    // One that nobody starts leaves it out as well.
+    let by_nobody = Preflight {
+        runner: Runner {
+            other: Some(nobody.clone()),
+            uid: nobody.uid,
+            ..Runner::own()
+        },
+        ..preflight(Kind::Server, &config)
+    };
+    let text = by_nobody.look().unwrap_err().text;
+    assert!(text.ends_with("/20.conf: Permission denied"), "{text}");
     write("20.conf", APP, 0o644);
     let ring = directory.path().join("account.ring.gz");
     fs::write(&ring, "").unwrap();
@@ -288,13 +299,13 @@ fn root_looks_with_the_eyes_of_the_workers_user() {
         look()
             .unwrap_err()
             .text
-            .ends_with("/account.ring.gz: user nobody: Permission denied")
+            .ends_with("/account.ring.gz: Permission denied (as user nobody)")
     );
     fs::remove_file(&ring).unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
     let text = look().unwrap_err().text;
     assert!(
-        text.ends_with("proxy-server.conf.d: user nobody: Permission denied"),
+        text.ends_with("proxy-server.conf.d: Permission denied (as user nobody)"),
         "{text}"
     );
 }
