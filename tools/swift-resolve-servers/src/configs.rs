@@ -25,6 +25,8 @@ pub struct Configs {
     aliases: bool,
     /// The directories that could not be read, and why.
     pub unreadable: Vec<(PathBuf, io::Error)>,
+    /// Whether there is no Swift directory.
+    pub is_missing: bool,
 }
 
 #[derive(Debug)]
@@ -146,7 +148,10 @@ impl Configs {
         });
         self.found.extend(found.into_iter().map(Config::new));
         match result {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => self.unreadable.push((path, e)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.is_missing |= folder.as_os_str().is_empty();
+            }
+            Err(e) => self.unreadable.push((path, e)),
             _ => {}
         }
     }

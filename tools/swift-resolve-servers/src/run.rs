@@ -93,6 +93,10 @@ fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> an
     };
     faults::at("scanned");
     let mut exit = Exit::Ok;
+    if configs.is_missing {
+        TOOL.say(&format!("{} does not exist", options.swift_dir.display()));
+        exit = Exit::Failed;
+    }
     for (path, error) in &configs.unreadable {
         TOOL.say(&format!(
             "cannot read {}: {}",
