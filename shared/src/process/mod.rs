@@ -265,7 +265,7 @@ impl Process {
         if self.has_ended()? {
             Ok(Sight::Gone)
         } else {
-            Err(io::Error::from_raw_os_error(libc::EACCES))
+            Err(hidden())
         }
     }
 
@@ -276,7 +276,7 @@ impl Process {
         match (self.has_ended()?, stat) {
             (true, _) => Ok(None),
             (false, Some(stat)) => Ok(Some(stat.start)),
-            (false, None) => Err(io::Error::from_raw_os_error(libc::EACCES)),
+            (false, None) => Err(hidden()),
         }
     }
 
@@ -306,6 +306,13 @@ impl Process {
         }
         Ok(children)
     }
+}
+
+/// The error where a process lives and /proc does not show it: that is mounted
+/// with hidepid (proc(5)), or not at all.
+fn hidden() -> io::Error {
+    let kind = io::ErrorKind::PermissionDenied;
+    io::Error::new(kind, "it lives, and /proc does not show it")
 }
 
 fn gone(result: io::Result<()>) -> io::Result<bool> {

@@ -170,7 +170,7 @@ fn where_proc_hides_others_nothing_is_started_in_their_place() {
         .map(|name| {
             format!(
                 "swift-init: object-server (/etc/swift/object-server/{name}.conf): cannot read pid file \
-                 /var/run/swift/object-server/{name}.pid: its process: Permission denied\n"
+                 /var/run/swift/object-server/{name}.pid: its process: it lives, and /proc does not show it\n"
             )
         })
         .concat();

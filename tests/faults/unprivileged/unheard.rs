@@ -32,7 +32,7 @@ if sys.argv[3] == 'queued':
     one, other = socket.socketpair()
     socket.send_fds(one, [b'x'], [held.fileno()])
     held.close()
-open('up', 'w').close()
+open('bound', 'w').close()
 signal.pause()
 ";
 
@@ -41,14 +41,14 @@ fn held(sandbox: &Sandbox, server: u32, holder: u32, how: &str) -> (String, Stri
     sandbox.script("holder", HOLDER);
     sandbox.script("swift-object-server", SERVER);
     let line = format!(
-        "rm -f up; mkfifo -m 666 up; mkdir -p run/object-server
+        "rm -f up bound; mkfifo -m 666 up bound; mkdir -p run/object-server
          for name in holder swift-object-server; do
              sed -i \"1s|.*|#!$(command -v python3)|\" bin/$name
          done
          ITS_USER={server} $PWD/bin/swift-object-server /etc/swift/object-server/1.conf >/dev/null 2>&1 &
          pid=$!; : <up
          $PWD/bin/holder $pid {holder} {how} >/dev/null 2>&1 &
-         : <up; echo $pid $!"
+         : <bound; echo $pid $!"
     );
     let out = must(sandbox, &line);
     let mut pids = out.split_ascii_whitespace().map(str::to_owned);
@@ -119,7 +119,7 @@ fn a_reload_that_cannot_be_seen_is_not_begun() {
     let pid = must(&sandbox, "cat run/object-server/1.pid");
     sandbox.script("holder", HOLDER);
     let line = format!(
-        "mkfifo -m 666 up; python3 bin/holder {pid} {THIRD} open >/dev/null 2>&1 & : <up; echo $!"
+        "mkfifo -m 666 bound; python3 bin/holder {pid} {THIRD} open >/dev/null 2>&1 & : <bound; echo $!"
     );
     let holder = must(&sandbox, &line);
     let outcome = reload(&sandbox, &pid);
