@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use test_helpers::http::{healthy, listens, request};
 use test_helpers::lab::{Lab, Process};
 
-use crate::{ALL_OF_SOME, MAIN, PATIENCE, Release, SOME, assert_nothing_left};
+use crate::{ALL_OF_SOME, MAIN, PATIENCE, Release, SOME, assert_no_process, assert_nothing_left};
 
 /// Through swift-init, one after another on the same servers.
 pub fn swift_init(release: &Release) {
@@ -78,7 +78,7 @@ pub fn pipelines(release: &Release) {
 
     lab.must("swift-resolve-servers object-auditor | swift-pidfile --clean | swift-spawn --once")
         .assert_states(&["object-auditor"], "finished");
-    assert_eq!(lab.processes(), [], "it ended by itself");
+    assert_no_process(&lab);
 }
 
 /// Those in which swift-init, or the server, waits for the other: no-wait, no-daemon, once.
@@ -96,7 +96,7 @@ pub fn that_stay(release: &Release) {
     let line = "Running object-auditor once...(/etc/swift/object-server.conf)\n";
     let once = lab.must("swift-init object-auditor once");
     assert!(once.out().contains(line), "{once}");
-    assert_eq!(lab.processes(), [], "it ended by itself");
+    assert_no_process(&lab);
 
     let mut swift_init = no_daemon(&lab);
     let status = Command::new("kill")
@@ -104,7 +104,7 @@ pub fn that_stay(release: &Release) {
         .status();
     assert!(status.expect("kill can be run").success());
     swift_init.wait().expect("it ends");
-    assert_eq!(lab.processes(), [], "left behind");
+    assert_no_process(&lab);
 }
 
 /// `swift-init proxy-server no-daemon`, once the proxy answers.

@@ -5,6 +5,8 @@ use std::path::Path;
 use test_helpers::lab::{Lab, venv};
 use test_helpers::{run, tools_dir};
 
+use crate::assert_no_process;
+
 /// What happens inside, in a network of its own, under load.
 const STEPS: &str = include_str!("upgrade.sh");
 
@@ -25,7 +27,7 @@ fn upgrade(old: &str, new: &str) {
     command.args([lab.dir(), tools_dir(), &before, &after, &load]);
     let outcome = run(&mut command);
     assert_eq!(outcome.code(), 0, "{old} to {new}: {outcome}");
-    assert_eq!(lab.processes(), [], "left behind");
+    assert_no_process(&lab);
 }
 
 #[test]
