@@ -331,7 +331,8 @@ fn a_process_that_proc_hides_is_not_taken_for_gone() {
     ));
     let [_, _, state, detail] = told(&outcome);
     assert_eq!(state, "stopped");
-    assert_eq!(detail, "unreadable its process: Permission denied");
+    let why = "its process: it lives, and /proc does not show it";
+    assert_eq!(detail, format!("unreadable {why}"));
     assert!(
         outcome.err().ends_with(|c: char| c.is_ascii_digit()),
         "{outcome}"
