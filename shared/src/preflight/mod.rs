@@ -156,11 +156,11 @@ impl<'a> Conf<'a> {
     /// Reads it as the server will; none where its own check knows better.
     fn read(preflight: &'a Preflight) -> Result<Option<Conf<'a>>> {
         let config = &preflight.config;
-        let readable = preflight.runner.sees(|| files::all_readable(config));
-        readable.unwrap_or(Ok(()))?;
-        let Some(ini) = preflight.runner.sees(|| files::read(config)) else {
+        let look = || (files::all_readable(config), files::read(config));
+        let Some((readable, ini)) = preflight.runner.sees(look) else {
             return Ok(None);
         };
+        readable?;
         let ini = match (ini, preflight.kind) {
             (Ok(ini), _) if ini.is_lossy => return Ok(None),
             (Ok(ini), _) => ini,
