@@ -1,5 +1,9 @@
 //! Decisions drawn from an input, so that the fuzzer steers what is built from it.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+
 /// The part of an input that was not used yet. At its end every decision is the first one.
 pub struct Cursor<'a>(&'a [u8]);
 
@@ -44,6 +48,19 @@ impl<'a> Cursor<'a> {
         let taken = self.take(at.unwrap_or(self.0.len()));
         self.take(1);
         taken
+    }
+
+    /// A path up to a NUL: a byte from 0xc0 on stands for one of these parts, where there is one.
+    pub fn path(&mut self, parts: &[&str]) -> PathBuf {
+        let mut bytes = Vec::new();
+        for byte in self.until(0) {
+            let part = usize::from(*byte).checked_sub(0xc0);
+            match part.and_then(|part| parts.get(part)) {
+                Some(part) => bytes.extend_from_slice(part.as_bytes()),
+                None => bytes.push(*byte),
+            }
+        }
+        OsString::from_vec(bytes).into()
     }
 
     /// A number of eight bytes.

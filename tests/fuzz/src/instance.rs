@@ -1,6 +1,5 @@
 //! From a config to its pid file and back.
 
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
@@ -58,8 +57,8 @@ const PARTS: &[&str] = &[
 pub fn check(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let server = &SERVERS[cursor.below(SERVERS.len())];
-    let (config, swift_dir, run_dir) = (path(&mut cursor), path(&mut cursor), path(&mut cursor));
-    let (any_config, any_pid) = (path(&mut cursor), path(&mut cursor));
+    let (config, swift_dir, run_dir) = (cursor.path(PARTS), cursor.path(PARTS), cursor.path(PARTS));
+    let (any_config, any_pid) = (cursor.path(PARTS), cursor.path(PARTS));
     resolved(server, &config, &swift_dir, &run_dir);
     let row = row(server, &any_config, &any_pid);
     if let Ok(place) = place(server, &row) {
@@ -69,17 +68,6 @@ pub fn check(data: &[u8]) {
         assert!(server.sources.len() > 1);
         assert_ne!(other, any_config);
     }
-}
-
-fn path(cursor: &mut Cursor<'_>) -> PathBuf {
-    let mut bytes = Vec::new();
-    for byte in cursor.until(0) {
-        match usize::from(*byte).checked_sub(0xc0) {
-            Some(part) if part < PARTS.len() => bytes.extend_from_slice(PARTS[part].as_bytes()),
-            _ => bytes.push(*byte),
-        }
-    }
-    OsStr::from_bytes(&bytes).into()
 }
 
 fn row(server: &Server, config: &Path, pidfile: &Path) -> Row {

@@ -1,9 +1,7 @@
 //! What is started is found again: the search for configs and the one for pid files.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
@@ -54,7 +52,7 @@ pub fn check(data: &[u8]) {
     let mut made = Vec::new();
     for _ in 0..12 {
         let kind = cursor.below(4);
-        let path = path(&mut cursor);
+        let path = cursor.path(PARTS);
         if make(kind, &path, etc.path(), &made).is_some() {
             made.push(path);
         }
@@ -95,17 +93,6 @@ fn is_found_again(server: &Server, stem: &str, config: &Path, run_dir: &Path) {
         pids.of(&server.name).contains(&pid),
         "{pid:?} of {config:?}"
     );
-}
-
-fn path(cursor: &mut Cursor<'_>) -> PathBuf {
-    let mut bytes = Vec::new();
-    for byte in cursor.until(0) {
-        match usize::from(*byte).checked_sub(0xc0) {
-            Some(part) if part < PARTS.len() => bytes.extend_from_slice(PARTS[part].as_bytes()),
-            _ => bytes.push(*byte),
-        }
-    }
-    OsStr::from_bytes(&bytes).into()
 }
 
 /// Makes something of that name, if it is one beneath the directory.
