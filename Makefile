@@ -136,10 +136,11 @@ installable:
 	esac
 
 install: installable
-	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man5"
+	install -d "$(DESTDIR)$(BINDIR)" $(addprefix "$(DESTDIR)$(MANDIR)"/man,1 5 7)
 	install -m 755 $(addprefix "$(TARGET_DIR)"/,$(TO_INSTALL)) "$(DESTDIR)$(BINDIR)"
 	install -m 644 $(wildcard man/*.1) "$(DESTDIR)$(MANDIR)/man1"
 	install -m 644 $(wildcard man/*.5) "$(DESTDIR)$(MANDIR)/man5"
+	install -m 644 $(wildcard man/*.7) "$(DESTDIR)$(MANDIR)/man7"
 	install -d "$(DESTDIR)$(UNITDIR)"
 	for unit in $(notdir $(UNITS)); do \
 		sed 's,/usr/bin/,$(BINDIR)/,' "shared/systemd/$$unit" >"$(DESTDIR)$(UNITDIR)/$$unit" || exit; \

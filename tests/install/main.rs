@@ -109,7 +109,9 @@ fn install_copies_what_make_built() {
         let page = name.into_string().expect("UTF-8") + ".1";
         assert!(prefix.join("share/man/man1").join(page).exists());
     }
-    assert!(prefix.join("share/man/man5/swift-records.5").exists());
+    for page in ["man5/swift-records.5", "man7/swift-systemd.7"] {
+        assert!(prefix.join("share/man").join(page).exists(), "{page}");
+    }
     let completions = "share/bash-completion/completions/swift-init";
     assert!(prefix.join(completions).exists());
 }
