@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::pidfile::reason_of;
+use crate::sys::error::reason_of;
 use crate::sys::spawn::User;
 
 /// The user of that name, with all groups. The error says what is missing.

@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::ini::{self, Ini};
-use crate::pidfile::reason_of;
 use crate::plain;
+use crate::sys::error::reason_of;
 
 /// The files of a config, in the order in which Swift reads them: the config
 /// itself, or what counts of a directory.

@@ -6,7 +6,6 @@
 //! is told is decided in a tool's `main`.
 
 pub mod account;
-mod built_in;
 pub mod catalogue;
 pub mod check;
 pub mod cli;
@@ -14,14 +13,12 @@ pub mod closest;
 pub mod completion;
 pub mod config;
 pub mod excerpt;
-pub mod faults;
 pub mod ini;
 pub mod instance;
 pub mod locks;
 pub mod names;
 pub mod notify;
 pub mod pidfile;
-pub mod plain;
 pub mod preflight;
 pub mod process;
 pub mod program;
@@ -29,11 +26,11 @@ pub mod reason;
 pub mod row;
 pub mod rundir;
 pub mod rundirs;
-pub mod signals;
 pub mod state;
 pub mod stream;
 pub mod sys;
 pub mod text;
 pub mod timers;
 pub mod user;
-pub mod watch;
+
+pub use sys::{failpoint as faults, regular_file as plain, signal as signals, watch};

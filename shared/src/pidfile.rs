@@ -12,6 +12,7 @@ use crate::process::{Pid, Process, Sight};
 use crate::reason::Reason;
 use crate::row::Row;
 use crate::rundir::RunDir;
+use crate::sys::error::reason_of;
 use crate::sys::{beneath, fd};
 use crate::user;
 
@@ -66,15 +67,6 @@ fn unreadable(error: &io::Error) -> String {
         Some(libc::ENXIO) => "a socket or a device".into(),
         Some(libc::EXDEV) => "leads out of the run directory".into(),
         _ => reason_of(error),
-    }
-}
-
-/// An error without the number that the standard library adds.
-pub fn reason_of(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
     }
 }
 

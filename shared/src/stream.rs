@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::cli::{Exit, Tool, UNWRITABLE};
-use crate::pidfile::reason_of;
 use crate::row::Row;
 use crate::state::State;
+use crate::sys::error::reason_of;
 use crate::watch::Watch;
 
 /// A line longer than this is a bad line. The longest row that a tool writes

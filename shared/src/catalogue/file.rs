@@ -323,18 +323,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compiled_in_is_the_file() {
-        let mut read = Catalogue::empty();
-        add(
-            include_str!("../../servers.toml"),
-            "servers.toml",
-            &mut read,
-        )
-        .unwrap();
-        assert_eq!(Catalogue::load(Path::new("/nonexistent")).unwrap(), read);
-    }
-
-    #[test]
     fn a_site_adds_servers_and_groups() {
         let catalogue = with_site(
             "[defaults]\nkill_wait = 30\nlog = false\n[limits]\nfiles = 65536\n\

@@ -1,15 +1,16 @@
-//! What is known of each server. `servers.toml` is compiled in; the site's own
-//! `swift-init.toml` beside the configs adds to it and overrides it.
+//! The servers that these tools know: those of Swift, and what the site's own
+//! `swift-init.toml` beside the configs adds and overrides.
 
 mod file;
 mod select;
+mod swift;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::signals::Signal;
+use crate::sys::signal::Signal;
 
 pub(crate) use select::matches;
 pub use select::{Name, Selection};
@@ -101,12 +102,24 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The catalogue as compiled in, with the site's file where there is one.
+    /// The servers of Swift, with the site's file where there is one.
     /// The error names the file, the line and what is wrong there.
     pub fn load(swift_dir: &Path) -> anyhow::Result<Catalogue> {
-        let mut catalogue = crate::built_in::catalogue();
+        let mut catalogue = Catalogue::of_swift();
         file::add_site(swift_dir, &mut catalogue)?;
         Ok(catalogue)
+    }
+
+    /// The servers of Swift, and its defaults.
+    fn of_swift() -> Catalogue {
+        Catalogue {
+            servers: Cow::Borrowed(swift::SERVERS),
+            groups: Vec::new(),
+            run_dir: swift::RUN_DIR.into(),
+            kill_wait: Duration::from_secs(swift::KILL_WAIT),
+            limits: swift::LIMITS,
+            log: true,
+        }
     }
 
     /// A catalogue that says nothing.

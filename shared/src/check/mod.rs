@@ -13,11 +13,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::pidfile::reason_of;
 use crate::preflight::Preflight;
 use crate::process::Process;
 use crate::program::is_executable;
 use crate::reason::Reason;
+use crate::sys::error::reason_of;
 use crate::sys::pidfd::{self, Ended};
 use crate::sys::spawn::{Dispositions, Failure, Plan, User, spawn_as};
 use crate::sys::{fd, spawn};

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config;
 use crate::ini::Ini;
-use crate::pidfile::reason_of;
 use crate::plain;
 use crate::reason::Reason;
+use crate::sys::error::reason_of;
 use crate::sys::rights::with_rights_of;
 use crate::sys::spawn::User;
 

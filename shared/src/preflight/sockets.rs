@@ -3,8 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::pidfile::reason_of;
 use crate::reason::Reason;
+use crate::sys::error::reason_of;
 use crate::sys::socket::try_bind;
 
 use super::numbers::int;

@@ -13,7 +13,6 @@ mod stat;
 pub mod tag;
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,6 +24,7 @@ use crate::instance::Instance;
 use crate::signals::Signal;
 use crate::sys::pidfd;
 
+pub use crate::sys::pid::Pid;
 pub use effect::{Effect, effect};
 pub use line::{CommandLine, Runs, command_line};
 pub use stat::{Disposition, PROC_MAX, Stat, disposition, environment, stat};
@@ -40,40 +40,6 @@ pub const STARTER: &str = "swift-spawn";
 
 /// How often a process is looked at that executes something each time.
 const LOOKS: usize = 16;
-
-/// A process's number: positive, so that it can be meant for no group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Pid(i32);
-
-impl Pid {
-    /// A number as the kernel gives it.
-    pub fn new(number: i32) -> Option<Pid> {
-        (number > 0).then_some(Pid(number))
-    }
-
-    /// A number as text: digits only, no sign, no blanks.
-    pub fn parse(text: &[u8]) -> Option<Pid> {
-        if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        std::str::from_utf8(text)
-            .ok()?
-            .parse()
-            .ok()
-            .and_then(Pid::new)
-    }
-
-    /// The number.
-    pub fn number(self) -> i32 {
-        self.0
-    }
-}
-
-impl fmt::Display for Pid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// A process that cannot turn into another one.
 #[derive(Debug)]
@@ -413,23 +379,5 @@ mod tests {
         // The main thread blocks signals while it starts the other tests' threads.
         let now = disposition(pid, Signal::TERM).unwrap().unwrap();
         assert!(!now.caught && !now.ignored);
-    }
-
-    #[test]
-    fn only_positive_numbers_are_pids() {
-        assert_eq!(Pid::parse(b"0012").map(Pid::number), Some(12));
-        for bad in [
-            &b""[..],
-            b"0",
-            b"-1",
-            b"+1",
-            b" 1",
-            b"1 ",
-            b"2147483648",
-            b"99999999999999999999",
-            b"1x",
-        ] {
-            assert_eq!(Pid::parse(bad), None);
-        }
     }
 }

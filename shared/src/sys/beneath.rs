@@ -11,11 +11,11 @@ use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, mkdirat, umask};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::walk;
+use super::{openat2, walk};
 
 #[cfg(test)]
 pub use super::walk::tests::both_ways;
@@ -27,41 +27,14 @@ pub const FILE_MODE: u32 = 0o644;
 /// The mode of a directory that is made, whatever the umask.
 pub const DIR_MODE: u32 = 0o755;
 
-/// How often an open is tried again that the kernel asks to try again.
-const TRIES: usize = 64;
-
 fn open(dir: BorrowedFd, path: &Path, flags: OFlag, mode: Mode) -> io::Result<OwnedFd> {
     if walk::is_needed() {
         return walk::open(dir, path, flags, mode);
     }
-    match openat2_beneath(dir, path, flags | OFlag::O_CLOEXEC, mode) {
+    match openat2::beneath(dir, path, flags | OFlag::O_CLOEXEC, mode) {
         Err(e) if walk::is_refusal(e, dir) => walk::open(dir, path, flags, mode),
         result => Ok(result?),
     }
-}
-
-/// openat2(2) itself.
-pub(super) fn openat2_beneath(
-    dir: BorrowedFd,
-    path: &Path,
-    flags: OFlag,
-    mode: Mode,
-) -> Result<OwnedFd, Errno> {
-    let how = OpenHow::new().flags(flags).mode(mode).resolve(
-        ResolveFlag::RESOLVE_BENEATH
-            | ResolveFlag::RESOLVE_NO_SYMLINKS
-            | ResolveFlag::RESOLVE_NO_MAGICLINKS,
-    );
-    let mut result = openat2(dir, path, how);
-    for _ in 0..TRIES {
-        match result {
-            // The kernel asks for another try when something was renamed
-            // meanwhile; but also while somebody holds a lease on the file.
-            Err(Errno::EAGAIN | Errno::EINTR) => result = openat2(dir, path, how),
-            _ => break,
-        }
-    }
-    result
 }
 
 /// Opens a file for reading; a fifo or a device is not waited for.

@@ -14,9 +14,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::stat::Mode;
 
-use crate::cli::Exit;
-
-/// Makes a function `fn() -> Exit` what the program runs. The program begins
+/// Makes a function what the program runs; what it returns has `status(self) -> u8`. The program begins
 /// with `#![cfg_attr(all(not(test), target_env = "gnu"), no_main)]`.
 #[macro_export]
 macro_rules! entry {
@@ -25,14 +23,14 @@ macro_rules! entry {
         #[cfg(all(not(test), target_env = "gnu"))]
         #[unsafe(export_name = "main")]
         extern "C" fn entry() -> std::ffi::c_int {
-            $crate::sys::entry::run($main)
+            $crate::sys::entry::run(|| $main().status())
         }
     };
 }
 
 /// Does what the standard library does before `main`, as far as it is needed,
-/// and ends the process with the exit status of `main`.
-pub fn run(main: fn() -> Exit) -> ! {
+/// and ends the process with the exit status that `main` returns.
+pub fn run(main: fn() -> u8) -> ! {
     if occupy_standard_descriptors().is_err() {
         // Nobody can be told: what is written there may go anywhere.
         std::process::abort();
@@ -44,7 +42,7 @@ pub fn run(main: fn() -> Exit) -> ! {
         // SAFETY: ignoring a signal runs no code of ours.
         let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
     }
-    std::process::exit(main().status().into())
+    std::process::exit(main().into())
 }
 
 /// Whether this process was started without a standard output.

@@ -1,4 +1,4 @@
-//! Points of [`crate::faults`] between clone and exec, where nothing may
+//! Points of [`super::failpoint`] between clone and exec, where nothing may
 //! allocate: what they need is prepared before. There are none in a build
 //! without the feature `faults`.
 
@@ -27,7 +27,7 @@ mod points {
     use std::ffi::{CString, c_int};
     use std::os::unix::ffi::OsStringExt as _;
 
-    use crate::faults::{GO, place};
+    use crate::sys::failpoint::{GO, place};
 
     const NAMES: [&str; 4] = [
         "child-begun",

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::ForkResult;
 
-use crate::process::Pid;
+use super::pid::Pid;
 
 /// Which of the two processes this is after [`fork`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

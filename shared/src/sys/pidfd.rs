@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
+use super::pid::Pid;
 use super::refused::Needed;
-use crate::process::Pid;
-use crate::signals::Signal;
+use super::signal::Signal;
 
 const OPEN: Needed = Needed {
     name: "pidfd_open",

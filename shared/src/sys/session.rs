@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use crate::signals::Signal;
+use super::signal::Signal;
 
 /// Begins a session of this process's own; `false` when it leads a group already,
 /// as a shell's foreground job does.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal as NixSignal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use crate::signals::Signal;
+use super::signal::Signal;
 
 /// Signals that are blocked and read from a descriptor instead (signalfd(2)).
 /// They stay blocked when this is dropped.

@@ -13,9 +13,9 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::beneath::FILE_MODE;
+use super::pid::Pid;
 use super::refused::Needed;
-use crate::process::Pid;
-use crate::signals::Signal;
+use super::signal::Signal;
 
 /// What is to be started, and what it gets.
 pub struct Plan<'a> {

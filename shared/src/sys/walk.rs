@@ -5,7 +5,7 @@
 //! Each component is opened with O_PATH and O_NOFOLLOW and looked at before the next one, so the promise
 //! is the same: no link is followed and no path leads out. `..` is refused even where it would stay
 //! inside. What is neither a file nor a directory is not opened at all: a descriptor for its place is
-//! returned, which only [`super::beneath::status`] can use.
+//! returned, which only `beneath::status` can use.
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -18,7 +18,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::libc;
 use nix::sys::stat::{Mode, SFlag, fstat};
 
-use super::beneath::openat2_beneath;
+use super::openat2;
 
 /// Whether openat2(2) was found to be refused. Filters are for the life of a process, so one answer
 /// holds.
@@ -40,7 +40,7 @@ pub fn is_refusal(error: Errno, dir: BorrowedFd) -> bool {
         return false;
     }
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let probe = openat2_beneath(dir, Path::new("."), flags, Mode::empty());
+    let probe = openat2::beneath(dir, Path::new("."), flags, Mode::empty());
     let refused = probe.is_err_and(|e| e == error);
     if refused {
         REFUSED.store(true, Ordering::Relaxed);
@@ -240,7 +240,7 @@ pub mod tests {
                     }
                 };
                 let flags_of = flags | OFlag::O_CLOEXEC;
-                let asked = openat2_beneath(dir.as_fd(), Path::new(path), flags_of, mode);
+                let asked = openat2::beneath(dir.as_fd(), Path::new(path), flags_of, mode);
                 let asked = outcome(asked.map_err(io::Error::from));
                 tidy();
                 let walked = outcome(open(dir.as_fd(), Path::new(path), flags, mode));

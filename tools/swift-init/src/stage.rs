@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use shared::catalogue::SWIFT_DIR;
-use shared::pidfile::reason_of;
 use shared::process::Process;
 use shared::program;
 use shared::signals::Signal;
+use shared::sys::error::reason_of;
 use shared::sys::fd;
 use shared::sys::pidfd::{self, Ended};
 use shared::sys::spawn::{Dispositions, Plan, spawn};

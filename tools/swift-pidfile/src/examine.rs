@@ -7,12 +7,13 @@ use shared::catalogue::Server;
 use shared::faults;
 use shared::instance::{Instance, place};
 use shared::locks::Locks;
-use shared::pidfile::{self, Content, Finding, Look, reason_of};
+use shared::pidfile::{self, Content, Finding, Look};
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::rundir::RunDir;
 use shared::rundirs::RunDirs;
 use shared::state::State;
+use shared::sys::error::reason_of;
 
 use crate::options::Manner;
 

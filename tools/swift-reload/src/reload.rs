@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use shared::check::Verdict;
 use shared::faults;
 use shared::notify::{self, Holder, Notice, Notices};
-use shared::pidfile::reason_of;
 use shared::process::{Effect, Process, command_line};
 use shared::reason::Reason;
 use shared::state::State;
+use shared::sys::error::reason_of;
 use shared::user;
 use shared::watch::{after, earlier};
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use shared::catalogue::{Server, Source};
 use shared::closest::{closest, hint};
 use shared::instance::{config_file, pid_file};
-use shared::pidfile::reason_of;
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::state::State;
+use shared::sys::error::reason_of;
 
 use crate::configs::{Configs, beneath, is_named};
 use crate::pids::PidFiles;

@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use shared::catalogue::{Catalogue, Selection};
 use shared::cli::{self, Exit};
 use shared::faults;
-use shared::pidfile::reason_of;
 use shared::program::SearchPath;
 use shared::row::Row;
 use shared::state::State;
 use shared::stream;
+use shared::sys::error::reason_of;
 
 use crate::configs::Configs;
 use crate::list;

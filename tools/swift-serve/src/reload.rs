@@ -115,7 +115,7 @@ impl Manager {
         if let Some(keeper) = self.keepers.last() {
             let _ = self.watch.add(&keeper.process, KEEPER);
         }
-        let why = shared::pidfile::reason_of(&error);
+        let why = shared::sys::error::reason_of(&error);
         let program = self.invocation.program();
         Err(format!("cannot execute {}: {why}", program.display()))
     }

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::anyhow;
-use shared::pidfile::reason_of;
+use shared::sys::error::reason_of;
 use shared::sys::{fd, socket};
 
 use crate::address::Address;

@@ -103,7 +103,10 @@ fn started_ago(pid: i32) -> Option<u64> {
 /// Asks a running server, and shows what it says.
 pub fn ask(pid: Pid) -> anyhow::Result<Exit> {
     let (server, listens) = socket::connect_abstract(&name(pid.number() as u32)).map_err(|e| {
-        anyhow::anyhow!("{pid} does not answer: {}", shared::pidfile::reason_of(&e))
+        anyhow::anyhow!(
+            "{pid} does not answer: {}",
+            shared::sys::error::reason_of(&e)
+        )
     })?;
     if listens != pid.number() {
         bail!("{pid} does not answer: its name belongs to {listens}");

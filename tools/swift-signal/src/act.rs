@@ -5,12 +5,13 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use shared::faults;
 use shared::instance::Instance;
-use shared::pidfile::{self, reason_of};
+use shared::pidfile;
 use shared::process::{Process, Sight};
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::signals::Signal;
 use shared::state::State;
+use shared::sys::error::reason_of;
 
 /// What came of a row.
 pub enum Done {

@@ -9,13 +9,14 @@ use std::rc::Rc;
 use shared::catalogue::Server;
 use shared::instance::{Instance, Place, place};
 use shared::locks::Locks;
-use shared::pidfile::{self, reason_of};
+use shared::pidfile;
 use shared::process::Process;
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::rundir::{Guard, RunDir};
 use shared::rundirs::RunDirs;
 use shared::state::State;
+use shared::sys::error::reason_of;
 use shared::{faults, sys::beneath};
 
 use crate::act::Done;

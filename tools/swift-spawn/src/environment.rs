@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use shared::catalogue::Limits;
 use shared::instance::Instance;
-use shared::pidfile::reason_of;
 use shared::process::tag;
 use shared::program::may_write_into;
+use shared::sys::error::reason_of;
 use shared::sys::limits::{Resource, raise};
 
 /// Where Python unpacks programs, unless it is told; setup_env in manager.py

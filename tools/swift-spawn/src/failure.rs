@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use shared::pidfile::reason_of;
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::signals::Signal;
 use shared::state::State;
+use shared::sys::error::reason_of;
 use shared::sys::pidfd::Ended;
 
 /// The longest part of a server's output that a message repeats, in bytes. The

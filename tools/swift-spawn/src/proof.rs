@@ -46,7 +46,7 @@ pub fn look(process: &Process, instance: &Instance) -> Proof {
         Ok(Sight::Stranger) => {
             "neither its command line nor its environment shows what it is".to_owned()
         }
-        Err(e) => format!("cannot look at it: {}", shared::pidfile::reason_of(&e)),
+        Err(e) => format!("cannot look at it: {}", shared::sys::error::reason_of(&e)),
     };
     Proof::Fails(why)
 }
