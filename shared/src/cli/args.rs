@@ -1,108 +1,14 @@
-//! What every tool's command line has in common: one table of options from
-//! which parsing, `--help`, completions and the manual page's test are fed,
-//! exit statuses, and the form of messages.
+//! A command line, read against a tool's table of options.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
-use anyhow::Context as _;
-
+use super::options::{Opt, UsageError};
+use super::tool::Tool;
 use crate::closest::{closest, hint};
 use crate::text;
-
-/// One option of a tool.
-#[derive(Debug)]
-pub struct Opt {
-    /// The letter, where it has one.
-    pub short: Option<char>,
-    /// The long name without its dashes.
-    pub long: &'static str,
-    /// What its value is called in `--help`, where it takes one.
-    pub value: Option<&'static str>,
-    /// What it does, in one line that begins with a small letter.
-    pub help: &'static str,
-}
-
-impl Opt {
-    /// An option without a value.
-    pub const fn flag(short: Option<char>, long: &'static str, help: &'static str) -> Opt {
-        Opt {
-            short,
-            long,
-            value: None,
-            help,
-        }
-    }
-
-    /// An option with a value.
-    pub const fn value(
-        short: Option<char>,
-        long: &'static str,
-        value: &'static str,
-        help: &'static str,
-    ) -> Opt {
-        Opt {
-            short,
-            long,
-            value: Some(value),
-            help,
-        }
-    }
-}
-
-/// `-h`, which every tool has.
-pub const HELP: Opt = Opt::flag(Some('h'), "help", "show this help and exit");
-/// `-V`, which every tool has.
-pub const VERSION: Opt = Opt::flag(Some('V'), "version", "show the version and exit");
-/// `--swift-dir`, which every tool has: the site's own catalogue lies there.
-pub const SWIFT_DIR: Opt = Opt::value(
-    None,
-    "swift-dir",
-    "DIR",
-    "where configs and swift-init.toml lie (default /etc/swift)",
-);
-/// `-q`, which every tool has that writes rows.
-pub const QUIET: Opt = Opt::flag(
-    Some('q'),
-    "quiet",
-    "do not repeat on stderr what the rows say",
-);
-
-/// What a tool is called, and what it takes.
-#[derive(Debug)]
-pub struct Tool {
-    /// The program's name.
-    pub name: &'static str,
-    /// What follows the name in the usage line.
-    pub usage: &'static str,
-    /// What it does, in a sentence.
-    pub about: &'static str,
-    /// Its options.
-    pub options: &'static [Opt],
-    /// A line of shell that shows it at work, as its manual page has it; empty for none.
-    pub example: &'static str,
-    /// The manual pages that say more, such as `swift-records(5)`.
-    pub pages: &'static [&'static str],
-}
-
-/// What a command line asks for.
-#[derive(Debug, PartialEq)]
-pub enum Action<T> {
-    /// Show the help.
-    Help,
-    /// Show the version.
-    Version,
-    /// Do the tool's job.
-    Run(T),
-}
-
-/// A command line that cannot be understood; the message is one line.
-#[derive(Debug, PartialEq)]
-pub struct UsageError(pub String);
 
 /// One argument.
 #[derive(Debug, PartialEq)]
@@ -306,184 +212,10 @@ fn find_long(options: &'static [Opt], name: &str) -> Result<&'static Opt, UsageE
     }
 }
 
-impl Tool {
-    /// What `--help` shows.
-    pub fn help(&self) -> String {
-        let mut out = format!(
-            "Usage: {} {}\n\n{}\n\nOptions:\n",
-            self.name, self.usage, self.about
-        );
-        let left: Vec<String> = self.options.iter().map(Opt::spelling).collect();
-        let width = left.iter().map(String::len).max().unwrap_or(0);
-        for (left, opt) in left.iter().zip(self.options) {
-            out.push_str(&format!("  {left:width$}  {}\n", opt.help));
-        }
-        if !self.example.is_empty() {
-            out.push_str(&format!("\nExample:\n  {}\n", self.example));
-        }
-        if !self.pages.is_empty() {
-            out.push_str(&format!("\nSee {}.\n", self.pages.join(", ")));
-        }
-        out
-    }
-
-    /// What `--version` shows: the name and the version of all tools.
-    pub fn version(&self) -> String {
-        format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION"))
-    }
-
-    /// Runs a tool from its parsed command line: shows help or version, or
-    /// does the job, and turns the outcome into an exit status. Errors are one
-    /// line on standard error.
-    pub fn main<T>(
-        &self,
-        action: Result<Action<T>, UsageError>,
-        run: impl FnOnce(T) -> anyhow::Result<Exit>,
-    ) -> Exit {
-        self.main_with(action, run, Exit::Failed)
-    }
-
-    /// The same for a tool that observes. When it cannot do its job, rows are
-    /// missing, and whoever acts on the others has to be able to tell that from
-    /// a failure which is a row.
-    pub fn main_of_observer<T>(
-        &self,
-        action: Result<Action<T>, UsageError>,
-        run: impl FnOnce(T) -> anyhow::Result<Exit>,
-    ) -> Exit {
-        self.main_with(action, run, Exit::Unable)
-    }
-
-    fn main_with<T>(
-        &self,
-        action: Result<Action<T>, UsageError>,
-        run: impl FnOnce(T) -> anyhow::Result<Exit>,
-        unable: Exit,
-    ) -> Exit {
-        crate::sys::signals::keep_children();
-        let outcome = match action {
-            Ok(Action::Help) => show(&self.help()),
-            Ok(Action::Version) => show(&self.version()),
-            Ok(Action::Run(options)) => run(options),
-            Err(UsageError(what)) => {
-                self.say(&format!("{what} (see {} --help)", self.name));
-                return Exit::Usage;
-            }
-        };
-        outcome.unwrap_or_else(|error| {
-            // A reader that is gone has said all there is to say.
-            let gone = is_broken_pipe(&error);
-            if !gone {
-                self.say(&text::without_numbers(&format!("{error:#}")));
-            }
-            let exit = error.downcast_ref::<Exit>().copied();
-            exit.unwrap_or(if gone { Exit::Failed } else { unable })
-        })
-    }
-
-    /// Prints one line on standard error, in the grammar of all messages:
-    /// the tool's name, a colon, what is the matter.
-    pub fn say(&self, what: &str) {
-        let what = text::one_line(what.as_bytes());
-        let line = format!("{}: {}\n", self.name, text::without_long_words(&what));
-        // Nobody is left to be told when standard error is gone.
-        let _ = std::io::stderr().write_all(line.as_bytes());
-    }
-}
-
-impl Opt {
-    /// The option as help shows it: `-c N, --config-num=N`.
-    pub fn spelling(&self) -> String {
-        let long = match self.value {
-            Some(value) => format!("--{}={value}", self.long),
-            None => format!("--{}", self.long),
-        };
-        match (self.short, self.value) {
-            (Some(short), Some(value)) => format!("-{short} {value}, {long}"),
-            (Some(short), None) => format!("-{short}, {long}"),
-            (None, _) => long,
-        }
-    }
-}
-
-/// Writes text on standard output, at once.
-pub fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
-    crate::sys::entry::need_output()
-        .and_then(|()| out.write_all(text.as_bytes()))
-        .and_then(|()| out.flush())
-        .context(UNWRITABLE)
-}
-
-/// What cannot be done when standard output is full.
-pub const UNWRITABLE: &str = "cannot write standard output";
-
-fn show(text: &str) -> anyhow::Result<Exit> {
-    print(text)?;
-    Ok(Exit::Ok)
-}
-
-/// Whether an error means that the reader of our output is gone.
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|e| e.downcast_ref::<std::io::Error>())
-        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
-/// The exit statuses of all tools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// 0: done.
-    Ok,
-    /// 1: something failed, and a row or a message says what.
-    Failed,
-    /// 2: the command line or an input line could not be understood.
-    Usage,
-    /// 3: a tool that observes could not do its job, so rows may be missing.
-    Unable,
-    /// 238: the reload did not come to its end in time (128 + ETIMEDOUT, as
-    /// Swift's own swift-reload exits).
-    TimedOut,
-}
-
-impl Exit {
-    /// The graver of two: a bad line outweighs a failure, which outweighs success.
-    pub fn and(self, other: Exit) -> Exit {
-        if self.status() >= other.status() {
-            self
-        } else {
-            other
-        }
-    }
-
-    /// The number that the shell sees.
-    pub const fn status(self) -> u8 {
-        match self {
-            Exit::Ok => 0,
-            Exit::Failed => 1,
-            Exit::Usage => 2,
-            Exit::Unable => 3,
-            Exit::TimedOut => 238,
-        }
-    }
-}
-
-impl Termination for Exit {
-    fn report(self) -> ExitCode {
-        ExitCode::from(self.status())
-    }
-}
-
-impl std::fmt::Display for Exit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "exit status {}", self.status())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::HELP;
 
     static TOOL: Tool = Tool {
         name: "swift-x",
@@ -574,11 +306,5 @@ mod tests {
         ] {
             assert_eq!(integer(text), value, "{text}");
         }
-    }
-
-    #[test]
-    fn the_graver_exit_status_wins() {
-        assert_eq!(Exit::Failed.and(Exit::Ok), Exit::Failed);
-        assert_eq!(Exit::Failed.and(Exit::Usage), Exit::Usage);
     }
 }
