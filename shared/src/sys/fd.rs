@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
+use std::time::Instant;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 
@@ -97,6 +98,24 @@ pub fn wait_readable(fd: &impl AsFd) -> io::Result<()> {
         match poll(&mut fds, PollTimeout::NONE) {
             Err(nix::Error::EINTR) => {}
             result => return Ok(result.map(drop)?),
+        }
+    }
+}
+
+/// Waits until a descriptor can be written to, up to that moment; `false` when
+/// it has passed. None is never.
+pub fn wait_writable(fd: &impl AsFd, deadline: Option<Instant>) -> io::Result<bool> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let wait = left.map_or(PollTimeout::NONE, |left| {
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut fds, wait) {
+            Ok(0) if left.is_some_and(|left| left.is_zero()) => return Ok(false),
+            Ok(0) | Err(nix::Error::EINTR) => {}
+            result => return Ok(result.map(|ready| ready > 0)?),
         }
     }
 }

@@ -4,10 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrStorage, UnixAddr, accept4, bind,
-    connect, getsockname, getsockopt, listen, sendto, setsockopt, socket, socketpair, sockopt,
+    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage,
+    UnixAddr, accept4, bind, connect, getsockname, getsockopt, listen, sendmsg, setsockopt, socket,
+    socketpair, sockopt,
 };
 
 /// How many connections may wait to be accepted; net.core.somaxconn is the
@@ -216,15 +218,39 @@ unsafe fn sender_of(message: &libc::msghdr) -> Option<Sender> {
 /// Sends a datagram to a socket of that path, or of that abstract name when it
 /// begins with a zero byte. Never waits.
 pub fn send(to: &[u8], what: &[u8]) -> io::Result<()> {
+    send_within(to, what, None, Duration::ZERO)
+}
+
+/// The same, with a descriptor that goes along, and waiting that long for room
+/// in the other socket's queue (net.unix.max_dgram_qlen).
+pub fn send_within(
+    to: &[u8],
+    what: &[u8],
+    along: Option<&OwnedFd>,
+    wait: Duration,
+) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt as _;
     let address = match to.strip_prefix(b"\0") {
         Some(name) => UnixAddr::new_abstract(name)?,
         None => UnixAddr::new(Path::new(std::ffi::OsStr::from_bytes(to)))?,
     };
     let socket = new(AddressFamily::Unix, SockType::Datagram, true)?;
+    // poll(2) tells of room only where the socket is connected.
+    connect(socket.as_raw_fd(), &address)?;
+    let deadline = Instant::now().checked_add(wait);
+    let fds: Vec<_> = along.iter().map(|fd| fd.as_raw_fd()).collect();
+    let rights = [ControlMessage::ScmRights(&fds)];
+    let control = if fds.is_empty() { &[][..] } else { &rights };
+    let parts = [io::IoSlice::new(what)];
     let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-    sendto(socket.as_raw_fd(), what, &address, flags)?;
-    Ok(())
+    loop {
+        match sendmsg::<()>(socket.as_raw_fd(), &parts, control, flags, None) {
+            Ok(_) => return Ok(()),
+            Err(nix::Error::EINTR) => {}
+            Err(nix::Error::EAGAIN) if super::fd::wait_writable(&socket, deadline)? => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
 }
 
 /// Lets a TCP listen socket take no new connections, while those that have

@@ -113,7 +113,7 @@ pub fn run(invocation: Invocation, inbox: Inbox) -> anyhow::Result<Exit> {
         log,
         watch: Watch::new()?,
         inbox,
-        notifier: Notifier::from_env(),
+        notifier: Notifier::from_env(log),
         output: <[OwnedFd; 2]>::from(fd::pipe()?),
         status: None,
         number: 0,

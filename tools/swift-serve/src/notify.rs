@@ -1,60 +1,72 @@
-//! What the manager announces of itself: to systemd (sd_notify(3)), and to
-//! whoever has bound the name that Swift's servers speak to.
-
-use std::os::unix::ffi::OsStringExt;
+//! The manager's notifications: to systemd (sd_notify(3)), and to the reader of
+//! the abstract socket that Swift's servers speak to.
 
 use shared::notify::REFUSED;
+use shared::process::Pid;
+use shared::sd_notify::{Message, SdNotify};
 use shared::sys::socket;
 
-/// Tells both.
+use crate::log::Log;
+
+/// Sends to both.
 #[derive(Clone, Debug)]
 pub struct Notifier {
-    systemd: Option<Vec<u8>>,
+    systemd: SdNotify,
+    log: Log,
 }
 
 impl Notifier {
     /// As the environment says.
-    pub fn from_env() -> Notifier {
-        let systemd = std::env::var_os("NOTIFY_SOCKET").map(OsStringExt::into_vec);
-        let systemd = systemd.filter(|name| name.len() > 1).map(|mut name| {
-            if name[0] == b'@' {
-                name[0] = 0;
-            }
-            name
-        });
-        Notifier { systemd }
+    pub fn from_env(log: Log) -> Notifier {
+        let systemd = SdNotify::from_env();
+        if let Some(why) = systemd.complaint() {
+            log.warn(&why);
+        }
+        Notifier { systemd, log }
     }
 
-    /// Sends these lines, all in one datagram. That nobody listens is no error.
-    pub fn tell(&self, lines: &str) {
+    /// Sends a message. A missing reader is no error.
+    pub fn send(&self, message: &Message) {
         let own = format!("\0swift-notifications\0{}", std::process::id());
-        for to in [Some(own.as_bytes()), self.systemd.as_deref()]
-            .into_iter()
-            .flatten()
-        {
-            // That nobody listens is no error.
-            let _ = socket::send(to, lines.as_bytes());
+        // A reader of this name comes and goes, and need not be a friend.
+        let _ = socket::send(own.as_bytes(), message.as_bytes());
+        if let Err(e) = self.systemd.send(message) {
+            let why = shared::pidfile::reason_of(&e);
+            self.log.warn(&format!("cannot notify systemd: {why}"));
         }
     }
 
-    /// Says that a reload has begun, at this moment of the monotonic clock.
+    /// Says that another process is the service.
+    pub fn main_pid(&self, pid: Pid) {
+        self.send(&Message::new().main_pid(pid));
+    }
+
+    /// Says that this process is the service.
+    pub fn own_pid(&self) {
+        self.main_pid(own());
+    }
+
+    /// Says that a reload has begun.
     pub fn reloading(&self) {
-        let now = shared::sys::session::monotonic().as_micros();
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
+        self.send(&Message::new().reloading());
+    }
+
+    /// Says that this process is going to end.
+    pub fn stopping(&self, status: &str) {
+        self.send(&Message::new().stopping().status(status));
     }
 
     /// Says that this process is ready, how it is, and why the reload before
     /// failed if it did.
     pub fn ready(&self, status: &str, failure: Option<&str>) {
-        let line = |text: &str| text.replace(['\n', '\r'], " ");
-        let mut lines = format!(
-            "READY=1\nMAINPID={}\nSTATUS={}",
-            std::process::id(),
-            line(status)
-        );
-        if let Some(why) = failure {
-            lines.push_str(&format!("\n{REFUSED} {}", line(why)));
+        let mut message = Message::new().ready().main_pid(own()).status(status);
+        if let (Some(why), Some((name, word))) = (failure, REFUSED.split_once('=')) {
+            message = message.line(name, &format!("{word} {why}"));
         }
-        self.tell(&lines);
+        self.send(&message);
     }
+}
+
+fn own() -> Pid {
+    Pid::new(std::process::id() as i32).expect("a pid is positive")
 }

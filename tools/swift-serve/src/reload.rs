@@ -94,8 +94,7 @@ impl Manager {
         faults::at("after-fork");
         if let Some(keeper) = self.keepers.last() {
             // Should this process die now, its keeper is the service.
-            self.notifier
-                .tell(&format!("MAINPID={}", keeper.process.pid));
+            self.notifier.main_pid(keeper.process.pid);
         }
         let note = handover::leave(self).map_err(|e| cannot(&e))?;
         faults::at("before-exec");
@@ -184,8 +183,7 @@ impl Manager {
             return false;
         };
         // systemd is not to see the end of its main process.
-        self.notifier
-            .tell(&format!("MAINPID={}", std::process::id()));
+        self.notifier.own_pid();
         let addresses: Vec<String> = gone.iter().map(|one| one.address.to_string()).collect();
         keeper.releases = Some(graceful);
         keeper.tell(keeper::RELEASE, &addresses.join("\n"))
@@ -214,8 +212,7 @@ impl Manager {
     /// Tells the keeper that it is not needed.
     pub fn dismiss_keeper(&mut self) {
         if let Some(keeper) = self.keepers.last_mut().filter(|one| one.control.is_some()) {
-            self.notifier
-                .tell(&format!("MAINPID={}", std::process::id()));
+            self.notifier.own_pid();
             keeper.tell(keeper::DISMISS, "");
             keeper.control = None;
         }

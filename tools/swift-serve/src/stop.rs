@@ -18,7 +18,7 @@ impl Manager {
     /// Ends everything and waits for it.
     pub fn stop(&mut self) -> anyhow::Result<Exit> {
         self.log.info("stopping");
-        self.notifier.tell("STOPPING=1\nSTATUS=stopping");
+        self.notifier.stopping("stopping");
         self.dismiss_keeper();
         self.end_all(true)?;
         Ok(Exit::Ok)
@@ -27,7 +27,7 @@ impl Manager {
     /// Leaves at once; the workers finish what they have.
     pub fn leave(&mut self) -> anyhow::Result<Exit> {
         self.log.info("leaving, while the workers finish");
-        self.notifier.tell("STOPPING=1\nSTATUS=leaving");
+        self.notifier.stopping("leaving");
         self.dismiss_keeper();
         let attempt = self.attempt.take().map(|one| one.generation);
         for mut generation in self.current.take().into_iter().chain(attempt) {
