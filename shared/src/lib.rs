@@ -27,7 +27,6 @@ pub mod row;
 pub mod rundir;
 pub mod rundirs;
 pub mod sd_notify;
-pub mod signals;
 pub mod state;
 pub mod stream;
 pub mod sys;

@@ -31,7 +31,7 @@ impl Notifier {
         // A reader of this name comes and goes, and need not be a friend.
         let _ = socket::send(own.as_bytes(), message.as_bytes());
         if let Err(e) = self.systemd.send(message) {
-            let why = shared::pidfile::reason_of(&e);
+            let why = shared::sys::error::reason_of(&e);
             self.log.warn(&format!("cannot notify systemd: {why}"));
         }
     }
