@@ -2,13 +2,12 @@
 //! helpers' HTTP worker.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use test_helpers::{Outcome, Sandbox, run, tools_dir};
+pub use test_helpers::tell;
+use test_helpers::{Load, Outcome, Sandbox, run, tools_dir};
 
 /// Where it answers unless a test says otherwise.
 pub const ADDRESS: &str = "127.0.0.1:8080";
@@ -27,11 +26,6 @@ command = ["{program}", "notify", "{behaviour}", "wait={gate}", "text={text}"]
 reload_timeout = 240
 bind_timeout = 10
 "#;
-
-/// Says something that is to be seen though the test passes, whose own output is held back then.
-pub fn tell(what: &str) {
-    let _ = writeln!(std::io::stderr(), "{what}");
-}
 
 /// The server.
 pub struct Site {
@@ -170,85 +164,12 @@ impl Site {
 
     /// Loads the server from here on.
     pub fn load(&self, address: &str, new: usize, kept: usize) -> Load {
-        let mut command = self.sandbox.command("http-client");
-        command.args(["load", address, &new.to_string(), &kept.to_string()]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("the client can be run");
-        let mut out = BufReader::new(child.stdout.take().expect("its output is a pipe"));
-        let mut line = String::new();
-        out.read_line(&mut line).expect("its output can be read");
-        assert_eq!(line, "loading\n");
-        Load { child, out }
+        Load::begin(self.sandbox.command("http-client"), address, new, kept)
     }
 
     /// What runs where the server lives, for a test that failed.
     fn states(&self) -> String {
         self.sh("for p in /proc/[0-9]*; do echo \"$(cat $p/stat | cut -c-60) $(tr '\\000' ' ' <$p/cmdline)\"; done")
             .out()
-    }
-}
-
-/// Clients that send requests all the while.
-pub struct Load {
-    child: Child,
-    out: BufReader<std::process::ChildStdout>,
-}
-
-/// What became of the requests, in the client's own words.
-pub struct Counts {
-    /// The whole line.
-    pub line: String,
-    /// How many were answered.
-    pub answered: u64,
-    /// How many met a closed door.
-    pub refused: u64,
-    /// How many were cut off.
-    pub reset: u64,
-    /// How many were sent on a kept connection while the server closed it.
-    pub raced: u64,
-    /// How many failed in other ways.
-    pub other: u64,
-}
-
-impl Load {
-    /// Ends it, and counts.
-    pub fn end(mut self) -> Counts {
-        drop(self.child.stdin.take());
-        let mut line = String::new();
-        self.out
-            .read_to_string(&mut line)
-            .expect("its output can be read");
-        self.child.wait().expect("it ends");
-        let number = |what: &str| {
-            let before = line
-                .split(&format!(" {what}"))
-                .next()
-                .expect("a first part");
-            let number = before.rsplit(' ').next().expect("a last part");
-            number
-                .parse()
-                .unwrap_or_else(|_| panic!("no {what} in {line:?}"))
-        };
-        Counts {
-            answered: number("answered"),
-            refused: number("refused"),
-            reset: number("reset"),
-            raced: number("raced"),
-            other: number("other"),
-            line,
-        }
-    }
-}
-
-impl Counts {
-    /// That every single request was answered.
-    pub fn all_answered(&self) {
-        assert_eq!(self.lost() + self.raced, 0, "{}", self.line);
-        assert!(self.answered > 0, "{}", self.line);
-    }
-
-    /// Those for which there is no excuse.
-    pub fn lost(&self) -> u64 {
-        self.refused + self.reset + self.other
     }
 }

@@ -214,7 +214,7 @@ impl Process {
 }
 
 /// lab.py, under this Python.
-fn lab_script(python: impl AsRef<OsStr>) -> Command {
+pub(crate) fn lab_script(python: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(python);
     command.arg(script_dir().join("lab.py"));
     command
@@ -247,6 +247,6 @@ pub fn venv(release: &str) -> PathBuf {
 }
 
 /// Where the laboratory's scripts lie.
-fn script_dir() -> PathBuf {
+pub(crate) fn script_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab")
 }

@@ -5,6 +5,7 @@
 //! - [`run`] and [`Outcome`]: a command bounded in time, and what it said.
 //! - The program `fake-server`, which behaves as its configuration file says.
 //! - [`lab`]: a small real Swift, and [`http`] to speak to it.
+//! - [`systemd`]: a live systemd, with the tools and their units installed.
 //!
 //! Nothing here touches the machine's own /etc/swift, finds a process by its name, or sleeps to see
 //! whether something has happened.
@@ -13,11 +14,20 @@
 pub mod documents;
 pub mod http;
 pub mod lab;
+mod load;
 mod namespace;
 mod pids;
 mod run;
 mod sandbox;
+pub mod systemd;
 
+pub use load::{Counts, Load};
 pub use namespace::Namespace;
 pub use run::{LIMIT, Outcome, ends_within, finish, run, run_with};
 pub use sandbox::{SERVERS, Sandbox, tools_dir};
+
+/// Says something that is to be seen though the test passes, whose own output is held back then.
+pub fn tell(what: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
