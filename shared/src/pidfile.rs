@@ -303,7 +303,7 @@ pub fn remove_in(
 mod tests {
     use super::*;
     use crate::catalogue::Server;
-    use crate::sys::beneath::both_ways;
+    use crate::sys::both_ways::both_ways;
     use std::os::unix::fs::PermissionsExt as _;
 
     fn look(make: impl FnOnce(&Path)) -> Look {

@@ -13,7 +13,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use rustix::fs::{AtFlags, FlockOperation};
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
 
 use crate::sys::{beneath, fd};
 
@@ -42,8 +43,8 @@ pub struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         // A copy of the descriptor stays open in the RunDir, so closing alone
-        // would not let go. Unlocking what is locked cannot fail.
-        let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
+        // would not let go.
+        fd::unlock(&self.lock);
     }
 }
 
@@ -133,9 +134,9 @@ impl RunDir {
     /// Whether a file is what the lock's name leads to.
     fn is_at_its_name(&self, lock: &OwnedFd) -> io::Result<bool> {
         let own = beneath::status(lock)?;
-        match rustix::fs::statat(&self.dir, LOCK, AtFlags::SYMLINK_NOFOLLOW) {
+        match nix::sys::stat::fstatat(&self.dir, LOCK, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(now) => Ok((now.st_dev, now.st_ino) == (own.st_dev, own.st_ino)),
-            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(Errno::ENOENT) => Ok(false),
             Err(e) => Err(e.into()),
         }
     }
@@ -179,28 +180,21 @@ fn absent(path: &Path) -> io::Result<Option<RunDir>> {
 
 /// Takes a lock within a time; `false` when the time is over.
 fn acquire(lock: &OwnedFd, wait: Duration) -> io::Result<bool> {
-    match rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => return Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK) => {}
-        Err(e) => return Err(e.into()),
+    if fd::lock(lock, false)? {
+        return Ok(true);
     }
     // flock(2) knows no timeout, so a thread waits in it. When it succeeds too
     // late, nobody takes its answer and it lets go at once.
     let copy = fd::duplicate(lock)?;
     let (send, receive) = mpsc::sync_channel(0);
     std::thread::Builder::new().spawn(move || {
-        let result = loop {
-            match rustix::fs::flock(&copy, FlockOperation::LockExclusive) {
-                Err(rustix::io::Errno::INTR) => {}
-                result => break result,
-            }
-        };
+        let result = fd::lock(&copy, true);
         if send.send(result).is_err() {
-            let _ = rustix::fs::flock(&copy, FlockOperation::Unlock);
+            fd::unlock(&copy);
         }
     })?;
     match receive.recv_timeout(wait) {
-        Ok(result) => Ok(result.map(|()| true)?),
+        Ok(result) => result,
         Err(_) => Ok(false),
     }
 }
@@ -208,7 +202,7 @@ fn acquire(lock: &OwnedFd, wait: Duration) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::beneath::both_ways;
+    use crate::sys::both_ways::both_ways;
 
     #[test]
     fn one_holds_the_lock_at_a_time() {

@@ -17,9 +17,6 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::{openat2, walk};
 
-#[cfg(test)]
-pub use super::walk::tests::both_ways;
-
 /// The mode of a pid file, whatever the umask: monitoring reads it, and only
 /// its owner changes it.
 pub const FILE_MODE: u32 = 0o644;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 use std::time::Instant;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
@@ -132,12 +132,45 @@ pub fn read(fd: &impl AsFd, into: &mut [u8]) -> io::Result<usize> {
 
 /// Reads what is there behind what a buffer holds, as much as it has room for.
 pub fn read_behind(fd: &impl AsFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let room = buffer.spare_capacity_mut();
+    let (start, length) = (room.as_mut_ptr(), room.len());
     loop {
-        match rustix::io::read(fd, rustix::buffer::spare_capacity(buffer)) {
-            Err(rustix::io::Errno::INTR) => {}
-            result => return Ok(result?),
+        // SAFETY: the kernel writes at most `length` bytes into room that the buffer has.
+        match unsafe { libc::read(fd.as_fd().as_raw_fd(), start.cast(), length) } {
+            -1 => match io::Error::last_os_error() {
+                e if e.kind() == io::ErrorKind::Interrupted => {}
+                e => return Err(e),
+            },
+            n => {
+                let n = n as usize;
+                // SAFETY: so many bytes were written behind what the buffer holds.
+                unsafe { buffer.set_len(buffer.len() + n) };
+                return Ok(n);
+            }
         }
     }
+}
+
+/// Takes the lock of an open file (flock(2)); `false` when another holds it and `wait` is not set.
+pub fn lock(fd: &impl AsFd, wait: bool) -> io::Result<bool> {
+    let how = libc::LOCK_EX | if wait { 0 } else { libc::LOCK_NB };
+    loop {
+        // SAFETY: the descriptor is open for the time of the call.
+        if unsafe { libc::flock(fd.as_fd().as_raw_fd(), how) } == 0 {
+            return Ok(true);
+        }
+        match io::Error::last_os_error() {
+            e if e.kind() == io::ErrorKind::Interrupted => {}
+            e if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            e => return Err(e),
+        }
+    }
+}
+
+/// Lets go of the lock of an open file. Unlocking what is open cannot fail.
+pub fn unlock(fd: &impl AsFd) {
+    // SAFETY: the descriptor is open for the time of the call.
+    unsafe { libc::flock(fd.as_fd().as_raw_fd(), libc::LOCK_UN) };
 }
 
 /// Gives standard input, output or error away, so that /dev/null stands in its

@@ -2,6 +2,8 @@
 //! small room each. Descriptors are owned, and closed on exec from birth.
 
 pub mod beneath;
+#[cfg(test)]
+pub mod both_ways;
 pub mod clock;
 pub mod entry;
 pub mod error;

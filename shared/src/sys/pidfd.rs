@@ -2,7 +2,7 @@
 //! to have its number later (pidfd_open(2), Linux 5.3).
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -32,14 +32,19 @@ const SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
 /// Opens a pidfd; none when no process has that number.
 pub fn open(pid: Pid) -> io::Result<Option<OwnedFd>> {
-    let raw = rustix::process::Pid::from_raw(pid.number()).expect("a Pid is positive");
-    match rustix::process::pidfd_open(raw, rustix::process::PidfdFlags::empty()) {
-        Ok(fd) => Ok(Some(fd)),
-        Err(rustix::io::Errno::SRCH) => Ok(None),
+    // SAFETY: the call takes two numbers, which the kernel checks.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.number(), 0) };
+    if fd >= 0 {
+        // SAFETY: the kernel has just made this descriptor, closed on exec, for nobody else.
+        return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }));
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::ESRCH) => Ok(None),
         // The number is that of a thread which leads no group (Linux 6.x says
         // ENOENT, earlier ones EINVAL): no process has it.
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::INVAL) => Ok(None),
-        Err(e) => Err(OPEN.error(e.into())),
+        Some(libc::ENOENT | libc::EINVAL) => Ok(None),
+        _ => Err(OPEN.error(error)),
     }
 }
 

@@ -27,7 +27,7 @@ static REFUSED: AtomicBool = AtomicBool::new(false);
 /// Whether openat2(2) is known to be refused.
 pub fn is_needed() -> bool {
     #[cfg(test)]
-    if tests::FORCED.get() {
+    if super::both_ways::FORCED.get() {
         return true;
     }
     REFUSED.load(Ordering::Relaxed)
@@ -134,23 +134,8 @@ fn again<T>(call: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
-    use std::cell::Cell;
-
-    thread_local! {
-        /// Whether this thread's test opens as if openat2(2) were refused.
-        pub static FORCED: Cell<bool> = const { Cell::new(false) };
-    }
-
-    /// Plays a test with openat2(2), and once more without it.
-    pub fn both_ways(test: impl Fn()) {
-        for without in [false, true] {
-            FORCED.set(without);
-            test();
-        }
-        FORCED.set(false);
-    }
 
     /// What lies in a directory that stands for a run directory.
     fn furnish(here: &Path) {
