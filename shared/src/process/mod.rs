@@ -225,6 +225,18 @@ impl Process {
         Ok(Some(runs.into()))
     }
 
+    /// Its command line; `None` when it has ended.
+    ///
+    /// # Errors
+    /// Also when it lives and /proc does not show it.
+    pub fn command_line(&self) -> io::Result<Option<CommandLine>> {
+        match command_line(self.pid)? {
+            Some(line) => Ok(Some(line)),
+            None if self.has_ended()? => Ok(None),
+            None => Err(hidden()),
+        }
+    }
+
     /// /proc does not show it. Where that is mounted with hidepid, what is not
     /// there may live.
     fn not_seen(&self) -> io::Result<Sight> {

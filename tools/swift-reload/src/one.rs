@@ -8,6 +8,7 @@ use shared::catalogue::Catalogue;
 use shared::check::{self, Checks};
 use shared::cli::{self, Exit};
 use shared::notify::Notice;
+use shared::pidfile::reason_of;
 use shared::process::Pid;
 use shared::reason::Reason;
 use shared::state::State;
@@ -30,6 +31,9 @@ pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
         Ok(target) => target,
         Err(refusal) => {
             complain(&refused(pid, &refusal));
+            if let Refusal::Unknown(error) = &refusal {
+                TOOL.say(&format!("cannot inspect {pid}: {}", reason_of(error)));
+            }
             return Ok(Exit::Usage);
         }
     };

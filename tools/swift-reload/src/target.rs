@@ -95,7 +95,7 @@ impl Target {
     pub fn by_pid(catalogue: &Catalogue, pid: Pid) -> Result<Target, Refusal> {
         let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
         faults::at("pid-opened");
-        let line = command_line(pid)?.ok_or(Refusal::Gone)?;
+        let line = process.command_line()?.ok_or(Refusal::Gone)?;
         let of = |name: &[u8]| {
             let mut servers = catalogue.servers.iter();
             servers.find(|server| server.command.as_bytes() == name)
@@ -137,7 +137,7 @@ impl Target {
             place,
         };
         let sight = process.look(instance)?;
-        let line = command_line(pid)?.ok_or(Refusal::Gone)?;
+        let line = process.command_line()?.ok_or(Refusal::Gone)?;
         match sight {
             Sight::Gone => Err(Refusal::Gone),
             Sight::Stranger => Err(Refusal::Stranger(line)),

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
-use test_helpers::{Outcome, Sandbox};
+use test_helpers::{Outcome, Sandbox, run};
 
 use crate::rows::TOO_OLD;
 
@@ -67,6 +67,28 @@ fn what_is_no_server_is_told_in_the_originals_words() {
     assert_eq!(by_pid(&sandbox, &[], cat.id()), says("", stranger, 2));
     drop(cat.stdin.take());
     cat.wait().unwrap();
+}
+
+/// Two units with PrivateUsers=, or the two halves of one, do not see each other where ProtectProc= hides
+/// what may not be traced.
+#[test]
+fn a_process_that_proc_hides_is_not_told_of_as_gone() {
+    let sandbox = Sandbox::in_namespace();
+    sandbox.install(&["object-server"]);
+    sandbox.conf("object-server.conf", "tell = begun");
+    let outcome = run(sandbox.command("sh").args([
+        "-c",
+        "mkfifo begun; swift-object-server /etc/swift/object-server.conf & <begun; pid=$!
+         mount -o remount,hidepid=invisible /proc || exit
+         setpriv --reuid 65534 --regid 65534 --clear-groups $(which swift-reload) $pid 2>&1 |
+             sed s/$pid/PID/",
+    ]));
+    let hidden = "Failed to get process information for PID\n\
+                  swift-reload: cannot inspect PID: it lives, and /proc does not show it\n";
+    // Without root there is no other user to become.
+    if shared::user::is_root() {
+        assert_eq!(told(&outcome), says(hidden, "", 0));
+    }
 }
 
 #[test]
