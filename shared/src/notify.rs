@@ -16,7 +16,7 @@ use nix::sys::socket::{
 
 use crate::process::Pid;
 use crate::sys::socket::receive_from;
-use crate::sys::unix_diag;
+use crate::sys::{netns, unix_diag};
 use crate::user;
 
 /// The longest notification that is taken; longer ones are cut.
@@ -79,15 +79,22 @@ fn name(pid: Pid) -> Vec<u8> {
     format!("swift-notifications\0{pid}").into_bytes()
 }
 
+/// A socket with the name of a process.
+fn listen(pid: Pid) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+    // Before the name is bound, so that no notification comes without its
+    // sender's credentials.
+    setsockopt(&socket, sockopt::PassCred, &true)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new_abstract(&name(pid))?)?;
+    Ok(socket)
+}
+
 impl Notices {
-    /// Binds the name of a process. EADDRINUSE when somebody else has it.
+    /// Binds the name of a process, in its network namespace. EADDRINUSE when another socket has it,
+    /// EADDRNOTAVAIL when that namespace may not be entered.
     pub fn bind(pid: Pid) -> io::Result<Notices> {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
-        // Before the name is bound, so that no notification comes without its
-        // sender's credentials.
-        setsockopt(&socket, sockopt::PassCred, &true)?;
-        bind(socket.as_raw_fd(), &UnixAddr::new_abstract(&name(pid))?)?;
+        let socket = netns::in_that_of(pid, || listen(pid))?;
         Ok(Notices { socket, pid })
     }
 

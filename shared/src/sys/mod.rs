@@ -12,6 +12,7 @@ mod fault;
 pub mod fd;
 pub mod handover;
 pub mod limits;
+pub mod netns;
 mod openat2;
 pub mod pid;
 pub mod pidfd;

@@ -276,9 +276,9 @@ fn a_reader_that_is_gone_ends_it_without_a_word() {
 fn in_namespace(line: &str) -> Outcome {
     let sandbox = Sandbox::in_namespace();
     sandbox.install(&["object-server"]);
-    sandbox.conf("object-server.conf", "tell = up");
+    sandbox.conf("object-server.conf", "tell = /run/up");
     let line = format!(
-        "mkfifo up; swift-object-server /etc/swift/object-server.conf & <up echo -n $! > /run/swift/object-server.pid\n\
+        "mkfifo /run/up; swift-object-server /etc/swift/object-server.conf & </run/up echo -n $! > /run/swift/object-server.pid\n\
          rows='object-server\t/etc/swift/object-server.conf\t/run/swift/object-server.pid\t-\t-\tconfigured\t-'\n{line}"
     );
     run(sandbox.command("sh").args(["-c", &line]))

@@ -60,8 +60,8 @@ impl Many {
             Ok(reload) => reload,
             Err(failure) => return self.fail(id, failure),
         };
-        if let Some(holder) = reload.intruder() {
-            self.news.push((id, News::Unheard(holder.to_owned())));
+        if let Some(why) = reload.unheard() {
+            self.news.push((id, News::Unheard(why)));
         }
         let checks = self.manner.check && reload.target.server.check;
         let check = checks.then(|| reload.target.config_check());

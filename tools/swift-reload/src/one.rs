@@ -8,10 +8,10 @@ use shared::catalogue::Catalogue;
 use shared::check::{self, Checks};
 use shared::cli::{self, Exit};
 use shared::notify::Notice;
-use shared::pidfile::reason_of;
 use shared::process::Pid;
 use shared::reason::Reason;
 use shared::state::State;
+use shared::sys::error::reason_of;
 use shared::text;
 use shared::watch::Watch;
 

@@ -107,7 +107,7 @@ pub enum News {
     Checking,
     /// It is too old to check its config, so the reload goes on without.
     TooOld,
-    /// Another user has its socket, so the reload goes on without what it says.
+    /// Why the reload goes on without what it says: another user has its socket, or that is out of reach.
     Unheard(String),
     /// It cannot take the signal yet, and is waited for.
     Settling,
@@ -136,8 +136,8 @@ pub type Progress = Result<Option<End>, Failure>;
 pub struct Reload {
     /// What is reloaded.
     pub target: Target,
-    /// What it says; the holder of its socket when that is another user.
-    notices: Result<Notices, String>,
+    /// What it says; or why nothing it says is heard, while what it does may still be seen.
+    notices: Result<Notices, Failure>,
     manner: Manner,
     phase: Phase,
     /// It has said RELOADING=1 and not READY=1 since.
@@ -170,6 +170,10 @@ impl Reload {
         let notices = match Notices::bind(pid) {
             Ok(notices) => Ok(notices),
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(intruder(&target)?),
+            Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable => Err(Failure::new(
+                Reason::Unsupported,
+                format!("its socket is {e}"),
+            )),
             Err(e) => return Err(Failure::unknown(&e)),
         };
         faults::at("bound");
@@ -199,9 +203,11 @@ impl Reload {
         self.notices.as_ref().ok()
     }
 
-    /// The holder of its socket, when that is a user who has no business there.
-    pub fn intruder(&self) -> Option<&str> {
-        self.notices.as_ref().err().map(String::as_str)
+    /// Why nothing it says is heard: another user holds its socket, or its network namespace may not be
+    /// entered.
+    pub fn unheard(&self) -> Option<String> {
+        let failure = self.notices.as_ref().err()?;
+        Some(String::from_utf8_lossy(&failure.text).into_owned())
     }
 
     /// When [`Reload::late`] is to be called.
@@ -254,8 +260,8 @@ impl Reload {
             let witness = Witness::new(self.target.pid(), self.target.signal);
             self.witness = witness.ok().flatten();
             let is_seen = self.witness.as_ref().is_some_and(Witness::sees_the_end);
-            if let (false, Err(holder)) = (is_seen, &self.notices) {
-                return Err(Failure::new(Reason::Busy, holder.clone()));
+            if let (false, Err(failure)) = (is_seen, &self.notices) {
+                return Err(failure.clone());
             }
         }
         told.push(News::Sending);
@@ -403,18 +409,19 @@ impl Reload {
     }
 }
 
-/// The holder of a process's socket, in words, when it is a user who could not
+/// The holder of a process's socket, as the reason of a failure, when it is a user who could not
 /// reload the process: going on without the socket is all there is against one
 /// who never lets go of it. Any other holder may be reloading it, so the reload
 /// is `busy`.
-fn intruder(target: &Target) -> Result<String, Failure> {
+fn intruder(target: &Target) -> Result<Failure, Failure> {
     let holder = notify::holder(target.pid());
     let words = holder.map_or("held by a hidden process".into(), described);
     let uid = holder.and_then(|holder| holder.uid);
+    let busy = |words: String| Failure::new(Reason::Busy, words);
     let is_other = |uid: u32| ![0, user::own(), target.user().uid].contains(&uid);
     match uid.filter(|uid| is_other(*uid)) {
-        Some(uid) => Ok(format!("{words} of {}", user::name(uid))),
-        None => Err(Failure::new(Reason::Busy, words)),
+        Some(uid) => Ok(busy(format!("{words} of {}", user::name(uid)))),
+        None => Err(busy(words)),
     }
 }
 

@@ -288,9 +288,11 @@ pub fn heard(notice: &Notice) -> Option<&'static str> {
     }
 }
 
-/// That another user has the socket on which a server speaks.
-pub fn unheard(who: &str, holder: &str) -> String {
-    format!("reloading {who} without its notifications: its socket is {holder}")
+/// That nothing a server says is heard, and why.
+pub fn unheard(who: &str, why: &str) -> String {
+    // The row of a failure says who holds the socket, and this line that it is the socket.
+    let why = why.strip_prefix("its socket is ").unwrap_or(why);
+    format!("reloading {who} without its notifications: its socket is {why}")
 }
 
 /// A failure as one line.

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use anyhow::{Context as _, bail};
 use shared::cli::Exit;
 use shared::process::Pid;
-use shared::sys::{fd, socket};
+use shared::sys::{fd, netns, socket};
 
 use crate::manager::Manager;
 use crate::worker::{Stage, now};
@@ -21,9 +21,14 @@ pub fn listen() -> io::Result<OwnedFd> {
     socket::listen_abstract(&name(std::process::id()))
 }
 
+/// A connection to the socket of a process, and the pid of the process that listens there.
+fn connect(pid: Pid) -> io::Result<(OwnedFd, i32)> {
+    netns::in_that_of(pid, || socket::connect_abstract(&name(pid.number() as u32)))
+}
+
 /// Whether a process would answer.
 pub fn is_manager(pid: Pid) -> bool {
-    let server = socket::connect_abstract(&name(pid.number() as u32));
+    let server = connect(pid);
     server.is_ok_and(|(_, listens)| listens == pid.number())
 }
 
@@ -102,7 +107,7 @@ fn started_ago(pid: i32) -> Option<u64> {
 
 /// Asks a running server, and shows what it says.
 pub fn ask(pid: Pid) -> anyhow::Result<Exit> {
-    let (server, listens) = socket::connect_abstract(&name(pid.number() as u32)).map_err(|e| {
+    let (server, listens) = connect(pid).map_err(|e| {
         anyhow::anyhow!(
             "{pid} does not answer: {}",
             shared::sys::error::reason_of(&e)

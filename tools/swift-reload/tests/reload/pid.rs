@@ -75,10 +75,10 @@ fn what_is_no_server_is_told_in_the_originals_words() {
 fn a_process_that_proc_hides_is_not_told_of_as_gone() {
     let sandbox = Sandbox::in_namespace();
     sandbox.install(&["object-server"]);
-    sandbox.conf("object-server.conf", "tell = begun");
+    sandbox.conf("object-server.conf", "tell = /run/begun");
     let outcome = run(sandbox.command("sh").args([
         "-c",
-        "mkfifo begun; swift-object-server /etc/swift/object-server.conf & <begun; pid=$!
+        "mkfifo /run/begun; swift-object-server /etc/swift/object-server.conf & </run/begun; pid=$!
          mount -o remount,hidepid=invisible /proc || exit
          setpriv --reuid 65534 --regid 65534 --clear-groups $(which swift-reload) $pid 2>&1 |
              sed s/$pid/PID/",
@@ -89,6 +89,39 @@ fn a_process_that_proc_hides_is_not_told_of_as_gone() {
     if shared::user::is_root() {
         assert_eq!(told(&outcome), says(hidden, "", 0));
     }
+}
+
+/// Starts a server in a network namespace of its own, as `PrivateNetwork=` does, with a prefix to its
+/// command line, and reloads it from outside with another.
+fn across_networks(server: &str, reloader: &str, option: &str) -> Outcome {
+    let sandbox = Sandbox::in_namespace();
+    sandbox.install(&["object-server"]);
+    sandbox.conf("object-server.conf", "tell = /run/begun");
+    let line = format!(
+        "mkfifo -m 666 /run/begun
+         unshare --net {server} $(which swift-object-server) /etc/swift/object-server.conf & </run/begun; pid=$!
+         {reloader} $(which swift-reload) {option} $pid 2>&1 | sed s/$pid/PID/"
+    );
+    run(sandbox.command("sh").args(["-c", &line]))
+}
+
+#[test]
+fn a_server_in_another_network_namespace_is_heard_by_root() {
+    let reloaded = "Reloaded swift-object-server\n";
+    assert_eq!(told(&across_networks("", "", "")), says(reloaded, "", 0));
+}
+
+#[test]
+fn that_a_server_in_another_network_namespace_is_not_heard_is_told() {
+    if !shared::user::is_root() {
+        return;
+    }
+    let user = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    let outcome = across_networks(user, user, "--no-wait");
+    let unheard = "swift-reload: reloading PID (object-server) without its notifications: \
+                   its socket is in another network namespace\n\
+                   Reloaded swift-object-server\n";
+    assert_eq!(told(&outcome), says(unheard, "", 0));
 }
 
 #[test]
