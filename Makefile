@@ -37,13 +37,16 @@ export SWIFT_VENVS SWIFT_VENV
 # What `make test-versions` plays, and `make venvs` makes.
 RELEASES ?= 2.23 2.30 2.33 2.35 2.38
 
+# What `make test-systemd` plays: root directories with a systemd, / for the machine's own.
+SYSTEMD_ROOTS ?= / $(TARGET_DIR)/systemd/trixie
+
 FAULTS := swift-init/faults,swift-serve/faults
 
 # How long `make fuzz` feeds each property, and which ones: make fuzz FUZZ=row FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 600
 FUZZ ?= $(basename $(notdir $(wildcard tests/fuzz/corpus/*.txt)))
 
-.PHONY: all lint venv venvs test test-versions soak fuzz growth bench bench-growth bench-reload demo \
+.PHONY: all lint venv venvs test test-versions test-systemd soak fuzz growth bench bench-growth bench-reload demo \
 	demo-swift installable install dist clean
 
 all:
@@ -79,6 +82,13 @@ test: lint venv
 test-versions: venvs
 	$(CARGO) build --workspace --all-targets --features $(FAULTS)
 	CARGO="$(CARGO)" tests/versions/run $(RELEASES)
+
+# The machine's own systemd and that of Debian 13, with a table at the end. A root directory that cannot be
+# had is not played, which counts as a failure unless it is left out: make test-systemd SYSTEMD_ROOTS=/
+test-systemd: venv
+	tests/lab/setup-root trixie "$(TARGET_DIR)/systemd/trixie" || [ $$? = 3 ]
+	$(CARGO) build --workspace --all-targets --features $(FAULTS)
+	CARGO="$(CARGO)" tests/systemd/run $(SYSTEMD_ROOTS)
 
 # All that tests/faults/ does, with the counts of its long form.
 soak: venv

@@ -164,7 +164,7 @@ impl Site {
 
     /// Loads the server from here on.
     pub fn load(&self, address: &str, new: usize, kept: usize) -> Load {
-        Load::begin(self.sandbox.command("http-client"), address, new, kept)
+        Load::begin(self.sandbox.command("http-client"), address, "/", new, kept)
     }
 
     /// What runs where the server lives, for a test that failed.

@@ -7,3 +7,4 @@
 
 mod bring_up;
 mod hello;
+mod reloads;

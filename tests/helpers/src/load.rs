@@ -28,13 +28,15 @@ pub struct Counts {
 }
 
 impl Load {
-    /// Loads a server from here on. The command is `http-client` as it runs beside the server: ADDRESS is
-    /// where it answers, `new` clients connect for each request, `kept` clients keep their connection.
+    /// Loads a server from here on with requests for a path. The command is `http-client` as it runs beside
+    /// the server, which answers at the address; `new` clients connect for each request, `kept` clients keep
+    /// their connection.
     ///
     /// # Panics
     /// When it cannot be run, or not every client has a first answer.
-    pub fn begin(mut command: Command, address: &str, new: usize, kept: usize) -> Load {
-        command.args(["load", address, &new.to_string(), &kept.to_string()]);
+    pub fn begin(mut command: Command, address: &str, path: &str, new: usize, kept: usize) -> Load {
+        let (new, kept) = (new.to_string(), kept.to_string());
+        command.args(["load", address, &new, &kept, path]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the client can be run");
         let mut out = BufReader::new(child.stdout.take().expect("its output is a pipe"));

@@ -1,11 +1,14 @@
 //! A live systemd, process 1 of namespaces of a test's own (`tests/lab/systemd`), with the tools under
 //! test in /usr/bin and the project's units installed.
 
+mod journal;
+mod swift;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +18,7 @@ use crate::load::Load;
 use crate::run::{LIMIT, Outcome, run};
 use crate::sandbox::tools_dir;
 use crate::tell;
+pub use journal::Journal;
 
 /// Exit status of `tests/lab/systemd` where the machine cannot do it.
 const UNFIT: i32 = 3;
@@ -251,9 +255,7 @@ impl Machine {
             unit,
         ]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("journalctl can be run");
-        let lines = BufReader::new(child.stdout.take().expect("its output is a pipe"));
-        Journal { child, lines }
+        Journal::new(command)
     }
 
     /// Waits until something is so that no event announces, with a look every 20 ms.
@@ -282,7 +284,12 @@ impl Machine {
     /// Loads a server from here on: `new` clients that connect for each request, `kept` ones on connections
     /// that they keep.
     pub fn load(&self, address: &str, new: usize, kept: usize) -> Load {
-        Load::begin(self.command("http-client"), address, new, kept)
+        self.load_path(address, "/", new, kept)
+    }
+
+    /// The same with requests for a path.
+    pub fn load_path(&self, address: &str, path: &str, new: usize, kept: usize) -> Load {
+        Load::begin(self.command("http-client"), address, path, new, kept)
     }
 
     /// What `GET PATH` answers.
@@ -302,39 +309,6 @@ impl Drop for Machine {
     fn drop(&mut self) {
         drop(self.script.stdin.take());
         let _ = self.script.wait();
-    }
-}
-
-/// A unit's messages: those that were there, then those that come.
-#[derive(Debug)]
-pub struct Journal {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Journal {
-    /// Waits for the next line that contains this.
-    ///
-    /// # Panics
-    /// When none comes within [`LIMIT`].
-    pub fn expect(&mut self, text: &str) -> String {
-        let mut seen = String::new();
-        loop {
-            let start = seen.len();
-            let read = self.lines.read_line(&mut seen).expect("it can be read");
-            assert!(read > 0, "no {text:?} in the journal, but:\n{seen}");
-            if seen[start..].contains(text) {
-                return seen[start..].trim_end().to_owned();
-            }
-        }
-    }
-}
-
-impl Drop for Journal {
-    fn drop(&mut self) {
-        // What nsenter runs inside ends with the machine at the latest.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -49,14 +49,14 @@ impl Counts {
 }
 
 /// Loads until the input ends.
-pub fn run(address: &str, new: usize, kept: usize) -> Result<()> {
+pub fn run(address: &str, path: &str, new: usize, kept: usize) -> Result<()> {
     let done = AtomicBool::new(false);
     let counts = std::thread::scope(|scope| {
         let (first, firsts) = mpsc::channel();
         let clients: Vec<_> = (0..new + kept)
             .map(|number| {
                 let (done, first) = (&done, Some(first.clone()));
-                scope.spawn(move || client(address, number >= new, done, first))
+                scope.spawn(move || client(address, path, number >= new, done, first))
             })
             .collect();
         drop(first);
@@ -90,6 +90,7 @@ pub fn run(address: &str, new: usize, kept: usize) -> Result<()> {
 /// One request after the other, until it is enough.
 fn client(
     address: &str,
+    path: &str,
     keeps: bool,
     done: &AtomicBool,
     mut first: Option<mpsc::Sender<()>>,
@@ -103,7 +104,7 @@ fn client(
             None => Connection::open(address).map_err(Failure::Connect),
         };
         let answer = answer.and_then(|mut connection| {
-            let answer = connection.get("/", keeps)?;
+            let answer = connection.get(path, keeps)?;
             Ok((answer.keeps && keeps).then_some(connection))
         });
         match answer {

@@ -1,7 +1,7 @@
 //! A client of small HTTP servers, to be run where the server is, in a test's namespaces too.
 //!
 //! - `http-client get ADDRESS PATH` prints the body of the answer; exits 1 when there is none.
-//! - `http-client load ADDRESS NEW KEPT` sends requests without a pause until its input ends: NEW
+//! - `http-client load ADDRESS NEW KEPT [PATH]` sends requests without a pause until its input ends: NEW
 //!   clients with a new connection for each, KEPT clients on connections that they keep. Prints
 //!   `loading` when every client has had its first answer, and at the end one line of counts.
 //!
@@ -21,12 +21,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["get", address, path] => get(address, path),
-        ["load", address, new, kept] => match (new.parse(), kept.parse()) {
-            (Ok(new), Ok(kept)) => load::run(address, new, kept),
-            _ => Err(std::io::Error::other("no numbers of clients")),
-        },
+        ["load", address, new, kept] => load(address, "/", new, kept),
+        ["load", address, new, kept, path] => load(address, path, new, kept),
         _ => Err(std::io::Error::other(
-            "get ADDRESS PATH | load ADDRESS NEW KEPT",
+            "get ADDRESS PATH | load ADDRESS NEW KEPT [PATH]",
         )),
     };
     match done {
@@ -45,4 +43,11 @@ fn get(address: &str, path: &str) -> Result<()> {
         .and_then(|mut connection| connection.get(path, false));
     let answer = answer.map_err(|failure| std::io::Error::other(format!("{failure:?}")))?;
     std::io::stdout().write_all(&answer.body)
+}
+
+fn load(address: &str, path: &str, new: &str, kept: &str) -> Result<()> {
+    match (new.parse(), kept.parse()) {
+        (Ok(new), Ok(kept)) => load::run(address, path, new, kept),
+        _ => Err(std::io::Error::other("no numbers of clients")),
+    }
 }

@@ -1,0 +1,64 @@
+//! Reload after reload, and death in the midst of one.
+
+use test_helpers::systemd::Machine;
+
+use crate::hello;
+
+/// So many times in `make test`, and so many in `make test-systemd`.
+fn times(short: usize, long: usize) -> usize {
+    if std::env::var_os("SWIFT_SOAK").is_some() {
+        long
+    } else {
+        short
+    }
+}
+
+/// Reloads a unit under clients that never pause, each with a new connection for each request. Nothing is
+/// lost, and the process stays the same.
+fn reloads_lose_nothing(machine: &Machine, unit: &str, address: &str, path: &str, reloads: usize) {
+    let pid = machine.main_pid(unit);
+    let load = machine.load_path(address, path, 16, 0);
+    for number in 1..=reloads {
+        let outcome = machine.sh(&format!("systemctl reload {unit}"));
+        let states = || machine.states();
+        assert_eq!(
+            outcome.code(),
+            0,
+            "reload {number}: {outcome}\n{}",
+            states()
+        );
+    }
+    let counts = load.end();
+    test_helpers::tell(&format!(
+        "systemd {}, {unit}: {reloads} reloads: {}",
+        machine.version(),
+        counts.line.trim()
+    ));
+    counts.all_answered();
+    assert_eq!(machine.main_pid(unit), pid);
+}
+
+#[test]
+fn reloads_of_swift_serve_lose_nothing() {
+    let Some(machine) = Machine::boot() else {
+        return;
+    };
+    hello::install(&machine, &[]);
+    machine.must(&format!("systemctl start {}", hello::UNIT));
+    let reloads = times(5, 100);
+    reloads_lose_nothing(&machine, hello::UNIT, hello::ADDRESS, "/", reloads);
+    let generation = hello::told(&machine, "generation");
+    assert_eq!(generation, (reloads + 1).to_string());
+}
+
+/// Linux has to hand connections that wait at a closed socket over to the next one for that.
+#[test]
+fn reloads_of_a_real_proxy_lose_nothing() {
+    let Some((machine, address)) = Machine::boot_with_swift() else {
+        return;
+    };
+    machine.must("echo 1 >/proc/sys/net/ipv4/tcp_migrate_req");
+    let unit = "swift-server@proxy";
+    machine.must(&format!("systemctl start {unit}"));
+    reloads_lose_nothing(&machine, unit, &address, "/healthcheck", times(2, 100));
+}
