@@ -9,7 +9,8 @@ use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Catalogue, Kind, SITE_FILE, Server, Source, Word};
+use super::model::{Catalogue, Kind, SITE_FILE, Server, Source, Word};
+use super::swift;
 use crate::plain;
 use crate::signals::Signal;
 
@@ -73,11 +74,27 @@ struct SourceTable {
     deprecated: Option<String>,
 }
 
+impl Catalogue {
+    /// The servers of Swift, with the site's file where there is one.
+    /// The error names the file, the line and what is wrong there.
+    pub fn load(swift_dir: &Path) -> anyhow::Result<Catalogue> {
+        let mut catalogue = swift::catalogue();
+        add_site(swift_dir, &mut catalogue)?;
+        Ok(catalogue)
+    }
+
+    /// Lays the text of a file in the form of swift-init.toml(5) over it. The
+    /// error names the file as it is given, the line and what is wrong there.
+    pub fn add(&mut self, text: &str, file: &str) -> anyhow::Result<()> {
+        apply(text, self).map_err(|fault| fault.naming(file))
+    }
+}
+
 /// Lays the site's file, where there is one, over the catalogue.
-pub(super) fn add_site(swift_dir: &Path, catalogue: &mut Catalogue) -> anyhow::Result<()> {
+fn add_site(swift_dir: &Path, catalogue: &mut Catalogue) -> anyhow::Result<()> {
     let path = swift_dir.join(SITE_FILE);
     match plain::read_text(&path) {
-        Ok(text) => add(&text, &path.display().to_string(), catalogue)?,
+        Ok(text) => catalogue.add(&text, &path.display().to_string())?,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
         Err(e) if e.kind() == ErrorKind::PermissionDenied && is_out_of_sight(&path) => {}
         Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
@@ -90,11 +107,6 @@ pub(super) fn add_site(swift_dir: &Path, catalogue: &mut Catalogue) -> anyhow::R
 /// swift-resolve-servers reports.
 fn is_out_of_sight(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied)
-}
-
-/// Lays a file's text over the catalogue. The error names the file and the line.
-pub(super) fn add(text: &str, file: &str, catalogue: &mut Catalogue) -> anyhow::Result<()> {
-    apply(text, catalogue).map_err(|fault| fault.naming(file))
 }
 
 /// What is wrong with a file, and where in its text.

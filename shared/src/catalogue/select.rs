@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Catalogue;
+use super::model::Catalogue;
 
 /// One server as asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,21 +4,26 @@
 //! keys; it adds to the table and overrides it.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-use super::{Kind, Limits, Server, Source};
+use super::model::{Catalogue, Kind, Limits, Server, Source};
 use crate::sys::signal::Signal;
 
-/// The directory of the pid files.
-pub const RUN_DIR: &str = "/var/run/swift";
-/// The time that a server gets to end, in seconds.
-pub const KILL_WAIT: u64 = 15;
-
-/// The limits that a server is started with at least.
-pub const LIMITS: Limits = Limits {
-    files: 32768,
-    data: 2_147_483_648,
-    processes: 8192,
-};
+/// The servers of Swift, and its defaults.
+pub fn catalogue() -> Catalogue {
+    Catalogue {
+        servers: Cow::Borrowed(SERVERS),
+        groups: Vec::new(),
+        run_dir: "/var/run/swift".into(),
+        kill_wait: Duration::from_secs(15),
+        limits: Limits {
+            files: 32768,
+            data: 2_147_483_648,
+            processes: 8192,
+        },
+        log: true,
+    }
+}
 
 const fn config(stem: &'static str) -> Source {
     Source {
@@ -87,7 +92,7 @@ const OLD_EXPIRER: Source = Source {
 };
 
 /// The servers, in the order in which they are shown.
-pub const SERVERS: &[Server] = &[
+const SERVERS: &[Server] = &[
     main_server!("proxy-server"),
     main_server!("account-server"),
     main_server!("container-server"),

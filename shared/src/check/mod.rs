@@ -23,14 +23,12 @@ use crate::sys::spawn::{Dispositions, Failure, Plan, User, spawn_as};
 use crate::sys::{fd, spawn};
 use crate::watch::{Watch, after};
 
+pub use output::TEST_CONFIG;
+
 use output::{Output, Relay};
 
 /// How long a check may take unless the user says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The argument with which a server checks its config and does nothing else
-/// (Swift 2.32 and later).
-pub const TEST_CONFIG: &str = "--test-config";
 
 /// How many checks run at a time: each is a whole server being loaded, so
 /// memory is what runs out first.

@@ -9,7 +9,9 @@ use crate::excerpt::Excerpt;
 use crate::sys::fd;
 use crate::watch::Watch;
 
-use super::TEST_CONFIG;
+/// The argument with which a server checks its config and does nothing else
+/// (Swift 2.32 and later).
+pub const TEST_CONFIG: &str = "--test-config";
 
 /// How much is read from one check before the others and the time get their
 /// turn, in bytes.

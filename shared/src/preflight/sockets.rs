@@ -7,8 +7,10 @@ use crate::reason::Reason;
 use crate::sys::error::reason_of;
 use crate::sys::socket::try_bind;
 
-use super::numbers::int;
-use super::{Conf, Finding, Result, files, from_root};
+use super::conf::Conf;
+use super::files;
+use super::finding::{Finding, Result, from_root};
+use super::values::int;
 
 pub(super) fn look(conf: &Conf) -> Result {
     let port = port(conf)?;

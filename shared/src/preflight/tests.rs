@@ -1,6 +1,9 @@
 use super::*;
+use crate::account::{self, Known};
+use crate::reason::Reason;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 const APP: &str = "[pipeline:main]\npipeline = proxy-server\n\
                    [app:proxy-server]\nuse = egg:swift#proxy\n";

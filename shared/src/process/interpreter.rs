@@ -157,7 +157,7 @@ pub fn is_known(program: &OsStr) -> bool {
 /// program of a server, the outermost first.
 pub fn scripts(args: &[&OsStr]) -> Vec<usize> {
     let mut found = Vec::new();
-    let name = args.first().copied().and_then(super::line::basename);
+    let name = args.first().copied().and_then(basename);
     let Some(mut grammar) = name.and_then(interpreter) else {
         return found;
     };
@@ -172,7 +172,7 @@ pub fn scripts(args: &[&OsStr]) -> Vec<usize> {
             Operand::Module(at) => at,
             Operand::None => break,
         };
-        let runner = super::line::basename(args[at]).and_then(runner);
+        let runner = basename(args[at]).and_then(runner);
         let Some(runner) = runner else { break };
         from = at + 1;
         if let Some(command) = runner.command {
@@ -290,6 +290,15 @@ fn runner(name: &OsStr) -> Option<&'static Grammar> {
     RUNNERS
         .iter()
         .find(|grammar| grammar.names.iter().any(|known| name == *known))
+}
+
+/// The last component of a path, as a program's name.
+pub(super) fn basename(arg: &OsStr) -> Option<&OsStr> {
+    arg.as_bytes()
+        .rsplit(|b| *b == b'/')
+        .next()
+        .filter(|name| !name.is_empty())
+        .map(OsStr::from_bytes)
 }
 
 #[cfg(test)]

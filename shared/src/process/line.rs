@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::interpreter;
+use super::interpreter::{self, basename};
 use super::stat::{PROC_MAX, read_proc};
 use crate::catalogue::Server;
 use crate::instance::others;
@@ -155,14 +155,6 @@ fn is_interpreter(program: &OsStr, script: &Path) -> bool {
 fn may_be_script(script: &Path) -> bool {
     fs::metadata(script).is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
         || fs::symlink_metadata(script).is_err()
-}
-
-pub(super) fn basename(arg: &OsStr) -> Option<&OsStr> {
-    arg.as_bytes()
-        .rsplit(|b| *b == b'/')
-        .next()
-        .filter(|name| !name.is_empty())
-        .map(OsStr::from_bytes)
 }
 
 /// A path as the process means it: a relative one begins at its own folder.

@@ -63,7 +63,7 @@ mod points {
             // SAFETY: the paths are terminated, and the buffers as long as is said.
             unsafe {
                 let mut digits = [0u8; 16];
-                let text = crate::sys::spawn::own_number(&mut digits);
+                let text = crate::sys::pid::own_digits(&mut digits);
                 let fifo = libc::open(reached.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
                 libc::write(fifo, text.as_ptr().cast(), text.len());
                 libc::write(fifo, c"\n".as_ptr().cast(), 1);

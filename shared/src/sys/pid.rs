@@ -36,6 +36,19 @@ impl fmt::Display for Pid {
     }
 }
 
+/// The digits of this process's pid. It allocates nothing and takes no lock, so a child may call it
+/// between clone and exec.
+pub fn own_digits(digits: &mut [u8; 16]) -> &[u8] {
+    let mut rest = nix::unistd::getpid().as_raw();
+    let mut at = digits.len();
+    while rest > 0 {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    &digits[at..]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::beneath::FILE_MODE;
-use super::pid::Pid;
+use super::pid::{Pid, own_digits};
 use super::refused::Needed;
 use super::signal::Signal;
 
@@ -339,7 +339,7 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
         )?;
         if let Some(number) = prepared.number {
             let mut digits = [0u8; 16];
-            let text = own_number(&mut digits);
+            let text = own_digits(&mut digits);
             std::ptr::copy_nonoverlapping(text.as_ptr(), number, text.len());
         }
         prepared.points.at("child-ready");
@@ -389,22 +389,6 @@ unsafe fn become_user(
     }
 }
 
-/// The digits of this process's number.
-///
-/// # Safety
-/// Only to be called in the child of [`clone`].
-pub(crate) unsafe fn own_number(digits: &mut [u8; 16]) -> &[u8] {
-    // SAFETY: getpid cannot fail.
-    let mut rest = unsafe { libc::getpid() };
-    let mut at = digits.len();
-    while rest > 0 {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    &digits[at..]
-}
-
 /// # Safety
 /// Only to be called in the child of [`clone`], where all signals are blocked.
 unsafe fn set_dispositions(dispositions: Dispositions) {
@@ -445,8 +429,7 @@ unsafe fn set_dispositions(dispositions: Dispositions) {
 /// Only to be called in the child of [`clone`].
 unsafe fn write_pid_file(file: &PidFile, points: &super::fault::Points) -> Result<(), ()> {
     let mut digits = [0u8; 16];
-    // SAFETY: this is the child.
-    let text = unsafe { own_number(&mut digits) };
+    let text = own_digits(&mut digits);
     let dir = file.dir.as_raw_fd();
     // SAFETY: the names are terminated, the buffer is as long as is said, and
     // the descriptor is the one that openat returned.
