@@ -15,6 +15,7 @@ complete -c swift-init -l no-check -d 'do not let servers check their configs fi
 complete -c swift-init -l check-timeout -r -d 'give a config check S seconds (default 60)'
 complete -c swift-init -l reload-timeout -r -d 'give a seamless reload S seconds (default 300)'
 complete -c swift-init -l start-timeout -r -d 'stop a server that is not ready within S seconds (default: wait for ever)'
+complete -c swift-init -l force -d 'stop and restart also what a unit of systemd owns'
 complete -c swift-init -l explain -d 'print the pipeline that would do it, and do nothing'
 complete -c swift-init -s V -l version -d 'show the version and exit'
 complete -c swift-init -a 'force-reload kill no-daemon no-wait once reload reload-seamless restart shutdown start status stop all main rest'

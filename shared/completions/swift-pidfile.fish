@@ -1,5 +1,6 @@
 complete -c swift-pidfile -l clean -d 'remove pid files that lie'
 complete -c swift-pidfile -l no-start -d 'leave out when what runs was started'
+complete -c swift-pidfile -l owned -d 'tell apart what a unit of systemd owns'
 complete -c swift-pidfile -l running -d 'write only the rows of what runs'
 complete -c swift-pidfile -l swift-dir -r -d 'where configs and swift-init.toml lie (default /etc/swift)'
 complete -c swift-pidfile -s q -l quiet -d 'do not repeat on stderr what the rows say'

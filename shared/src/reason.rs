@@ -56,6 +56,8 @@ reasons! {
     WrongProcess = "wrong-process",
     /// The config with which the process runs follows.
     Config = "config",
+    /// The unit of systemd that owns it follows, as systemctl(1) takes it.
+    Unit = "unit",
     /// The pid file's config is gone.
     Orphan = "orphan",
     /// The config is of a kind that will not be read for ever.

@@ -43,6 +43,8 @@ states! {
     /// The pid file names a process that runs the row's program with another config
     /// (swift-pidfile, swift-spawn, swift-signal): never removed, never started beside.
     WrongConfig = "wrong-config",
+    /// It runs, and a unit of systemd owns it (swift-pidfile): no tool acts on it.
+    Owned = "owned",
     /// The server refuses its own config (swift-check-config, swift-reload).
     Misconfigured = "misconfigured",
     /// A signal was sent (swift-signal, swift-reload).

@@ -40,3 +40,17 @@ zombie() {
     until grep -qs '^State:[[:space:]]Z' "/proc/$(cat "/run/swift/$1")/status"; do :; done
 }
 
+
+# as_service COMMAND...: in the background, as the main process of a unit of systemd, whose pid is then
+# in /run/main.
+as_service() {
+    setsid sh -c 'echo $$ >/run/main; SYSTEMD_EXEC_PID=$$ exec "$@"' sh "$@" >/dev/null 2>&1 &
+}
+
+# in_service UNIT PID...: the kernel shows the control group of the unit for these.
+in_service() {
+    echo "0::/system.slice/$1" >"/run/$1"
+    unit=/run/$1
+    shift
+    for process; do mount --bind "$unit" "/proc/$process/cgroup"; done
+}

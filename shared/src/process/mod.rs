@@ -11,6 +11,7 @@ mod interpreter;
 mod line;
 mod stat;
 pub mod tag;
+mod unit;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -28,6 +29,7 @@ pub use crate::sys::pid::Pid;
 pub use effect::{Effect, effect};
 pub use line::{CommandLine, Runs, command_line};
 pub use stat::{Disposition, PROC_MAX, Stat, disposition, environment, stat};
+pub use unit::Unit;
 
 use line::is_config;
 use stat::PF_KTHREAD;

@@ -59,6 +59,7 @@ properties! {
     "pidfile", pidfile::check, 1_000;
     "command_line", process::command_line, 10_000;
     "status", process::status, 3_000;
+    "unit", process::unit, 5_000;
     "row", row::check, 20_000;
     "arguments", arguments::check, 5_000;
     "number", arguments::number, 5_000;

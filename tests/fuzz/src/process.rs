@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use shared::catalogue::Server;
-use shared::process::{CommandLine, Disposition, Pid, Runs, Stat};
+use shared::process::{CommandLine, Disposition, Pid, Runs, Stat, Unit};
 use shared::signals::Signal;
 use shared::user;
 
@@ -170,6 +170,49 @@ fn last_part(arg: &OsStr) -> &[u8] {
         .rposition(|b| *b == b'/')
         .map_or(0, |slash| slash + 1);
     &bytes[after..]
+}
+
+/// The unit of a process is a service that its control group names: one whole component, the first
+/// below the slices, or the first such one below a user's manager.
+///
+/// Fails when `of_path` takes the last component, looks past a scope, and believes a path that begins
+/// above the root.
+pub fn unit(data: &[u8]) {
+    if let Some(unit) = Unit::parse(data) {
+        let text = String::from_utf8_lossy(data);
+        let is_named = |line: &str| {
+            let path = line.splitn(3, ':').nth(2).unwrap_or_default();
+            let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+            let below = parts.iter().position(|part| !part.ends_with(".slice"));
+            let at_top = below.is_some_and(|below| parts[below].ends_with(&unit.name));
+            let in_manager = unit.user.is_some() && parts.iter().any(|p| p.ends_with(&unit.name));
+            !parts.contains(&"..") && (at_top || in_manager)
+        };
+        assert!(text.lines().any(is_named), "{unit:?}");
+        let drives = |c: char| c.is_control() || c.is_whitespace();
+        assert!(unit.name.ends_with(".service") && !unit.name.contains(drives));
+    }
+
+    let mut cursor = Cursor::new(data);
+    let slices = ["", "/system.slice", "/a.slice/a-b.slice"];
+    let above = cursor.choose(&slices);
+    let user = [None, Some(1000)][cursor.below(2)];
+    let beneath = cursor.choose(&["", "/payload", "/.control/x", "/y.service"]);
+    let name: String = cursor
+        .rest()
+        .iter()
+        .map(|b| char::from(b"abz09:-.\\"[usize::from(*b) % 9]))
+        .take(200)
+        .collect();
+    let name = format!("x{name}.service");
+    let manager = user.map_or(String::new(), |uid| {
+        format!("/user.slice/user-{uid}.slice/user@{uid}.service")
+    });
+    for line in ["0::", "3:name=systemd:"] {
+        let line = format!("1:cpu:/z.service\n{line}{manager}{above}/{name}{beneath}\n");
+        let unit = Unit::parse(line.as_bytes()).expect("it is in a unit");
+        assert_eq!((unit.name, unit.user), (name.clone(), user));
+    }
 }
 
 /// /proc/PID/stat and /proc/PID/status: nothing panics, whatever they hold; and what a process calls

@@ -49,6 +49,7 @@ tests! {
     pidfile
     command_line
     status
+    unit
     row
     arguments
     number

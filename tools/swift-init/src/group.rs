@@ -56,7 +56,7 @@ impl Group {
 /// Whether a row's server runs.
 pub fn runs(row: &Row) -> bool {
     match row.state {
-        State::Running | State::Starting | State::Survived => true,
+        State::Running | State::Starting | State::Owned | State::Survived => true,
         // Only a process that was seen has a start.
         State::Misconfigured => row.start.is_some(),
         _ => false,

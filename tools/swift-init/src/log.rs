@@ -134,7 +134,7 @@ fn is_refused(options: &Options, row: &Row) -> bool {
         Command::Start | Command::NoDaemon | Command::NoWait | Command::Once
     );
     match row.state {
-        State::Misconfigured | State::WrongConfig => true,
+        State::Misconfigured | State::WrongConfig | State::Owned => true,
         State::Denied | State::Starting => ends,
         _ => false,
     }

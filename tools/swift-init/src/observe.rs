@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use shared::catalogue::Catalogue;
+use shared::catalogue::{Catalogue, Server};
 use shared::row::Row;
 use shared::stream::Decoder;
 use shared::watch::Watch;
@@ -42,6 +42,9 @@ pub fn calls(options: &Options, catalogue: &Catalogue, servers: &[String]) -> Ve
         // this is. Before a restart, minutes may pass with checks.
         pidfile.arg("--no-start");
     }
+    if !options.force && ends(options, catalogue, servers) {
+        pidfile.arg("--owned");
+    }
     let mut calls = vec![resolve, pidfile];
     if options.check && checks(options, catalogue, servers) {
         let mut check = Call::new("swift-check-config", options);
@@ -53,17 +56,30 @@ pub fn calls(options: &Options, catalogue: &Catalogue, servers: &[String]) -> Ve
     calls
 }
 
+/// Whether something may be stopped.
+fn ends(options: &Options, catalogue: &Catalogue, servers: &[String]) -> bool {
+    match options.command {
+        Command::Stop | Command::Shutdown | Command::Kill => true,
+        Command::Restart | Command::Reload => true,
+        Command::ReloadSeamless => restarts_any(catalogue, servers, |_| true),
+        _ => false,
+    }
+}
+
+/// Whether a seamless reload restarts one of such servers, which knows none.
+fn restarts_any(catalogue: &Catalogue, servers: &[String], such: fn(&Server) -> bool) -> bool {
+    let selection = catalogue.select(servers.iter().map(String::as_str));
+    let mut servers = selection.names.iter().map(|n| catalogue.server(&n.server));
+    servers.any(|server| such(&server) && server.seamless.is_none())
+}
+
 /// Whether something may be stopped in order to be started again, and can say
 /// before whether its config is good. What is reloaded seamlessly is checked by
 /// swift-reload.
 fn checks(options: &Options, catalogue: &Catalogue, servers: &[String]) -> bool {
     match options.command {
         Command::Restart | Command::Reload => true,
-        Command::ReloadSeamless => {
-            let selection = catalogue.select(servers.iter().map(String::as_str));
-            let mut servers = selection.names.iter().map(|n| catalogue.server(&n.server));
-            servers.any(|server| server.check && server.seamless.is_none())
-        }
+        Command::ReloadSeamless => restarts_any(catalogue, servers, |server| server.check),
         _ => false,
     }
 }

@@ -89,6 +89,11 @@ pub static TOOL: Tool = Tool {
         ),
         Opt::flag(
             None,
+            "force",
+            "stop and restart also what a unit of systemd owns",
+        ),
+        Opt::flag(
+            None,
             "explain",
             "print the pipeline that would do it, and do nothing",
         ),
@@ -256,6 +261,8 @@ pub struct Options {
     pub reload_timeout: Option<Duration>,
     /// How long a server may take to be ready.
     pub start_timeout: Option<Duration>,
+    /// Act also on what a unit of systemd owns.
+    pub force: bool,
     /// Only print the pipeline.
     pub explain: bool,
 }
@@ -280,6 +287,7 @@ impl Options {
             check_timeout: None,
             reload_timeout: None,
             start_timeout: None,
+            force: false,
             explain: false,
         }
     }
@@ -317,6 +325,7 @@ pub fn parse(
             Arg::Flag("non-strict") => options.strict = Some(false),
             Arg::Flag("kill-after-timeout") => options.kill_after_timeout = true,
             Arg::Flag("no-check") => options.check = false,
+            Arg::Flag("force") => options.force = true,
             Arg::Flag("explain") => options.explain = true,
             Arg::Value("config-num", value) => options.number = config_number(value)?,
             Arg::Value("kill-wait", value) => options.kill_wait = Some(value.integer()?),

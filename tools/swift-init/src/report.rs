@@ -19,6 +19,18 @@ pub fn failure(row: &Row, verbose: bool) {
     }
 }
 
+/// Says that a unit of systemd owns an instance, and how systemctl(1) does what was
+/// asked for: `restart` or `stop`.
+pub fn owned(row: &Row, then: &str) {
+    let words = text::one_line(row.text());
+    let unit = words.rsplit(' ').next().unwrap_or_default();
+    let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
+    say(&format!(
+        "{}: left alone: {unit} owns pid {pid}: use systemctl {then} {words}, or --force",
+        name_of(row)
+    ));
+}
+
 /// Says a line.
 pub fn say(line: &str) {
     TOOL.say(line);

@@ -25,7 +25,12 @@ impl Session<'_> {
             }
             let seamless = self.groups[place].server.seamless.is_some();
             for number in 0..self.groups[place].rows.len() {
-                let row = self.groups[place].rows[number].clone();
+                let mut row = self.groups[place].rows[number].clone();
+                // The unit that owns it keeps it: its pid stays.
+                if seamless && row.state == State::Owned {
+                    row = row.plain(State::Running);
+                    self.groups[place].rows[number] = row.clone();
+                }
                 if seamless && row.state == State::Running {
                     self.need_reload()?;
                     match self.groups[place].server.notify {

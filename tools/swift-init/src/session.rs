@@ -254,8 +254,13 @@ impl<'a> Session<'a> {
     /// Says on standard error what went wrong with a row, after what stands on
     /// standard output was written.
     pub fn report(&mut self, row: &Row) {
+        self.before_report();
+        report::failure(row, self.options.verbose);
+    }
+
+    /// Writes what is to stand before a line on standard error.
+    pub fn before_report(&mut self) {
         self.act.clear();
         self.voice.flush();
-        report::failure(row, self.options.verbose);
     }
 }

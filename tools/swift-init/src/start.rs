@@ -79,10 +79,7 @@ impl Session<'_> {
             }
         }
         let mut running = false;
-        for row in rows
-            .iter()
-            .filter(|row| group::runs(row) && row.state != State::Misconfigured)
-        {
+        for row in rows.iter().filter(|row| group::runs(row) && !told_of(row)) {
             running = true;
             self.say_running(row);
         }
@@ -201,6 +198,11 @@ impl Session<'_> {
     }
 }
 
+/// Whether it was said of an instance why nothing is done to it.
+fn told_of(row: &Row) -> bool {
+    matches!(row.state, State::Misconfigured | State::Owned)
+}
+
 /// Whether an instance is yet to be started, or was started by this command.
 fn is_ours(row: &Row) -> bool {
     matches!(
@@ -211,11 +213,6 @@ fn is_ours(row: &Row) -> bool {
 
 /// Whether a server was left alone on purpose, and told of already.
 pub fn left_alone(group: &Group) -> bool {
-    let alone = |row: &Row| {
-        matches!(
-            row.state,
-            State::Misconfigured | State::Denied | State::WrongConfig
-        )
-    };
+    let alone = |row: &Row| told_of(row) || matches!(row.state, State::Denied | State::WrongConfig);
     !group.rows.is_empty() && group.rows.iter().all(alone)
 }

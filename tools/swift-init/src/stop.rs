@@ -8,6 +8,7 @@ use shared::state::State;
 use crate::act::{Event, Role};
 use crate::group::{self, Group};
 use crate::options::Command;
+use crate::report;
 use crate::session::{Place, Session};
 use crate::start::left_alone;
 use crate::status;
@@ -126,6 +127,10 @@ impl Session<'_> {
                 self.voice.no_permission(row);
                 self.tallies[place].denied += 1;
             }
+            State::Owned => {
+                self.refuse(row);
+                self.tallies[place].failed = true;
+            }
             State::Starting | State::Misconfigured | State::WrongConfig => {
                 self.report(row);
                 self.tallies[place].failed = true;
@@ -136,6 +141,13 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Says which unit owns an instance, and what to do instead.
+    fn refuse(&mut self, row: &Row) {
+        let then = if self.restarts() { "restart" } else { "stop" };
+        self.before_report();
+        report::owned(row, then);
     }
 
     /// Reports a pid file that could not be read or removed.

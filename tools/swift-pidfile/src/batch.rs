@@ -138,6 +138,7 @@ mod tests {
         let manner = Manner {
             clean: true,
             start: true,
+            owned: true,
         };
         for count in [1, 63, 64, 1000] {
             let row = |n: u64| Row {

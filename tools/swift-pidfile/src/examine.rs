@@ -8,12 +8,14 @@ use shared::faults;
 use shared::instance::{Instance, place};
 use shared::locks::Locks;
 use shared::pidfile::{self, Content, Finding, Look};
+use shared::process::Unit;
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::rundir::RunDir;
 use shared::rundirs::RunDirs;
 use shared::state::State;
 use shared::sys::error::reason_of;
+use shared::user;
 
 use crate::options::Manner;
 
@@ -43,8 +45,16 @@ struct Seen {
     finding: Finding,
     world_writable: bool,
     content: Content,
-    /// The start of what runs, where it was wanted.
+    facts: Facts,
+}
+
+/// Of what runs, where it was wanted.
+#[derive(Default)]
+struct Facts {
+    /// The start, in clock ticks since boot.
     start: Option<u64>,
+    /// The unit that owns it.
+    owner: Option<Unit>,
 }
 
 /// Looks at the pid file and at the process that it names, and removes a file
@@ -65,18 +75,27 @@ pub fn examine(
     };
     let look_at = |run_dir: &RunDir| {
         let look = pidfile::read(run_dir, &place.beneath);
-        let (finding, start) = verify(&look, &instance, manner);
+        let (finding, facts) = verify(&look, &instance, manner);
         Seen {
             finding,
             world_writable: look.world_writable,
             content: look.content,
-            start,
+            facts,
         }
     };
     let run_dir = match run_dirs.get(&place.run_dir) {
         Ok(Some(run_dir)) => run_dir,
-        Ok(None) => return Ok(told(row, Finding::Stopped(Reason::Absent, None), None)),
-        Err(e) => return Ok(told(row, Finding::Unreadable(reason_of(&e)), None)),
+        Ok(None) => {
+            return Ok(told(
+                row,
+                Finding::Stopped(Reason::Absent, None),
+                Facts::default(),
+            ));
+        }
+        Err(e) => {
+            let finding = Finding::Unreadable(reason_of(&e));
+            return Ok(told(row, finding, Facts::default()));
+        }
     };
     let mut seen = look_at(&run_dir);
     let mut kept = None;
@@ -95,7 +114,7 @@ pub fn examine(
             Err(why) => kept = Some(why),
         }
     }
-    let mut examined = told(row, seen.finding, seen.start);
+    let mut examined = told(row, seen.finding, seen.facts);
     examined.world_writable = seen.world_writable;
     if let Some(why) = kept {
         let detail = &mut examined.row.detail;
@@ -105,32 +124,37 @@ pub fn examine(
     Ok(examined)
 }
 
-/// What a pid file's content is worth, and the start of what runs.
-fn verify(look: &Look, instance: &Instance, manner: Manner) -> (Finding, Option<u64>) {
+/// What a pid file's content is worth, and what is known of what runs.
+fn verify(look: &Look, instance: &Instance, manner: Manner) -> (Finding, Facts) {
     let verified = pidfile::verify(look, instance).and_then(|finding| {
+        let mut facts = Facts::default();
         let (Finding::Running { process, .. } | Finding::WrongConfig { process, .. }) = &finding
         else {
-            return Ok((finding, None));
+            return Ok((finding, facts));
         };
-        if !manner.start {
-            return Ok((finding, None));
+        if manner.owned && matches!(finding, Finding::Running { .. }) {
+            facts.owner = Unit::owner(process)?;
         }
-        Ok(match process.start()? {
-            Some(start) => (finding, Some(start)),
+        if manner.start {
+            facts.start = process.start()?;
             // It ended after it was proven.
-            None => (Finding::Stopped(Reason::Stale, Some(process.pid)), None),
-        })
+            if facts.start.is_none() {
+                let finding = Finding::Stopped(Reason::Stale, Some(process.pid));
+                return Ok((finding, Facts::default()));
+            }
+        }
+        Ok((finding, facts))
     });
     // A process that cannot be looked at may be the server, so its pid file is
     // neither cleaned away nor replaced.
     verified.unwrap_or_else(|e| {
         let why = format!("its process: {}", reason_of(&e));
-        (Finding::Unreadable(why), None)
+        (Finding::Unreadable(why), Facts::default())
     })
 }
 
 /// The row with what was found.
-fn told(mut row: Row, finding: Finding, start: Option<u64>) -> Examined {
+fn told(mut row: Row, finding: Finding, facts: Facts) -> Examined {
     let orphan = was_orphan(&row);
     let ended = if orphan {
         State::Orphan
@@ -153,7 +177,7 @@ fn told(mut row: Row, finding: Finding, start: Option<u64>) -> Examined {
             alive(row, State::Starting, orphan)
         }
         Finding::WrongConfig { process, config } => {
-            (row.pid, row.start) = (Some(process.pid), start);
+            (row.pid, row.start) = (Some(process.pid), facts.start);
             failed = Some(pidfile::wrong_config(&row, process.pid, &config));
             row.with(
                 State::WrongConfig,
@@ -162,12 +186,17 @@ fn told(mut row: Row, finding: Finding, start: Option<u64>) -> Examined {
             )
         }
         Finding::Running { process, permitted } => {
-            (row.pid, row.start) = (Some(process.pid), start);
-            match (permitted, orphan) {
-                (true, _) => alive(row, State::Running, orphan),
+            (row.pid, row.start) = (Some(process.pid), facts.start);
+            match (permitted, facts.owner, orphan) {
+                (true, Some(unit), _) => row.with(
+                    State::Owned,
+                    Reason::Unit,
+                    unit.words(user::own()).as_bytes(),
+                ),
+                (true, None, _) => alive(row, State::Running, orphan),
                 // That it is an orphan outweighs why: it must never be started.
-                (false, true) => row.with(State::Denied, Reason::Orphan, b"permission"),
-                (false, false) => row.with(State::Denied, Reason::Permission, b""),
+                (false, _, true) => row.with(State::Denied, Reason::Orphan, b"permission"),
+                (false, _, false) => row.with(State::Denied, Reason::Permission, b""),
             }
         }
     };
@@ -178,11 +207,12 @@ fn told(mut row: Row, finding: Finding, start: Option<u64>) -> Examined {
     }
 }
 
-/// Whether the row is one of an orphan. A row that was `wrong-config` does not
-/// say it, so the config is looked for.
+/// Whether the row is one of an orphan. A row that was `wrong-config` or `owned`
+/// does not say it, so the config is looked for.
 fn was_orphan(row: &Row) -> bool {
     let config_is_gone = || row.config.as_deref().is_some_and(|config| !config.exists());
-    row.is_orphan() || (row.state == State::WrongConfig && config_is_gone())
+    let says_nothing = matches!(row.state, State::WrongConfig | State::Owned);
+    row.is_orphan() || (says_nothing && config_is_gone())
 }
 
 fn alive(row: Row, state: State, orphan: bool) -> Row {

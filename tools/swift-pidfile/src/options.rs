@@ -15,6 +15,7 @@ pub static TOOL: Tool = Tool {
     options: &[
         Opt::flag(None, "clean", "remove pid files that lie"),
         Opt::flag(None, "no-start", "leave out when what runs was started"),
+        Opt::flag(None, "owned", "tell apart what a unit of systemd owns"),
         Opt::flag(None, "running", "write only the rows of what runs"),
         cli::SWIFT_DIR,
         cli::QUIET,
@@ -32,6 +33,8 @@ pub struct Manner {
     pub clean: bool,
     /// Whether the start of what runs is read.
     pub start: bool,
+    /// Whether what a unit of systemd owns is told apart.
+    pub owned: bool,
 }
 
 /// What the command line says.
@@ -55,6 +58,7 @@ pub fn parse(
         manner: Manner {
             clean: false,
             start: true,
+            owned: false,
         },
         running: false,
         swift_dir: SWIFT_DIR.into(),
@@ -67,6 +71,7 @@ pub fn parse(
             Arg::Flag("version") => return Ok(Action::Version),
             Arg::Flag("clean") => options.manner.clean = true,
             Arg::Flag("no-start") => options.manner.start = false,
+            Arg::Flag("owned") => options.manner.owned = true,
             Arg::Flag("running") => options.running = true,
             Arg::Flag("quiet") => options.quiet = true,
             Arg::Value("swift-dir", value) => options.swift_dir = value.path()?,

@@ -74,6 +74,6 @@ fn write(examined: Examined, options: &Options, output: &mut Output<File>) -> an
 fn is_running(row: &Row) -> bool {
     matches!(
         row.state,
-        State::Running | State::Starting | State::Denied | State::WrongConfig
+        State::Running | State::Starting | State::Owned | State::Denied | State::WrongConfig
     )
 }
