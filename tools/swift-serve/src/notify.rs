@@ -1,6 +1,8 @@
 //! The manager's notifications: to systemd (sd_notify(3)), and to the reader of
 //! the abstract socket that Swift's servers speak to.
 
+use std::time::Duration;
+
 use shared::notify::REFUSED;
 use shared::process::Pid;
 use shared::sd_notify::{Message, SdNotify};
@@ -36,34 +38,50 @@ impl Notifier {
         }
     }
 
-    /// Says that another process is the service.
-    pub fn main_pid(&self, pid: Pid) {
-        self.send(&Message::new().main_pid(pid));
+    /// True when a service manager is told.
+    pub fn has_systemd(&self) -> bool {
+        self.systemd.is_set()
     }
 
-    /// Says that this process is the service.
+    /// Says that this process is the main process.
     pub fn own_pid(&self) {
-        self.main_pid(own());
+        self.send(&Message::new().main_pid(own()));
     }
 
-    /// Says that a reload has begun.
-    pub fn reloading(&self) {
-        self.send(&Message::new().reloading());
+    /// Says how far a start or a reload is, and how long the next step may take.
+    pub fn step(&self, status: &str, wait: Duration) {
+        self.send(&Message::new().status(status).extend_timeout(wait));
     }
 
-    /// Says that this process is going to end.
-    pub fn stopping(&self, status: &str) {
-        self.send(&Message::new().stopping().status(status));
+    /// Says that a reload has begun, and that its keeper is the main process: it
+    /// is ready should this process die before it is.
+    pub fn reloading(&self, keeper: Pid, wait: Duration) {
+        let message = Message::new().reloading().main_pid(keeper);
+        self.send(&message.status("reloading").extend_timeout(wait));
     }
 
-    /// Says that this process is ready, how it is, and why the reload before
-    /// failed if it did.
-    pub fn ready(&self, status: &str, failure: Option<&str>) {
-        let mut message = Message::new().ready().main_pid(own()).status(status);
-        if let (Some(why), Some((name, word))) = (failure, REFUSED.split_once('=')) {
-            message = message.line(name, &format!("{word} {why}"));
-        }
-        self.send(&message);
+    /// Says that this process, which is the main one again, is going to end, and
+    /// how long that may take.
+    pub fn stopping(&self, status: &str, wait: Duration) {
+        let message = Message::new().stopping().main_pid(own());
+        self.send(&message.status(status).extend_timeout(wait));
+    }
+
+    /// Says that this process is ready, and how it is.
+    pub fn ready(&self, status: &str) {
+        self.send(&Message::new().ready().main_pid(own()).status(status));
+    }
+
+    /// The same after a reload that failed, and why it did. One that failed
+    /// before it was announced is announced now.
+    pub fn refused(&self, status: &str, why: &str, is_announced: bool) {
+        let message = match is_announced {
+            true => Message::new(),
+            false => Message::new().reloading(),
+        };
+        let (name, word) = REFUSED.split_once('=').expect("it is a line");
+        let message = message.ready().main_pid(own()).status(status);
+        self.send(&message.line(name, &format!("{word} {why}")));
     }
 }
 
