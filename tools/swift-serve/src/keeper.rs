@@ -168,13 +168,11 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
             match message[..length].split_first() {
                 Some((&RELEASE, gone)) => {
                     manager.finish_old(&String::from_utf8_lossy(gone));
-                    // systemd has been told before the verdict that this is not
-                    // the main process, so its end is no news.
                     let _ = fd::write(control, &[DONE]);
-                    std::process::exit(0);
+                    leave(manager, parent);
                 }
                 Some((&STOP, _)) => is_stopping = true,
-                Some(_) => std::process::exit(0),
+                Some(_) => leave(manager, parent),
                 None => {
                     listening = false;
                     watch.remove(control)?;
@@ -191,6 +189,15 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
             }
         }
     }
+}
+
+/// Ends this process, which the manager has told systemd is not the main one.
+/// systemd does not believe that of a manager that has died meanwhile, so that
+/// this end is that of the service: then it is a failure, and Restart= comes.
+fn leave(manager: &Manager, parent: &Process) -> ! {
+    manager.notifier.barrier();
+    let is_alone = parent.has_ended().unwrap_or(false);
+    std::process::exit(i32::from(is_alone))
 }
 
 /// Under systemd the keeper is the main process, which `systemctl stop` ends: so

@@ -10,6 +10,9 @@ use shared::sys::socket;
 
 use crate::log::Log;
 
+/// How long systemd may take to take in what it is told.
+const BARRIER: Duration = Duration::from_secs(30);
+
 /// Sends to both.
 #[derive(Clone, Debug)]
 pub struct Notifier {
@@ -27,11 +30,15 @@ impl Notifier {
         Notifier { systemd, log }
     }
 
-    /// Sends a message. A missing reader is no error.
-    pub fn send(&self, message: &Message) {
+    /// Sends a message to both. A missing reader is no error.
+    fn send(&self, message: &Message) {
         let own = format!("\0swift-notifications\0{}", std::process::id());
         // A reader of this name comes and goes, and need not be a friend.
         let _ = socket::send(own.as_bytes(), message.as_bytes());
+        self.send_to_systemd(message);
+    }
+
+    fn send_to_systemd(&self, message: &Message) {
         if let Err(e) = self.systemd.send(message) {
             let why = shared::sys::error::reason_of(&e);
             self.log.warn(&format!("cannot notify systemd: {why}"));
@@ -43,9 +50,18 @@ impl Notifier {
         self.systemd.is_set()
     }
 
-    /// Says that this process is the main process.
-    pub fn own_pid(&self) {
-        self.send(&Message::new().main_pid(own()));
+    /// Waits until systemd has taken in what it was told, whoever told it.
+    pub fn barrier(&self) {
+        if !self.systemd.barrier(BARRIER).unwrap_or(false) {
+            self.log.warn("systemd does not take in what it is told");
+        }
+    }
+
+    /// Says to systemd alone that this process is the main one again, and that no
+    /// reload goes on: so the end of the main process is never that of a reload.
+    pub fn is_main(&self, status: &str) {
+        let message = Message::new().ready().main_pid(own()).status(status);
+        self.send_to_systemd(&message);
     }
 
     /// Says how far a start or a reload is, and how long the next step may take.

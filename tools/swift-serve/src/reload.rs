@@ -159,7 +159,7 @@ impl Manager {
                         .any(|new| new.address == one.address)
                 })
                 .collect();
-            let released = self.release(&gone, old.settings.graceful());
+            let released = self.release(&gone, old.settings.graceful(), &verdict);
             faults::at("after-release");
             if !released {
                 sockets::discard(&gone, &[]);
@@ -186,12 +186,12 @@ impl Manager {
 
     /// Has the keeper drain these and tell the old workers to finish; `false`
     /// when there is none, and this process has to.
-    fn release(&mut self, gone: &[Listener], graceful: Signal) -> bool {
+    fn release(&mut self, gone: &[Listener], graceful: Signal, status: &str) -> bool {
         let Some(keeper) = self.keepers.last_mut().filter(|one| one.is_waiting()) else {
             return false;
         };
         // systemd is not to see the end of its main process.
-        self.notifier.own_pid();
+        self.notifier.is_main(status);
         let addresses: Vec<String> = gone.iter().map(|one| one.address.to_string()).collect();
         keeper.releases = Some(graceful);
         keeper.tell(keeper::RELEASE, &addresses.join("\n"))
@@ -211,8 +211,9 @@ impl Manager {
             }
         });
         if is_alone {
-            self.log.warn("the keeper was killed in a reload");
-            self.notifier.own_pid();
+            let status = "reloading, though the keeper was killed";
+            self.log.warn(status);
+            self.notifier.is_main(status);
         }
         if let Some(signal) = left_undone {
             self.log
@@ -226,7 +227,7 @@ impl Manager {
     /// Tells the keeper that it is not needed.
     pub fn dismiss_keeper(&mut self) {
         if let Some(keeper) = self.keepers.last_mut().filter(|one| one.is_waiting()) {
-            self.notifier.own_pid();
+            self.notifier.is_main(&self.verdict);
             keeper.tell(keeper::DISMISS, "");
             keeper.hang_up();
         }

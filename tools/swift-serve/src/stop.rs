@@ -30,6 +30,7 @@ impl Manager {
         self.log.info("leaving, while the workers finish");
         self.notifier.stopping("leaving", Duration::ZERO);
         self.dismiss_keeper();
+        self.notifier.barrier();
         let attempt = self.attempt.take().map(|one| one.generation);
         for mut generation in self.current.take().into_iter().chain(attempt) {
             sockets::discard(&generation.listeners, &[]);
