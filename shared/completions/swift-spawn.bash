@@ -1,1 +1,1 @@
-complete -o default -W '--once --no-wait --foreground --input-fd --output-fd --error-fd --start-timeout --keep-limits --swift-dir -q --quiet -h --help -V --version' swift-spawn
+complete -o default -W '--once --no-wait --foreground --supervise --input-fd --output-fd --error-fd --start-timeout --keep-limits --swift-dir -q --quiet -h --help -V --version' swift-spawn

@@ -1,6 +1,7 @@
 complete -c swift-spawn -l once -d 'let daemons do one pass, and wait for their end'
 complete -c swift-spawn -l no-wait -d 'give servers no output, and do not wait until they are ready'
 complete -c swift-spawn -l foreground -d 'start servers on this terminal, and wait for their end'
+complete -c swift-spawn -l supervise -d 'start servers in the background, and wait for their end as well'
 complete -c swift-spawn -l input-fd -r -d 'with --foreground, their standard input (default /dev/null)'
 complete -c swift-spawn -l output-fd -r -d 'with --foreground, their standard output (default 2)'
 complete -c swift-spawn -l error-fd -r -d 'with --foreground, their standard error (default 2)'

@@ -27,6 +27,7 @@ pub mod row;
 pub mod rundir;
 pub mod rundirs;
 pub mod sd_notify;
+pub mod service;
 pub mod state;
 pub mod stream;
 pub mod sys;

@@ -15,7 +15,6 @@ const POINTS: &[&str] = &[
     "check-done",
     "before-fork",
     "after-fork",
-    "announced",
     "before-exec",
     "after-exec",
     "state-read",

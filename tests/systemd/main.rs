@@ -8,3 +8,4 @@
 mod bring_up;
 mod hello;
 mod reloads;
+mod unit;

@@ -6,7 +6,8 @@ use anyhow::Context as _;
 
 use super::exit::Exit;
 use super::options::{Opt, UsageError};
-use crate::text;
+use crate::sys::syslog::Severity;
+use crate::{service, text};
 
 /// What a tool is called, and what it takes.
 #[derive(Debug)]
@@ -114,8 +115,19 @@ impl Tool {
     /// Prints one line on standard error, in the grammar of all messages:
     /// the tool's name, a colon, what is the matter.
     pub fn say(&self, what: &str) {
+        self.say_at(Severity::LOG_ERR, what);
+    }
+
+    /// The same with a priority, which the journal of systemd learns by a prefix (sd-daemon(3)), and
+    /// no other reader sees.
+    pub fn say_at(&self, severity: Severity, what: &str) {
         let what = text::one_line(what.as_bytes());
-        let line = format!("{}: {}\n", self.name, text::without_long_words(&what));
+        let prefix = match service::stderr_is_journal() {
+            true => format!("<{}>", severity as i32),
+            false => String::new(),
+        };
+        let name = self.name;
+        let line = format!("{prefix}{name}: {}\n", text::without_long_words(&what));
         // Nobody is left to be told when standard error is gone.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }

@@ -16,6 +16,7 @@ pub mod netns;
 mod openat2;
 pub mod pid;
 pub mod pidfd;
+pub mod private_socket;
 mod refused;
 pub mod regular_file;
 pub mod rights;

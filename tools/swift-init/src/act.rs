@@ -2,28 +2,24 @@
 //! people are told of each step when it is done.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::File;
-use std::io::Write as _;
-use std::os::fd::BorrowedFd;
-use std::sync::mpsc;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use anyhow::Context as _;
 use shared::faults;
-use shared::process::Pid;
 use shared::row::{Key, Row};
 use shared::signals::Signal;
-use shared::state::State;
 use shared::stream::{Input, Next};
 use shared::sys::fd;
 use shared::sys::signals::Inbox;
 use shared::text;
 use shared::watch::{Watch, earlier};
 
+use crate::actor::{Actor, Awaited, Channel};
 use crate::options::TOOL;
 use crate::progress::Progress;
 use crate::report;
 use crate::stage::{self, Call, Stage};
+use crate::systemd::Systemd;
 
 /// The part that a tool plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,12 +38,8 @@ pub const REQUESTS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
 /// The watch's token for signals to this process; the others are roles.
 const INBOX: u64 = 0;
 
-/// So many bytes are written to a tool at a time, as much as a pipe holds.
-const MOST: usize = 1 << 16;
-
-/// The stack of the thread that writes to a tool, in bytes: it calls little, and
-/// is to be had where memory is short (RLIMIT_AS).
-const WRITER_STACK: usize = 1 << 16;
+/// The first of the tokens that the caller watches by itself.
+pub const OTHERS: u64 = 16;
 
 /// What happened.
 pub enum Event {
@@ -59,6 +51,8 @@ pub enum Event {
     End(Role),
     /// This process was asked to end.
     Asked(Signal),
+    /// Something has come on a descriptor that the caller watches by itself.
+    Other,
 }
 
 /// The tools that act.
@@ -68,35 +62,14 @@ pub struct Act {
     actors: HashMap<Role, Actor>,
     ready: VecDeque<Event>,
     progress: Progress,
+    /// What systemd is told while this process waits.
+    pub systemd: Systemd,
     /// Whether every tool has done its duty.
     pub sound: bool,
     /// A tool was asked to begin nothing more, and may have ended of it.
     halted: bool,
     /// Requests to end this process are the same as one that is obeyed already.
     ignores_requests: bool,
-}
-
-struct Actor {
-    stage: Stage,
-    to: Option<mpsc::Sender<Box<[u8]>>>,
-    input: Input,
-    waits: bool,
-    awaited: HashMap<Key, Awaited>,
-    /// How many rows it was given.
-    given: u64,
-}
-
-/// An instance of which a tool has not yet said the last word.
-struct Awaited {
-    /// Which of those that the tool was given.
-    number: u64,
-    /// Its process, where that is known.
-    pid: Option<Pid>,
-    /// Whether the tool only begins this one, whatever it does with others.
-    begun_only: bool,
-    /// Whether the tool has said that it has begun: sent the signal, or started
-    /// the process.
-    begun: bool,
 }
 
 impl Act {
@@ -112,6 +85,7 @@ impl Act {
             actors,
             ready,
             progress: Progress::new(),
+            systemd: Systemd::from_env(),
             sound: true,
             halted: false,
             ignores_requests: false,
@@ -129,32 +103,12 @@ impl Act {
     ) -> anyhow::Result<()> {
         let (read, write) = fd::pipe()?;
         let (stage, output) = stage::start(call, Some(read), extra)?;
-        let (to, rows) = mpsc::channel::<Box<[u8]>>();
-        // A thread writes, so that a tool which is busy never keeps this one
-        // from reading what it has to say.
-        let thread = std::thread::Builder::new().stack_size(WRITER_STACK);
-        let writes = thread.spawn(move || {
-            let mut pipe = File::from(write);
-            // When the tool is gone, its end says so; nothing is to be done here.
-            while let Ok(row) = rows.recv() {
-                let mut bytes = row.into_vec();
-                // All that waits goes in one write, so that the tool need not
-                // be woken for each row.
-                while let Some(more) = (bytes.len() < MOST).then(|| rows.try_recv().ok()).flatten()
-                {
-                    bytes.extend(more);
-                }
-                if pipe.write_all(&bytes).is_err() {
-                    break;
-                }
-            }
-        });
-        writes.with_context(|| format!("cannot start a thread for {}", call.name))?;
+        let to = Channel::thread(write, call.name)?;
         let input = Input::new(output);
         input.watch(&self.watch, role as u64)?;
         let actor = Actor {
-            stage,
-            to: Some(to),
+            stage: Some(stage),
+            to,
             input,
             waits,
             awaited: HashMap::new(),
@@ -163,6 +117,46 @@ impl Act {
         self.actors.insert(role, actor);
         faults::at("tool-started");
         Ok(())
+    }
+
+    /// Has the process at the other end of a socket take the part of a tool.
+    pub fn connect(&mut self, role: Role, socket: OwnedFd) -> anyhow::Result<()> {
+        let input = Input::new(fd::duplicate(&socket)?);
+        input.watch(&self.watch, role as u64)?;
+        let actor = Actor {
+            stage: None,
+            to: Channel::Socket(socket),
+            input,
+            waits: true,
+            awaited: HashMap::new(),
+            given: 0,
+        };
+        self.actors.insert(role, actor);
+        Ok(())
+    }
+
+    /// Tells the main process of the unit of an instance that is about to be ended in order to be
+    /// started again. Any other tool need not know.
+    pub fn announce(&self, role: Role, row: &Row) {
+        if let Some(actor) = self.actors.get(&role).filter(|_| self.is_connected(role)) {
+            actor.to.send(row);
+        }
+    }
+
+    /// True when a tool's part is taken by the main process of the unit.
+    pub fn is_connected(&self, role: Role) -> bool {
+        let actor = self.actors.get(&role);
+        actor.is_some_and(|actor| actor.stage.is_none())
+    }
+
+    /// Watches a descriptor of the caller's. `token` is [`OTHERS`] or more.
+    pub fn watch(&self, fd: &impl AsFd, token: u64) -> anyhow::Result<()> {
+        Ok(self.watch.add(fd, token)?)
+    }
+
+    /// No longer watches it.
+    pub fn unwatch(&self, fd: &impl AsFd) -> anyhow::Result<()> {
+        Ok(self.watch.remove(fd)?)
     }
 
     /// Hands a row to a tool that brings it to an end, or only begins it, as it
@@ -191,19 +185,14 @@ impl Act {
             begun: false,
         };
         actor.awaited.insert(row.key(), awaited);
-        let mut line = Vec::new();
-        row.write(&mut line);
-        if let Some(to) = &actor.to {
-            // It fails only when the writing thread has seen the tool's end.
-            let _ = to.send(line.into_boxed_slice());
-            faults::at("row-given");
-        }
+        actor.to.send(row);
+        faults::at("row-given");
     }
 
     /// No more rows come for a tool.
     pub fn close(&mut self, role: Role) {
         if let Some(actor) = self.actors.get_mut(&role) {
-            actor.to = None;
+            actor.to.close();
         }
     }
 
@@ -224,14 +213,14 @@ impl Act {
     /// the cause of this.
     pub fn halt(&mut self, role: Role) -> anyhow::Result<Vec<(Role, Row)>> {
         let mut told = Vec::new();
-        if let Some(actor) = self.actors.get(&role) {
-            actor.stage.halt()?;
+        if let Some(actor) = self.actors.get_mut(&role) {
+            actor.halt()?;
             self.halted = true;
         }
         while !self.has_begun(role) {
             match self.next()? {
                 Some(Event::Row(role, row)) => told.push((role, row)),
-                Some(Event::Asked(_) | Event::Lost(_) | Event::End(_)) => {}
+                Some(_) => {}
                 None => break,
             }
         }
@@ -268,14 +257,20 @@ impl Act {
 
     /// The next event; none when all tools have ended.
     pub fn next(&mut self) -> anyhow::Result<Option<Event>> {
+        self.next_before(None)
+    }
+
+    /// The next event; none when all tools have ended, or at the deadline.
+    pub fn next_before(&mut self, deadline: Option<Instant>) -> anyhow::Result<Option<Event>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
-            if self.actors.is_empty() {
+            let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            if self.actors.is_empty() || is_late {
                 return Ok(None);
             }
-            self.wait(None)?;
+            self.wait(deadline)?;
         }
     }
 
@@ -288,14 +283,19 @@ impl Act {
     }
 
     fn wait(&mut self, until: Option<Instant>) -> anyhow::Result<()> {
+        self.systemd.beat();
         let until = earlier(until, self.progress.until());
+        let until = earlier(until, self.systemd.next_beat());
         let tokens = self.watch.wait(until)?;
         // A request that came before a word of a tool is known before it.
         if tokens.contains(&INBOX) {
             self.is_asked()?;
         }
         for token in tokens.into_iter().filter(|token| *token != INBOX) {
-            self.hear(token)?;
+            match token {
+                OTHERS.. => self.ready.push_back(Event::Other),
+                role => self.hear(role)?,
+            }
         }
         if self.progress.is_due() {
             let awaited = self.actors.values().flat_map(Actor::in_order);
@@ -339,7 +339,7 @@ impl Act {
                     self.ready.push_back(Event::Row(role, *row));
                 }
                 Next::Bad(bad) => {
-                    TOOL.say(&format!("{}: {bad}", actor.stage.name));
+                    TOOL.say(&format!("{}: {bad}", actor.name()));
                     self.sound = false;
                 }
                 Next::Wait => return Ok(()),
@@ -352,9 +352,9 @@ impl Act {
         // A terminal that goes asks all of its processes to end, and the tool
         // did: that is no failure of its own.
         if !self.is_asked()? && !self.halted {
-            let name = actor.stage.name;
+            let name = actor.name();
             let lost: Vec<Key> = actor.in_order().map(|(key, _)| key.clone()).collect();
-            self.sound &= actor.stage.finish();
+            self.sound &= actor.stage.is_none_or(Stage::finish);
             for key in lost {
                 let who = report::name(key.server(), key.config());
                 TOOL.say(&format!("{who}: {name} gave no word of it"));
@@ -364,29 +364,5 @@ impl Act {
         }
         self.ready.push_back(Event::End(role));
         Ok(())
-    }
-}
-
-impl Actor {
-    /// What is awaited, in the order in which the tool was given it.
-    fn in_order(&self) -> impl Iterator<Item = (&Key, &Awaited)> {
-        let mut all: Vec<_> = self.awaited.iter().collect();
-        all.sort_by_key(|(_, one)| one.number);
-        all.into_iter()
-    }
-
-    /// Takes a row off the list of those that are awaited, when it is the last
-    /// word on it.
-    fn answered(&mut self, row: &Row) {
-        let Some(awaited) = self.awaited.get_mut(&row.key()) else {
-            return;
-        };
-        let begun = matches!(row.state, State::Signalled | State::Started);
-        if begun && self.waits && !awaited.begun_only {
-            awaited.pid = row.pid;
-            awaited.begun = true;
-        } else {
-            self.awaited.remove(&row.key());
-        }
     }
 }

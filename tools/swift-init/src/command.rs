@@ -1,5 +1,7 @@
 //! From the request to the exit status.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use shared::catalogue::Catalogue;
 use shared::cli::{self, Exit};
@@ -13,8 +15,14 @@ use crate::options::{COMMANDS, Command, Options, Request, TOOL, Unknown};
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::stage::Call;
+use crate::systemd::Systemd;
 use crate::voice::Voice;
-use crate::{environment, explain, foreground, help, init, report, status};
+use crate::{environment, explain, foreground, help, init, report, service, status};
+
+/// The time that checks of configs may take unless it is said, and the time for all else that is
+/// looked at (swift-check-config(1)).
+const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_secs(30);
 
 /// Does what was asked for.
 pub fn run(request: Request) -> anyhow::Result<Exit> {
@@ -67,12 +75,18 @@ fn print(text: &str, exit: Exit) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn carry_out(options: Options) -> anyhow::Result<Exit> {
+fn carry_out(mut options: Options) -> anyhow::Result<Exit> {
+    let is_service = service::is_one(&options);
+    // Its servers run as they do in the background.
+    options.daemon |= is_service;
+    options.supervise = is_service;
     init::begin().context("cannot look after orphans")?;
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let selection = catalogue.select(options.servers.iter().map(String::as_str));
     let strict = options.strict.unwrap_or(selection.strict);
     faults::at("begun");
+    let checks = options.check_timeout.unwrap_or(CHECK_TIMEOUT);
+    Systemd::from_env().extend(checks + MARGIN);
     let rows = observe::run(&options, &catalogue, Progress::new())?;
     faults::at("observed");
     let groups = group::gather(&catalogue, &selection, rows);
@@ -81,6 +95,10 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
     // How many servers run of those that were to be started.
     let mut up = 0;
     let done = if groups.is_empty() {
+        if is_service {
+            let what = format!("no such server: {}", options.servers.join(" "));
+            Systemd::from_env().status(&what);
+        }
         // Nothing that was named is installed. The original tries its limits
         // all the same, and says so when it cannot raise them.
         if starts(options.command) {
@@ -93,7 +111,10 @@ fn carry_out(options: Options) -> anyhow::Result<Exit> {
     } else {
         environment::need_files()?;
         let mut session = Session::new(&options, &catalogue, strict, groups, voice)?;
-        let done = act(&mut session);
+        let done = match is_service {
+            true => serve(&mut session),
+            false => act(&mut session),
+        };
         session.log_rest();
         up = session.count_up();
         voice = session.into_voice();
@@ -131,6 +152,13 @@ fn say_missing(options: &Options, groups: &[group::Group]) {
             TOOL.say(&format!("cannot find a config ({}): {what}", row.server));
         }
     }
+}
+
+fn serve(session: &mut Session) -> anyhow::Result<bool> {
+    if matches!(session.options.command, Command::Restart | Command::Reload) {
+        session.stop()?;
+    }
+    service::run(session)
 }
 
 fn act(session: &mut Session) -> anyhow::Result<bool> {
@@ -197,7 +225,9 @@ pub fn spawn(options: &Options) -> Call {
     if options.once {
         call.arg("--once");
     }
-    if !options.daemon {
+    if options.supervise {
+        call.arg("--supervise");
+    } else if !options.daemon {
         call.arg("--foreground");
     } else if !options.wait {
         call.arg("--no-wait");

@@ -48,12 +48,17 @@ pub fn start(session: &mut Session) -> anyhow::Result<bool> {
         }
         session.act.close(Role::Spawn);
     }
+    let mut is_ready = false;
     loop {
         session.voice.flush();
+        // Of servers that keep their output nothing more is known than that they were started.
+        if session.act.has_begun(Role::Spawn) && !std::mem::replace(&mut is_ready, true) {
+            session.act.systemd.ready("all servers were started");
+        }
         match session.act.next()? {
             Some(Event::Row(_, row)) => session.spawned(row),
             Some(Event::Asked(signal)) => return stop(session, signal),
-            Some(Event::Lost(_) | Event::End(_)) => {}
+            Some(Event::Lost(_) | Event::End(_) | Event::Other) => {}
             // The kernel ends all with an init, and what lost its starter would
             // have no time to finish.
             None if init::is_init() && !session.act.sound => {

@@ -41,7 +41,7 @@ impl Session<'_> {
             match self.act.next()? {
                 Some(Event::Row(role, row)) => self.settled(role, row)?,
                 // Another request is the same as the first.
-                Some(Event::Asked(_) | Event::Lost(_) | Event::End(_)) => {}
+                Some(Event::Asked(_) | Event::Lost(_) | Event::End(_) | Event::Other) => {}
                 None => break,
             }
         }

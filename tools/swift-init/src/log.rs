@@ -8,7 +8,7 @@ use shared::reason::Reason;
 use shared::row::Row;
 use shared::state::State;
 use shared::sys::syslog::{self, Sent, Severity};
-use shared::{text, user};
+use shared::{service, text, user};
 
 use crate::command;
 use crate::options::{Command, Options, TOOL};
@@ -21,6 +21,8 @@ const GRACE: Duration = Duration::from_millis(100);
 /// The lines of one command.
 pub struct Log {
     enabled: bool,
+    /// True while another process writes the lines.
+    paused: bool,
     /// Who gave the command; found out for the first line.
     who: Option<String>,
     /// Of which instances a tool said something, and whether their line is written.
@@ -34,10 +36,16 @@ impl Log {
     pub fn new(enabled: bool) -> Log {
         Log {
             enabled,
+            paused: false,
             who: None,
             touched: HashMap::new(),
             waiting: VecDeque::new(),
         }
+    }
+
+    /// Has lines written, or leaves them to another process.
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
     }
 
     fn write(&mut self, options: &Options, row: &Row, ended: bool) {
@@ -49,6 +57,10 @@ impl Log {
             true => Severity::LOG_NOTICE,
             false => Severity::LOG_ERR,
         };
+        // A failure was told on standard error, with the same priority.
+        if severity == Severity::LOG_ERR && service::stderr_is_journal() {
+            return;
+        }
         let instance = report::name(&row.server, row.config.as_deref());
         let result = result(row, ended);
         let line = format!("{who} {} {instance}: {result}", options.command.name());
@@ -81,7 +93,7 @@ impl Log {
 impl Session<'_> {
     /// Writes the line of an instance, when what a tool said of it was the last word.
     pub fn log_row(&mut self, place: Place) {
-        if !self.log.enabled {
+        if !self.log.enabled || self.log.paused {
             return;
         }
         let row = &self.groups[place.0].rows[place.1];
@@ -96,7 +108,7 @@ impl Session<'_> {
     /// Writes the lines of those that were refused, and of those that the command did not bring to
     /// an end. To be called when it is over.
     pub fn log_rest(&mut self) {
-        if !self.log.enabled {
+        if !self.log.enabled || self.log.paused {
             return;
         }
         for (group, one) in self.groups.iter().enumerate() {

@@ -4,6 +4,7 @@
 #![cfg_attr(all(not(test), target_env = "gnu"), no_main)]
 
 mod act;
+mod actor;
 mod command;
 mod environment;
 mod explain;
@@ -18,12 +19,16 @@ mod observe;
 mod options;
 mod progress;
 mod report;
+mod requests;
 mod seamless;
+mod service;
 mod session;
 mod stage;
 mod start;
 mod status;
 mod stop;
+mod stop_all;
+mod systemd;
 mod voice;
 
 use shared::cli::Exit;

@@ -79,7 +79,9 @@ fn restarts_any(catalogue: &Catalogue, servers: &[String], such: fn(&Server) -> 
 fn checks(options: &Options, catalogue: &Catalogue, servers: &[String]) -> bool {
     match options.command {
         Command::Restart | Command::Reload => true,
-        Command::ReloadSeamless => restarts_any(catalogue, servers, |server| server.check),
+        Command::ReloadSeamless => restarts_any(catalogue, servers, |server| {
+            server.check || server.swift.is_some()
+        }),
         _ => false,
     }
 }

@@ -265,6 +265,8 @@ pub struct Options {
     pub force: bool,
     /// Only print the pipeline.
     pub explain: bool,
+    /// Stay as long as the servers run, which is not said but seen: a service manager is there.
+    pub supervise: bool,
 }
 
 impl Options {
@@ -289,6 +291,7 @@ impl Options {
             start_timeout: None,
             force: false,
             explain: false,
+            supervise: false,
         }
     }
 

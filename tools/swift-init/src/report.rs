@@ -4,6 +4,7 @@ use std::path::Path;
 
 use shared::reason::Reason;
 use shared::row::Row;
+use shared::signals::Signal;
 use shared::state::State;
 use shared::text;
 
@@ -126,6 +127,32 @@ fn describe(row: &Row) -> Option<String> {
         (State::Starting, _) => "is being started by somebody else".into(),
         _ => return None,
     })
+}
+
+/// Why an instance of a unit is not started: it runs already, or cannot be looked at, or failed.
+pub fn not_started(row: &Row) -> String {
+    let what = match (row.state, row.pid) {
+        (State::Running, Some(pid)) => {
+            format!("runs already outside this unit, pid {pid}: stop it first")
+        }
+        (State::Finished, _) => "ended with exit status 0 before it was ready".to_owned(),
+        _ => describe(row).unwrap_or_else(|| "runs already outside this unit".to_owned()),
+    };
+    format!("{}: {what}", name_of(row))
+}
+
+/// How a server ended that had been ready.
+pub fn ended(row: &Row) -> String {
+    let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
+    let how = match row.reason() {
+        Some(Reason::Exit(status)) => format!("exited with {status}"),
+        Some(Reason::Signal(number)) => match Signal::from_number(number.into()) {
+            Some(signal) => format!("was ended by {signal}"),
+            None => format!("was ended by signal {number}"),
+        },
+        _ => "has ended".to_owned(),
+    };
+    format!("{}, pid {pid}, {how}", name_of(row))
 }
 
 /// A reason in words. The output that follows an exit status is told apart.

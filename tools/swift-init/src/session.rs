@@ -1,6 +1,7 @@
 //! One command at work: its servers, what was said, and the tools that act.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 
 use shared::catalogue::Catalogue;
 use shared::reason::Reason;
@@ -16,7 +17,7 @@ use crate::log::Log;
 use crate::options::Options;
 use crate::stage::Call;
 use crate::voice::Voice;
-use crate::{environment, report};
+use crate::{environment, report, requests};
 
 /// A command at work.
 pub struct Session<'a> {
@@ -141,7 +142,8 @@ impl<'a> Session<'a> {
         Some((group, number))
     }
 
-    fn place_of(&self, instance: Identity) -> Option<Place> {
+    /// Where the row of an instance stands.
+    pub fn place_of(&self, instance: Identity) -> Option<Place> {
         self.places
             .find(instance, |place| row_at(&self.groups, place))
     }
@@ -210,7 +212,16 @@ impl<'a> Session<'a> {
     }
 
     /// Starts swift-spawn when it does not run yet.
+    ///
+    /// In a reload of the unit that this process belongs to, the unit's main process takes its part:
+    /// what it starts is its own.
     fn need_spawn(&mut self) -> anyhow::Result<()> {
+        if self.act.runs(Role::Spawn) {
+            return Ok(());
+        }
+        if let Some(socket) = requests::connect(self.run_dir())? {
+            return self.act.connect(Role::Spawn, socket);
+        }
         self.raise_limits();
         let mut call = command::spawn(self.options);
         call.arg("--keep-limits");
@@ -221,12 +232,16 @@ impl<'a> Session<'a> {
     /// to it that swift-spawn runs and that pid files can be changed at all.
     pub fn before_restarts(&mut self) -> anyhow::Result<()> {
         environment::need_pid_files()?;
-        let run_dir = self.options.run_dir.as_ref();
-        let run_dir = run_dir.unwrap_or(&self.catalogue.run_dir);
-        if let Some(run_dir) = RunDir::open(run_dir)? {
+        if let Some(run_dir) = RunDir::open(self.run_dir())? {
             drop(run_dir.lock()?);
         }
         self.need_spawn()
+    }
+
+    /// Where pid files lie.
+    pub fn run_dir(&self) -> &'a Path {
+        let run_dir = self.options.run_dir.as_ref();
+        run_dir.unwrap_or(&self.catalogue.run_dir)
     }
 
     fn need(&mut self, role: Role, mut call: Call, waits: bool) -> anyhow::Result<()> {
@@ -246,6 +261,10 @@ impl<'a> Session<'a> {
 
     /// Says which limits could not be raised, before anything is said of starts.
     pub fn say_limits(&mut self) {
+        if self.act.is_connected(Role::Spawn) {
+            // What another process starts inherits nothing of this one.
+            return;
+        }
         self.raise_limits();
         let warnings = self.limit_warnings.replace(Vec::new()).unwrap_or_default();
         warnings.iter().for_each(|warning| self.voice.line(warning));

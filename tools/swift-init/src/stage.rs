@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use shared::catalogue::SWIFT_DIR;
 use shared::process::Process;
-use shared::program;
 use shared::signals::Signal;
 use shared::sys::error::reason_of;
 use shared::sys::fd;
 use shared::sys::pidfd::{self, Ended};
 use shared::sys::spawn::{Dispositions, Plan, spawn};
+use shared::{program, service};
 
 use crate::init;
 use crate::observe::complain_of_missing;
@@ -103,7 +103,7 @@ pub fn start(
     let plan = Plan {
         program: program.as_os_str(),
         args,
-        environment: None,
+        environment: service::environment(),
         own_number: None,
         stdio: [input.as_fd(), end.as_fd(), stderr.as_fd()],
         extra: extra.to_vec(),

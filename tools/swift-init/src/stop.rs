@@ -118,6 +118,7 @@ impl Session<'_> {
                 self.voice.signal(row, signal);
                 if self.restarts() && !row.is_orphan() {
                     self.restarting.insert(at);
+                    self.act.announce(Role::Spawn, row);
                 }
                 self.tallies[place].signalled += 1;
                 self.act.give(Role::Signal, row);

@@ -13,7 +13,6 @@ mod repr;
 mod rows;
 mod served;
 mod target;
-mod unit;
 mod witness;
 
 use shared::cli::Exit;

@@ -42,7 +42,7 @@ impl Log {
 
     fn write(self, severity: Severity, what: &str) {
         if self.console {
-            TOOL.say(what);
+            TOOL.say_at(severity, what);
         } else {
             // A daemon that does not read loses lines, and never holds the server up.
             let _ = syslog::write(severity, &text::one_line(what.as_bytes()));

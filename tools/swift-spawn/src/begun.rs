@@ -72,6 +72,8 @@ enum Phase {
 pub struct Patience {
     /// Whether its end is awaited, and not that it is ready.
     pub to_the_end: bool,
+    /// True when its end is awaited after it was ready.
+    pub supervise: bool,
     /// How long it may take to be ready.
     pub start_timeout: Option<Duration>,
     /// How long it gets to die.
@@ -98,6 +100,8 @@ pub struct Begun {
     unproven: Option<String>,
     /// What belongs to it, and is stopped along with it or after it.
     strays: Vec<Process>,
+    /// True when it has ended and the rest of its session is awaited.
+    lingers: bool,
 }
 
 /// The tokens of one server: for its output, its end, and the ends of strays.
@@ -113,6 +117,9 @@ pub enum Step {
     /// This is the last that is to be known of it, with what is said when it
     /// is a failure.
     Last(Row, Option<String>),
+    /// This is the last that is to be known of it, but its workers still finish
+    /// requests.
+    Lingers(Row, Option<String>),
     /// All that is to be known of it was told.
     Done,
     /// It was stopped and has ended: its pid file is to be removed, and then
@@ -153,6 +160,7 @@ impl Begun {
             has_ended: false,
             unproven: None,
             strays: Vec::new(),
+            lingers: false,
         })
     }
 
@@ -216,6 +224,14 @@ impl Begun {
             }
             Proof::Fails(why) => return self.stop(watch, &why),
         }
+        if self.patience.supervise {
+            let ready = self.ready();
+            (self.phase, self.until) = (Phase::End, None);
+            // What it printed before has nothing to do with its end.
+            self.excerpt = Excerpt::default();
+            self.row.state = State::Ready;
+            return Ok(Step::Row(ready));
+        }
         if self.excerpt.is_empty() {
             return Ok(Step::Last(self.ready(), None));
         }
@@ -270,7 +286,7 @@ impl Begun {
     }
 
     /// Looks which strays have ended.
-    pub fn strays_ended(&mut self) -> io::Result<Step> {
+    pub fn strays_ended(&mut self, watch: &Watch) -> io::Result<Step> {
         let mut all = Ok(());
         self.strays.retain(|stray| match stray.has_ended() {
             Ok(ended) => !ended,
@@ -279,7 +295,26 @@ impl Begun {
                 false
             }
         });
-        all.map(|()| self.after_stop())
+        all?;
+        if !self.lingers {
+            return Ok(self.after_stop());
+        }
+        Ok(match self.has_company(watch)? {
+            true => Step::Wait,
+            false => Step::Done,
+        })
+    }
+
+    /// Awaits the processes that are left of its session: after a graceful stop, workers finish
+    /// their requests when the process that forked them is gone.
+    fn has_company(&mut self, watch: &Watch) -> io::Result<bool> {
+        if self.strays.is_empty() {
+            self.strays = proof::company(self.process.pid, None);
+            for stray in &self.strays {
+                watch.add(stray, self.token + 2)?;
+            }
+        }
+        Ok(!self.strays.is_empty())
     }
 
     /// What is left to do while it is being stopped.
@@ -324,7 +359,7 @@ impl Begun {
             self.stop_strays(watch)?;
             return Ok(self.after_stop());
         }
-        if status == Ended::Exit(0) && !self.patience.to_the_end {
+        if status == Ended::Exit(0) && !self.patience.to_the_end && self.phase != Phase::End {
             let company = proof::company(self.process.pid, Some(&self.instance()));
             if !company.is_empty() {
                 watch.remove(&self.process)?;
@@ -333,6 +368,11 @@ impl Begun {
         }
         let (row, text) = (self.row.clone(), self.excerpt.text());
         let (row, failure) = failure::ended(row, status, &text);
+        self.lingers = self.patience.supervise && self.phase == Phase::End;
+        if self.lingers && self.has_company(watch)? {
+            watch.remove(&self.process)?;
+            return Ok(Step::Lingers(row, failure));
+        }
         Ok(Step::Last(row, failure))
     }
 

@@ -8,6 +8,7 @@ use shared::catalogue::Limits;
 use shared::instance::Instance;
 use shared::process::tag;
 use shared::program::may_write_into;
+use shared::service;
 use shared::sys::error::reason_of;
 use shared::sys::limits::{Resource, raise};
 
@@ -38,7 +39,9 @@ const RUN_DIR: &str = "SWIFT_RUN_DIR";
 
 /// What the environments of all servers have in common, as NAME=VALUE.
 pub fn common() -> Vec<Vec<u8>> {
-    let own = std::env::vars_os().filter(|(name, _)| !OWN.iter().any(|own| name == own));
+    let is_own = |name: &OsStr| OWN.iter().any(|own| name == *own);
+    let own =
+        std::env::vars_os().filter(|(name, _)| !is_own(name) && !service::is_of_one_process(name));
     let mut all: Vec<Vec<u8>> = own.map(|(name, value)| pair(&name, &value)).collect();
     if std::env::var_os(EGG_CACHE).is_none()
         && let Some(folder) = temporary_folder(|name| std::env::var_os(name))

@@ -28,6 +28,11 @@ pub static TOOL: Tool = Tool {
             "foreground",
             "start servers on this terminal, and wait for their end",
         ),
+        Opt::flag(
+            None,
+            "supervise",
+            "start servers in the background, and wait for their end as well",
+        ),
         Opt::value(
             None,
             "input-fd",
@@ -87,6 +92,8 @@ pub struct Options {
     pub once: bool,
     /// What servers get to read from and to write to.
     pub stdio: Stdio,
+    /// True when the end of a server is awaited after it was ready.
+    pub supervise: bool,
     /// How long a server may take to be ready.
     pub start_timeout: Option<Duration>,
     /// Whether limits are left alone.
@@ -102,6 +109,11 @@ impl Options {
     pub fn foreground(&self) -> bool {
         matches!(self.stdio, Stdio::Inherited { .. })
     }
+
+    /// True when the caller stays as long as the servers run, and stops them.
+    pub fn leaves_stop_to_caller(&self) -> bool {
+        self.foreground() || self.supervise
+    }
 }
 
 /// Reads the arguments that follow the program's name.
@@ -110,6 +122,7 @@ pub fn parse(
 ) -> Result<Action<Options>, UsageError> {
     let mut args = Args::new(&TOOL, args.into_iter().collect::<Vec<_>>());
     let (mut once, mut no_wait, mut foreground) = (false, false, false);
+    let mut supervise = false;
     let (mut keep_limits, mut quiet) = (false, false);
     let (mut input, mut output, mut error) = (None, None, None);
     let mut start_timeout = None;
@@ -122,6 +135,7 @@ pub fn parse(
             Arg::Flag("once") => once = true,
             Arg::Flag("no-wait") => no_wait = true,
             Arg::Flag("foreground") => foreground = true,
+            Arg::Flag("supervise") => supervise = true,
             Arg::Flag("keep-limits") => keep_limits = true,
             Arg::Value("input-fd", value) => input = Some(value.descriptor()?),
             Arg::Value("output-fd", value) => output = Some(value.descriptor()?),
@@ -141,6 +155,15 @@ pub fn parse(
             "--foreground and --no-wait exclude each other".into(),
         ));
     }
+    let other = [
+        (foreground, "--foreground"),
+        (no_wait, "--no-wait"),
+        (once, "--once"),
+    ];
+    if let Some((_, other)) = other.iter().find(|(set, _)| *set && supervise) {
+        let what = format!("--supervise and {other} exclude each other");
+        return Err(UsageError(what));
+    }
     let stdio = match (foreground, no_wait) {
         (true, _) => Stdio::Inherited {
             input,
@@ -158,6 +181,7 @@ pub fn parse(
     Ok(Action::Run(Options {
         once,
         stdio,
+        supervise,
         start_timeout,
         keep_limits,
         quiet,
@@ -220,6 +244,10 @@ mod tests {
             (
                 &["--foreground", "--no-wait"],
                 "--foreground and --no-wait exclude each other",
+            ),
+            (
+                &["--supervise", "--once"],
+                "--supervise and --once exclude each other",
             ),
             (
                 &["--output-fd=1"],

@@ -174,16 +174,16 @@ impl Run {
         while let Some(signal) = self.inbox.take()? {
             match signal {
                 // The caller stops the servers itself.
-                Signal::TERM if self.options.foreground() => self.given_up = true,
+                Signal::TERM if self.options.leaves_stop_to_caller() => self.given_up = true,
                 // Whoever presses Ctrl-C twice does not want to wait.
-                Signal::INT if self.interrupted && !self.options.foreground() => {
+                Signal::INT if self.interrupted && !self.options.leaves_stop_to_caller() => {
                     return Err(die_of(Signal::INT).into());
                 }
                 _ => {}
             }
             self.interrupted = true;
         }
-        if !self.options.foreground() {
+        if !self.options.leaves_stop_to_caller() {
             // A pass may take hours.
             for id in self.begun.keys().copied().collect::<Vec<_>>() {
                 let step = self.begun.get_mut(&id).map_or(Step::Wait, Begun::hurry);
@@ -238,6 +238,7 @@ impl Run {
                 }
                 let patience = Patience {
                     to_the_end: self.options.foreground() || (self.options.once && server.once),
+                    supervise: self.options.supervise,
                     start_timeout: self.options.start_timeout,
                     kill_wait: self.catalogue.kill_wait,
                 };
@@ -266,7 +267,7 @@ impl Run {
         let step = match token - id {
             0 => begun.hear(&self.watch),
             1 => begun.end(&self.watch),
-            _ => begun.strays_ended(),
+            _ => begun.strays_ended(&self.watch),
         };
         self.go_on(id, step);
     }
@@ -292,6 +293,8 @@ impl Run {
             Ok(Step::Wait) => {}
             Ok(Step::Row(row)) => self.output.put(&row),
             Ok(Step::Done) => drop(self.begun.remove(&id)),
+            Ok(Step::Lingers(row, Some(message))) => self.fail((row, message)),
+            Ok(Step::Lingers(row, None)) => self.output.put(&row),
             Ok(Step::Last(row, failure)) => {
                 self.begun.remove(&id);
                 match failure {

@@ -1,0 +1,98 @@
+//! A stream socket that lies in a directory and takes connections of its owner and of root only.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect, getsockopt,
+    listen, socket, sockopt,
+};
+use nix::sys::stat::{Mode, fchmod};
+
+use super::pid::Pid;
+
+/// How many connections wait to be accepted.
+const BACKLOG: i32 = 16;
+
+/// Listens under a name in an open directory. What lies there already is an error (EADDRINUSE),
+/// whatever it is, and no link is followed. Accepting never waits.
+pub fn listen_in(dir: &impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
+    let socket = new(SockFlag::SOCK_NONBLOCK)?;
+    // bind(2) gives the file the mode of the socket's own inode (unix_bind in net/unix/af_unix.c),
+    // so that at no moment others may connect; connecting needs the right to write (unix(7)).
+    fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new(&path_in(dir, name))?)?;
+    listen(&socket, Backlog::new(BACKLOG)?)?;
+    Ok(socket)
+}
+
+/// A connection to the socket of that name in an open directory, and the process that listens.
+pub fn connect_in(dir: &impl AsFd, name: &OsStr) -> io::Result<(OwnedFd, Option<Pid>)> {
+    let socket = new(SockFlag::empty())?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(&path_in(dir, name))?)?;
+    let peer = getsockopt(&socket, sockopt::PeerCredentials)?;
+    Ok((socket, Pid::new(peer.pid())))
+}
+
+/// The next connection, if there is one. Reading and writing never wait.
+pub fn accept(listener: &impl AsFd) -> io::Result<Option<OwnedFd>> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    match accept4(listener.as_fd().as_raw_fd(), flags) {
+        // SAFETY: accept4 returned this descriptor just now, and nothing else has it.
+        Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
+        Err(nix::Error::EAGAIN | nix::Error::ECONNABORTED | nix::Error::EINTR) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Sends no more; what the other end sends can still be read.
+pub fn close_writing(socket: &impl AsFd) -> io::Result<()> {
+    use nix::sys::socket::{Shutdown, shutdown};
+    Ok(shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write)?)
+}
+
+fn new(flags: SockFlag) -> io::Result<OwnedFd> {
+    let flags = flags | SockFlag::SOCK_CLOEXEC;
+    Ok(socket(AddressFamily::Unix, SockType::Stream, flags, None)?)
+}
+
+/// A path through the directory's descriptor: it leads to that very directory whatever is renamed
+/// meanwhile, and fits into the 108 bytes of sun_path.
+fn path_in(dir: &impl AsFd, name: &OsStr) -> PathBuf {
+    Path::new("/proc/self/fd")
+        .join(dir.as_fd().as_raw_fd().to_string())
+        .join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn it_is_its_owners_alone_and_names_the_listener() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = std::fs::File::open(folder.path()).unwrap();
+        let name = OsStr::new(".a");
+        let listener = listen_in(&dir, name).unwrap();
+        let mode = std::fs::symlink_metadata(folder.path().join(name)).unwrap();
+        assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+        let again = listen_in(&dir, name).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+        assert!(accept(&listener).unwrap().is_none());
+        let (_socket, peer) = connect_in(&dir, name).unwrap();
+        assert_eq!(peer, Pid::new(std::process::id() as i32));
+        assert!(accept(&listener).unwrap().is_some());
+    }
+
+    #[test]
+    fn no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = std::fs::File::open(folder.path()).unwrap();
+        std::os::unix::fs::symlink("elsewhere", folder.path().join(".a")).unwrap();
+        assert!(listen_in(&dir, OsStr::new(".a")).is_err());
+        assert!(!folder.path().join("elsewhere").exists());
+    }
+}

@@ -1,0 +1,104 @@
+//! What systemd is told while this process waits: that a start, a reload or a stop goes on, so that no
+//! timeout of the unit cuts it off, and that the main process of a unit is alive.
+
+use std::time::{Duration, Instant};
+
+use shared::sd_notify::{Message, SdNotify};
+use shared::watch::after;
+
+/// How often a phase is prolonged, and by how much each time. A process that hangs is given up by
+/// systemd after that.
+const EXTEND_EVERY: Duration = Duration::from_secs(10);
+const EXTEND_BY: Duration = Duration::from_secs(60);
+
+/// The service manager, and what it expects.
+pub struct Systemd {
+    notify: SdNotify,
+    /// How often systemd wants to hear that the service is alive (sd_watchdog_enabled(3)).
+    watchdog: Option<Duration>,
+    phase: Phase,
+    next: Option<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// A start, a reload or a stop, which ends some time.
+    Passing,
+    /// The service runs.
+    Running,
+}
+
+impl Systemd {
+    /// As the environment says. What goes on is a start, a reload or a stop.
+    pub fn from_env() -> Systemd {
+        let notify = SdNotify::from_env();
+        let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+        let is_meant =
+            number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+        let watchdog = number("WATCHDOG_USEC").filter(|usec| *usec > 0 && is_meant);
+        Systemd {
+            next: notify.is_set().then(Instant::now),
+            notify,
+            watchdog: watchdog.map(|usec| Duration::from_micros(usec) / 2),
+            phase: Phase::Passing,
+        }
+    }
+
+    /// True when there is a service manager.
+    pub fn is_there(&self) -> bool {
+        self.notify.is_set()
+    }
+
+    /// Sends lines. What cannot be sent is lost: systemd goes by its own timeouts then.
+    pub fn send(&self, message: Message) {
+        let _ = self.notify.send(&message);
+    }
+
+    /// Says how the service is.
+    pub fn status(&self, text: &str) {
+        self.send(Message::new().status(text));
+    }
+
+    /// Says that it is ready.
+    pub fn ready(&mut self, status: &str) {
+        self.send(Message::new().ready().status(status));
+        self.phase = Phase::Running;
+        self.next = self.watchdog.filter(|_| self.is_there()).and_then(after);
+    }
+
+    /// Says that it is about to end.
+    pub fn stopping(&mut self, status: &str) {
+        let message = Message::new().stopping().status(status);
+        self.send(message.extend_timeout(EXTEND_BY));
+        self.phase = Phase::Passing;
+        self.next = after(EXTEND_EVERY).filter(|_| self.is_there());
+    }
+
+    /// When [`Systemd::beat`] is to be called.
+    pub fn next_beat(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Says that it is alive, when it is time to.
+    pub fn beat(&mut self) {
+        if self.next.is_none_or(|next| next > Instant::now()) {
+            return;
+        }
+        let every = match self.phase {
+            Phase::Passing => {
+                self.extend(EXTEND_BY);
+                Some(EXTEND_EVERY)
+            }
+            Phase::Running => {
+                self.send(Message::new().line("WATCHDOG", "1"));
+                self.watchdog
+            }
+        };
+        self.next = every.and_then(after);
+    }
+
+    /// Says that what goes on may take so long.
+    pub fn extend(&self, by: Duration) {
+        self.send(Message::new().extend_timeout(by));
+    }
+}
