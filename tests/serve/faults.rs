@@ -15,6 +15,7 @@ const POINTS: &[&str] = &[
     "check-done",
     "before-fork",
     "after-fork",
+    "announced",
     "before-exec",
     "after-exec",
     "state-read",

@@ -7,7 +7,7 @@ use std::process::Command;
 use test_helpers::run;
 
 /// systemd-analyze of version 252 says "ignoring" for what it does not know and exits 0, so any output
-/// counts, but for a key that only newer versions know in the template that says so.
+/// counts.
 #[test]
 fn systemd_takes_the_units() {
     let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/systemd");
@@ -17,10 +17,14 @@ fn systemd_takes_the_units() {
         .filter(|path| path.extension().is_some_and(|e| e == "service"))
         .collect();
     assert!(!files.is_empty());
-    let Some(version) = version() else {
+    if Command::new("systemd-analyze")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
         crate::site::tell("systemd-analyze is not installed: the unit templates were not verified");
         return;
-    };
+    }
     let dir = tempfile::tempdir().expect("a temporary directory");
     for file in files {
         let name = file
@@ -28,10 +32,6 @@ fn systemd_takes_the_units() {
             .and_then(|name| name.to_str())
             .expect("UTF-8");
         let text = fs::read_to_string(&file).expect("it can be read");
-        if text.contains("notify-reload") && version < 253 {
-            crate::site::tell(&format!("{name} needs systemd 253; this is {version}"));
-            continue;
-        }
         // The programs need not be installed where the units will look for them.
         let text = text.replace("/usr/bin/swift-", "/bin/true swift-");
         let instance = dir.path().join(name.replace('@', "@test"));
@@ -42,14 +42,4 @@ fn systemd_takes_the_units() {
         let said = outcome.out() + &outcome.err();
         assert!(outcome.code() == 0 && said.is_empty(), "{name}: {outcome}");
     }
-}
-
-/// The installed version, when it is installed.
-fn version() -> Option<u32> {
-    let outcome = Command::new("systemd-analyze")
-        .arg("--version")
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&outcome.stdout).into_owned();
-    text.split_whitespace().nth(1)?.parse().ok()
 }

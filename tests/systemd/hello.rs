@@ -3,7 +3,7 @@
 use test_helpers::systemd::Machine;
 
 /// Its unit.
-pub const UNIT: &str = "swift-serve-252@hello";
+pub const UNIT: &str = "swift-serve@hello";
 
 /// Where it answers.
 pub const ADDRESS: &str = "127.0.0.1:8080";

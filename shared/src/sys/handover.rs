@@ -36,6 +36,33 @@ pub fn fork() -> io::Result<Forked> {
     }
 }
 
+/// The same, but the new process is no child of this one: its parent is the
+/// process that takes in orphans, which is systemd for all that it has started
+/// (PR_SET_CHILD_SUBREAPER of prctl(2)). Its exit status is not for this process.
+pub fn fork_orphan() -> io::Result<Forked> {
+    let (told, tell) = super::fd::pipe()?;
+    match fork()? {
+        Forked::Child => match fork() {
+            Ok(Forked::Child) => Ok(Forked::Child),
+            Ok(Forked::Parent(pid)) => {
+                // With its parent gone, the new process goes to its last parent.
+                let told = super::fd::write(&tell, &pid.number().to_ne_bytes());
+                std::process::exit(i32::from(told.is_err()))
+            }
+            Err(_) => std::process::exit(1),
+        },
+        Forked::Parent(middle) => {
+            drop(tell);
+            nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(middle.number()), None)?;
+            let mut pid = [0; 4];
+            let length = super::fd::read(&told, &mut pid)?;
+            let pid = Pid::new(i32::from_ne_bytes(pid)).filter(|_| length == 4);
+            let no_child = || io::Error::other("the second fork failed");
+            Ok(Forked::Parent(pid.ok_or_else(no_child)?))
+        }
+    }
+}
+
 /// Executes a program in the place of this one. It returns only when that
 /// failed, and says why. The environment is that of this process, with
 /// these variables set.

@@ -116,6 +116,12 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     )?)
 }
 
+/// Ends what is sent on a connected socket: its other side reads to the end.
+pub fn end_sending(socket: &impl AsFd) -> io::Result<()> {
+    use nix::sys::socket::{Shutdown, shutdown};
+    Ok(shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write)?)
+}
+
 /// A datagram socket with an abstract name that the kernel chose, and that name
 /// as NOTIFY_SOCKET has it: with `@` in the place of the zero byte.
 pub fn mailbox() -> io::Result<(OwnedFd, String)> {

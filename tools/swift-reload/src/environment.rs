@@ -1,12 +1,13 @@
-//! The environment of a check that root has made as another user.
+//! The environment of a check.
 
 use std::os::unix::ffi::OsStrExt as _;
 
 use shared::process::{PROC_MAX, Pid, environment};
 
 /// What is the process's own business and not its check's.
-const NOT_FOR_CHECKS: [&[u8]; 6] = [
+const NOT_FOR_CHECKS: [&[u8]; 7] = [
     b"NOTIFY_SOCKET=",
+    b"MAINPID=",
     b"LISTEN_FDS=",
     b"LISTEN_PID=",
     b"LISTEN_FDNAMES=",
@@ -27,6 +28,17 @@ pub fn of_check(pid: Pid) -> Vec<Vec<u8>> {
     vec![[b"PATH=", path.as_bytes()].concat()]
 }
 
+/// The environment of a check that is this process's own user's.
+pub fn own() -> Vec<Vec<u8>> {
+    let own = std::env::vars_os();
+    let own = own.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    own.filter(|pair| is_for_checks(pair)).collect()
+}
+
+fn is_for_checks(pair: &[u8]) -> bool {
+    !NOT_FOR_CHECKS.iter().any(|name| pair.starts_with(name))
+}
+
 fn pairs(bytes: &[u8]) -> Vec<Vec<u8>> {
     let whole = match bytes.len() < PROC_MAX {
         true => bytes,
@@ -36,7 +48,7 @@ fn pairs(bytes: &[u8]) -> Vec<Vec<u8>> {
     whole
         .split(|b| *b == 0)
         .filter(|pair| pair.contains(&b'='))
-        .filter(|pair| !NOT_FOR_CHECKS.iter().any(|name| pair.starts_with(name)))
+        .filter(|pair| is_for_checks(pair))
         .map(<[u8]>::to_vec)
         .collect()
 }

@@ -13,6 +13,7 @@ mod repr;
 mod rows;
 mod served;
 mod target;
+mod unit;
 mod witness;
 
 use shared::cli::Exit;

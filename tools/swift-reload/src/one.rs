@@ -21,6 +21,7 @@ use crate::reload::{End, Failure, News};
 use crate::repr;
 use crate::rows::{heard, unheard, what_failed};
 use crate::target::{Refusal, Target};
+use crate::unit::Unit;
 
 /// Does the tool's job for the process of that number.
 pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
@@ -43,17 +44,27 @@ pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
         who: format!("{pid} ({})", target.server.name),
         signal: target.signal.to_string().replace("SIG", ""),
     };
-    // As with the original, the server's own words say what is bad about its config, each on the
-    // stream that it chose.
-    let output = |fd: BorrowedFd| fd.try_clone_to_owned().map(File::from);
-    let checks = Checks::new(options.manner.check_timeout)?
-        .relaying(output(io::stdout().as_fd())?, output(io::stderr().as_fd())?);
+    let mut unit = Unit::of(&target)?;
+    let mut checks = Checks::new(options.manner.check_timeout)?;
+    match &unit {
+        // The unit's status line says what is bad, so it goes into the verdict.
+        Some(unit) => unit.extend_timeout(&options.manner),
+        // As with the original, the server's own words say what is bad about its config, each on
+        // the stream that it chose.
+        None => {
+            let output = |fd: BorrowedFd| fd.try_clone_to_owned().map(File::from);
+            checks = checks.relaying(output(io::stdout().as_fd())?, output(io::stderr().as_fd())?);
+        }
+    }
     let mut many = Many::new(options.manner, checks)?;
     let watch = Watch::new()?;
     watch.add(&many, 0)?;
     many.add(1, target);
     loop {
         for (_, news) in many.advance()? {
+            if let Some(unit) = &mut unit {
+                unit.follow(&story.who, &news)?;
+            }
             if let Some(exit) = story.tell(news)? {
                 return Ok(exit);
             }
@@ -121,7 +132,11 @@ impl Story {
 
     fn failed(&self, failure: &Failure) -> Exit {
         match (failure.state, failure.reason) {
-            (State::Misconfigured, Reason::Exit(_)) => complain("Failed to validate config"),
+            (State::Misconfigured, Reason::Exit(_)) => {
+                // Its words, unless they were relayed.
+                let _ = io::stderr().write_all(&failure.text);
+                complain("Failed to validate config");
+            }
             (State::Misconfigured, _) | (_, Reason::Untested) => {
                 TOOL.say(&what_failed(&self.who, failure));
                 complain("Failed to validate config");

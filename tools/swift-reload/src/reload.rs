@@ -26,7 +26,7 @@ use crate::witness::{EVERY, Witness};
 
 /// How long a server that is being started may take until it can take the
 /// signal.
-const SETTLING: Duration = Duration::from_secs(60);
+pub const SETTLING: Duration = Duration::from_secs(60);
 
 /// Why a reload has failed, in the words of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]

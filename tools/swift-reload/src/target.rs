@@ -265,7 +265,7 @@ impl Target {
             preflight: self.preflight(directory.as_ref()),
             directory,
             user: self.other_user(),
-            environment: self.environment.take(),
+            environment: Some(self.environment.take().unwrap_or_else(environment::own)),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// How long new workers may take to get ready.
+    pub fn reload_timeout(&self) -> Duration {
+        Duration::from_secs(self.reload_timeout.into())
+    }
+
     /// The signal on which a worker finishes what it has and leaves.
     pub fn graceful(&self) -> Signal {
         Signal::from_number(self.graceful).unwrap_or(Signal::TERM)

@@ -57,6 +57,9 @@ struct KeeperNote {
     pid: i32,
     pidfd: RawFd,
     control: Option<RawFd>,
+    /// Older images closed the socket of one that was told.
+    #[serde(default)]
+    is_told: bool,
     releases: Option<i32>,
 }
 
@@ -94,6 +97,7 @@ pub fn leave(manager: &Manager) -> anyhow::Result<OwnedFd> {
                 pid: one.process.pid.number(),
                 pidfd: descriptor(&one.process),
                 control: one.control.as_ref().map(descriptor),
+                is_told: one.is_told,
                 releases: one.releases.map(Signal::number),
             })
             .collect(),
@@ -145,6 +149,7 @@ pub fn take(manager: &mut Manager, number: RawFd) -> anyhow::Result<()> {
         let pid = Pid::new(keeper.pid).context("a keeper without a number")?;
         manager.keepers.push(Keeper {
             process: Process::adopt(pid, fd::adopt(keeper.pidfd)?),
+            is_told: keeper.is_told || keeper.control.is_none(),
             control: keeper.control.map(fd::adopt).transpose()?,
             releases: keeper.releases.and_then(Signal::from_number),
         });

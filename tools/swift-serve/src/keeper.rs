@@ -12,7 +12,7 @@ use shared::pidfile::{self, Content};
 use shared::process::{Pid, Process};
 use shared::rundir::RunDir;
 use shared::signals::Signal;
-use shared::sys::handover::{Forked, fork};
+use shared::sys::handover::{Forked, fork, fork_orphan};
 use shared::sys::pidfd::Ended;
 use shared::sys::signals::Inbox;
 use shared::sys::{fd, pidfd, socket};
@@ -28,6 +28,10 @@ use crate::{connections, environment};
 pub const RELEASE: u8 = b'r';
 /// The old generation is kept by the manager itself.
 pub const DISMISS: u8 = b'd';
+/// The manager is going to end, and the keeper is to end after it.
+pub const STOP: u8 = b's';
+/// The keeper has done what RELEASE asks for.
+const DONE: u8 = b'o';
 
 const CONTROL: u64 = 1;
 const MANAGER: u64 = 2;
@@ -45,19 +49,35 @@ const LONGEST: usize = 64 * 1024;
 pub struct Keeper {
     /// The process.
     pub process: Process,
-    /// Where it is told the verdict; none once it was.
+    /// Where it is told the verdict, and says that it has done its work.
     pub control: Option<OwnedFd>,
+    /// True when it was told the verdict.
+    pub is_told: bool,
     /// The signal with which it lets old workers finish, once it was told to.
     pub releases: Option<Signal>,
 }
 
 impl Keeper {
-    /// Tells it something; `false` when it is gone.
-    pub fn tell(&self, what: u8, text: &str) -> bool {
+    /// True when it waits for the verdict.
+    pub fn is_waiting(&self) -> bool {
+        !self.is_told
+    }
+
+    /// Tells it the verdict; `false` when it is gone.
+    pub fn tell(&mut self, what: u8, text: &str) -> bool {
+        self.is_told = true;
         let message = [&[what], text.as_bytes()].concat();
         let alive = !self.process.has_ended().unwrap_or(true);
         let written = |fd: &OwnedFd| fd::write(fd, &message).is_ok_and(|n| n == message.len());
         alive && self.control.as_ref().is_some_and(written)
+    }
+
+    /// Says that nothing more will be said, which the keeper of an older
+    /// swift-serve waits for before it exits.
+    pub fn hang_up(&self) {
+        if let Some(control) = &self.control {
+            let _ = socket::end_sending(control);
+        }
     }
 
     /// Takes its exit status if it has ended; none when it has not. It holds
@@ -66,8 +86,18 @@ impl Keeper {
         if !self.process.has_ended().unwrap_or(false) {
             return None;
         }
-        let end = pidfd::wait(&self.process).ok();
-        Some(self.releases.filter(|_| end != Some(Ended::Exit(0))))
+        // One that is no child of this process has no status for it, but a word.
+        let exited = pidfd::wait(&self.process).ok() == Some(Ended::Exit(0));
+        let mut word = [0];
+        let word = self.control.as_ref().and_then(|control| {
+            fd::is_readable(control).ok().filter(|readable| *readable)?;
+            fd::read(control, &mut word)
+                .ok()
+                .filter(|length| *length == 1)?;
+            Some(word[0])
+        });
+        let has_finished = exited || word == Some(DONE);
+        Some(self.releases.filter(|_| !has_finished))
     }
 }
 
@@ -79,18 +109,25 @@ pub enum Began {
     TookOver,
 }
 
-/// Forks the keeper.
+/// Forks the keeper. systemd warns of a main process that is no child of its
+/// own, and does not notice its end at once, so that under systemd the keeper
+/// becomes one.
 pub fn begin(manager: &mut Manager) -> io::Result<Began> {
     let (near, far) = socket::pair()?;
     let own = Pid::new(std::process::id() as i32).ok_or(io::ErrorKind::InvalidData)?;
     let me = Process::open(own)?.ok_or(io::ErrorKind::NotFound)?;
-    match fork()? {
+    let forked = match manager.notifier.has_systemd() {
+        true => fork_orphan()?,
+        false => fork()?,
+    };
+    match forked {
         Forked::Parent(pid) => {
             drop(far);
             let process = Process::open(pid)?.ok_or(io::ErrorKind::NotFound)?;
             Ok(Began::Here(Keeper {
                 process,
                 control: Some(near),
+                is_told: false,
                 releases: None,
             }))
         }
@@ -120,7 +157,7 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
     watch.add(control, CONTROL)?;
     watch.add(parent, MANAGER)?;
     watch.add(&manager.inbox, SIGNALLED)?;
-    let mut listening = true;
+    let (mut listening, mut is_stopping) = (true, false);
     loop {
         let tokens = watch.wait(None)?;
         // The verdict comes first: the manager may have died right after it.
@@ -131,37 +168,53 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
             match message[..length].split_first() {
                 Some((&RELEASE, gone)) => {
                     manager.finish_old(&String::from_utf8_lossy(gone));
-                    await_end(control)?;
-                    std::process::exit(0);
+                    let _ = fd::write(control, &[DONE]);
+                    leave(manager, parent);
                 }
-                Some(_) => std::process::exit(0),
+                Some((&STOP, _)) => is_stopping = true,
+                Some(_) => leave(manager, parent),
                 None => {
                     listening = false;
                     watch.remove(control)?;
                 }
             }
         }
-        if parent.has_ended()? {
-            return Ok(());
-        }
         if tokens.contains(&SIGNALLED) {
-            while let Some(signal) = manager.inbox.take()? {
-                if matches!(signal, Signal::TERM | Signal::INT) {
-                    std::process::exit(0);
-                }
+            is_stopping |= hand_on_signals(manager, parent)?;
+        }
+        if parent.has_ended()? {
+            match is_stopping {
+                true => std::process::exit(0),
+                false => return Ok(()),
             }
         }
     }
 }
 
-/// Waits until the manager has told everybody who it is.
-fn await_end(control: &OwnedFd) -> io::Result<()> {
-    let watch = Watch::new()?;
-    watch.add(control, CONTROL)?;
-    while fd::read(control, &mut [0; 16]).unwrap_or(0) > 0 {
-        watch.wait(None)?;
+/// Ends this process, which the manager has told systemd is not the main one.
+/// systemd does not believe that of a manager that has died meanwhile, so that
+/// this end is that of the service: then it is a failure, and Restart= comes.
+fn leave(manager: &Manager, parent: &Process) -> ! {
+    manager.notifier.barrier();
+    let is_alone = parent.has_ended().unwrap_or(false);
+    std::process::exit(i32::from(is_alone))
+}
+
+/// Under systemd the keeper is the main process, which `systemctl stop` ends: so
+/// it hands on what it gets. Returns `true` when this was the order to stop.
+/// Without systemd such an order is for the keeper alone, and it ends.
+fn hand_on_signals(manager: &mut Manager, parent: &Process) -> io::Result<bool> {
+    let mut is_stopping = false;
+    while let Some(signal) = manager.inbox.take()? {
+        let is_end = matches!(signal, Signal::TERM | Signal::INT);
+        if manager.notifier.has_systemd() {
+            parent.signal(signal)?;
+        } else if is_end {
+            std::process::exit(0);
+        }
+        is_stopping |= is_end;
     }
-    Ok(())
+    Ok(is_stopping)
 }
 
 /// Lets nobody new in and waits until those who are in the queues were taken,

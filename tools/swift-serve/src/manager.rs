@@ -87,6 +87,8 @@ pub struct Manager {
     pub leaving: Vec<Worker>,
     /// Whether one more reload is to follow.
     pub again: bool,
+    /// True when systemd was told that a reload goes on.
+    pub is_announced: bool,
     /// The check of the config of a reload.
     pub check: Option<Checks>,
     /// The keepers, the last of which may be waiting for the verdict.
@@ -121,6 +123,7 @@ pub fn run(invocation: Invocation, inbox: Inbox) -> anyhow::Result<Exit> {
         attempt: None,
         leaving: Vec::new(),
         again: false,
+        is_announced: note.is_some(),
         check: None,
         keepers: Vec::new(),
         verdict: String::new(),
@@ -289,12 +292,17 @@ impl Manager {
     /// Tries to make a generation from these settings.
     pub fn begin(&mut self, settings: Settings) {
         self.number += 1;
+        let patience = self.bind_timeout(&settings) + settings.reload_timeout();
+        let is_reload = self.current.is_some();
+        let step = if is_reload { "reloading" } else { "starting" };
+        let step = format!("{step}: awaiting {} workers", settings.workers);
+        self.notifier.step(&step, patience);
         let listeners = match self.bind(&settings) {
             Ok(listeners) => listeners,
             Err(why) => return self.fail(&why),
         };
         faults::at("bound");
-        let patience = Duration::from_secs(settings.reload_timeout.into());
+        let patience = settings.reload_timeout();
         let mut generation = Generation::new(self.number, settings, listeners);
         let mut result = Ok(());
         for slot in 0..generation.slots.len() {
@@ -313,13 +321,19 @@ impl Manager {
         }
     }
 
+    /// How long an address in use is tried again.
+    fn bind_timeout(&self, settings: &Settings) -> Duration {
+        let wait = Duration::from_secs(settings.bind_timeout.into());
+        match self.current {
+            Some(_) => wait.min(BIND_IN_RELOAD),
+            None => wait,
+        }
+    }
+
     fn bind(&mut self, settings: &Settings) -> Result<Vec<Listener>, String> {
         let begun = Instant::now();
         let is_reload = self.current.is_some();
-        let mut patience = Duration::from_secs(settings.bind_timeout.into());
-        if is_reload {
-            patience = patience.min(BIND_IN_RELOAD);
-        }
+        let patience = self.bind_timeout(settings);
         let mut ended_others = is_reload;
         loop {
             let before = self.current.as_ref().map_or(&[][..], |one| &one.listeners);
@@ -372,7 +386,8 @@ impl Manager {
             current.number
         );
         self.log.error(&self.verdict);
-        self.notifier.ready(&self.verdict, Some(why));
+        let is_announced = std::mem::take(&mut self.is_announced);
+        self.notifier.refused(&self.verdict, why, is_announced);
     }
 
     /// Closes what the server was started with, which says that it is ready.

@@ -1,12 +1,17 @@
 //! The manager's notifications: to systemd (sd_notify(3)), and to the reader of
 //! the abstract socket that Swift's servers speak to.
 
+use std::time::Duration;
+
 use shared::notify::REFUSED;
 use shared::process::Pid;
 use shared::sd_notify::{Message, SdNotify};
 use shared::sys::socket;
 
 use crate::log::Log;
+
+/// How long systemd may take to take in what it is told.
+const BARRIER: Duration = Duration::from_secs(30);
 
 /// Sends to both.
 #[derive(Clone, Debug)]
@@ -25,45 +30,74 @@ impl Notifier {
         Notifier { systemd, log }
     }
 
-    /// Sends a message. A missing reader is no error.
-    pub fn send(&self, message: &Message) {
+    /// Sends a message to both. A missing reader is no error.
+    fn send(&self, message: &Message) {
         let own = format!("\0swift-notifications\0{}", std::process::id());
         // A reader of this name comes and goes, and need not be a friend.
         let _ = socket::send(own.as_bytes(), message.as_bytes());
+        self.send_to_systemd(message);
+    }
+
+    fn send_to_systemd(&self, message: &Message) {
         if let Err(e) = self.systemd.send(message) {
             let why = shared::sys::error::reason_of(&e);
             self.log.warn(&format!("cannot notify systemd: {why}"));
         }
     }
 
-    /// Says that another process is the service.
-    pub fn main_pid(&self, pid: Pid) {
-        self.send(&Message::new().main_pid(pid));
+    /// True when a service manager is told.
+    pub fn has_systemd(&self) -> bool {
+        self.systemd.is_set()
     }
 
-    /// Says that this process is the service.
-    pub fn own_pid(&self) {
-        self.main_pid(own());
-    }
-
-    /// Says that a reload has begun.
-    pub fn reloading(&self) {
-        self.send(&Message::new().reloading());
-    }
-
-    /// Says that this process is going to end.
-    pub fn stopping(&self, status: &str) {
-        self.send(&Message::new().stopping().status(status));
-    }
-
-    /// Says that this process is ready, how it is, and why the reload before
-    /// failed if it did.
-    pub fn ready(&self, status: &str, failure: Option<&str>) {
-        let mut message = Message::new().ready().main_pid(own()).status(status);
-        if let (Some(why), Some((name, word))) = (failure, REFUSED.split_once('=')) {
-            message = message.line(name, &format!("{word} {why}"));
+    /// Waits until systemd has taken in what it was told, whoever told it.
+    pub fn barrier(&self) {
+        if !self.systemd.barrier(BARRIER).unwrap_or(false) {
+            self.log.warn("systemd does not take in what it is told");
         }
-        self.send(&message);
+    }
+
+    /// Says to systemd alone that this process is the main one again, and that no
+    /// reload goes on: so the end of the main process is never that of a reload.
+    pub fn is_main(&self, status: &str) {
+        let message = Message::new().ready().main_pid(own()).status(status);
+        self.send_to_systemd(&message);
+    }
+
+    /// Says how far a start or a reload is, and how long the next step may take.
+    pub fn step(&self, status: &str, wait: Duration) {
+        self.send(&Message::new().status(status).extend_timeout(wait));
+    }
+
+    /// Says that a reload has begun, and that its keeper is the main process: it
+    /// is ready should this process die before it is.
+    pub fn reloading(&self, keeper: Pid, wait: Duration) {
+        let message = Message::new().reloading().main_pid(keeper);
+        self.send(&message.status("reloading").extend_timeout(wait));
+    }
+
+    /// Says that this process, which is the main one again, is going to end, and
+    /// how long that may take.
+    pub fn stopping(&self, status: &str, wait: Duration) {
+        let message = Message::new().stopping().main_pid(own());
+        self.send(&message.status(status).extend_timeout(wait));
+    }
+
+    /// Says that this process is ready, and how it is.
+    pub fn ready(&self, status: &str) {
+        self.send(&Message::new().ready().main_pid(own()).status(status));
+    }
+
+    /// The same after a reload that failed, and why it did. One that failed
+    /// before it was announced is announced now.
+    pub fn refused(&self, status: &str, why: &str, is_announced: bool) {
+        let message = match is_announced {
+            true => Message::new(),
+            false => Message::new().reloading(),
+        };
+        let (name, word) = REFUSED.split_once('=').expect("it is a line");
+        let message = message.ready().main_pid(own()).status(status);
+        self.send(&message.line(name, &format!("{word} {why}")));
     }
 }
 

@@ -14,16 +14,17 @@ use crate::worker::Stage;
 use crate::{connections, environment, handover};
 
 impl Manager {
-    /// Begins: says so, and has the new config checked by a child.
+    /// Begins: has the new config checked by a child. RELOADING=1 waits until
+    /// there is a keeper, so that the death of this process leaves no service
+    /// that reloads for ever.
     pub fn reload(&mut self) {
         faults::at("reload-begun");
         self.log.info("reloading");
-        self.notifier.reloading();
-        let timeout = self
-            .current
-            .as_ref()
-            .map_or(60, |one| one.settings.reload_timeout);
-        let begun = Checks::new(Duration::from_secs(timeout.into())).and_then(|mut check| {
+        self.is_announced = false;
+        let timeout = self.reload_timeout();
+        self.notifier
+            .step("reloading: checking the config", timeout);
+        let begun = Checks::new(timeout).and_then(|mut check| {
             let own = ConfigCheck {
                 command: Some(Command {
                     program: self.invocation.program(),
@@ -46,6 +47,12 @@ impl Manager {
             }
             Err(e) => self.fail(&format!("cannot check the config: {e}")),
         }
+    }
+
+    /// How long each part of a reload may take.
+    fn reload_timeout(&self) -> Duration {
+        let seconds = self.current.as_ref().map(|one| one.settings.reload_timeout);
+        Duration::from_secs(seconds.unwrap_or(60).into())
     }
 
     /// Goes on when the check has come to its end.
@@ -93,9 +100,11 @@ impl Manager {
         }
         faults::at("after-fork");
         if let Some(keeper) = self.keepers.last() {
-            // Should this process die now, its keeper is the service.
-            self.notifier.main_pid(keeper.process.pid);
+            let pid = keeper.process.pid;
+            self.notifier.reloading(pid, self.reload_timeout());
+            self.is_announced = true;
         }
+        faults::at("announced");
         let note = handover::leave(self).map_err(|e| cannot(&e))?;
         faults::at("before-exec");
         let error = handover::inheriting(self, &note, || {
@@ -150,7 +159,7 @@ impl Manager {
                         .any(|new| new.address == one.address)
                 })
                 .collect();
-            let released = self.release(&gone, old.settings.graceful());
+            let released = self.release(&gone, old.settings.graceful(), &verdict);
             faults::at("after-release");
             if !released {
                 sockets::discard(&gone, &[]);
@@ -168,22 +177,21 @@ impl Manager {
         }
         self.log.info(&verdict);
         self.verdict = verdict;
-        self.notifier.ready(&self.verdict, None);
+        self.notifier.ready(&self.verdict);
         faults::at("done");
-        // Now the keeper may end as soon as it has done its work.
-        if let Some(keeper) = self.keepers.last_mut() {
-            keeper.control = None;
+        if let Some(keeper) = self.keepers.last() {
+            keeper.hang_up();
         }
     }
 
     /// Has the keeper drain these and tell the old workers to finish; `false`
     /// when there is none, and this process has to.
-    fn release(&mut self, gone: &[Listener], graceful: Signal) -> bool {
-        let Some(keeper) = self.keepers.last_mut().filter(|one| one.control.is_some()) else {
+    fn release(&mut self, gone: &[Listener], graceful: Signal, status: &str) -> bool {
+        let Some(keeper) = self.keepers.last_mut().filter(|one| one.is_waiting()) else {
             return false;
         };
         // systemd is not to see the end of its main process.
-        self.notifier.own_pid();
+        self.notifier.is_main(status);
         let addresses: Vec<String> = gone.iter().map(|one| one.address.to_string()).collect();
         keeper.releases = Some(graceful);
         keeper.tell(keeper::RELEASE, &addresses.join("\n"))
@@ -193,13 +201,20 @@ impl Manager {
     /// not do it.
     pub fn keepers_ended(&mut self) {
         let mut left_undone = None;
+        let mut is_alone = false;
         self.keepers.retain(|keeper| match keeper.take_end() {
             None => true,
             Some(undone) => {
                 left_undone = left_undone.or(undone);
+                is_alone |= keeper.is_waiting();
                 false
             }
         });
+        if is_alone {
+            let status = "reloading, though the keeper was killed";
+            self.log.warn(status);
+            self.notifier.is_main(status);
+        }
         if let Some(signal) = left_undone {
             self.log
                 .warn("the keeper was killed, telling old workers to finish");
@@ -211,10 +226,18 @@ impl Manager {
 
     /// Tells the keeper that it is not needed.
     pub fn dismiss_keeper(&mut self) {
-        if let Some(keeper) = self.keepers.last_mut().filter(|one| one.control.is_some()) {
-            self.notifier.own_pid();
+        if let Some(keeper) = self.keepers.last_mut().filter(|one| one.is_waiting()) {
+            self.notifier.is_main(&self.verdict);
             keeper.tell(keeper::DISMISS, "");
-            keeper.control = None;
+            keeper.hang_up();
+        }
+    }
+
+    /// Tells the keeper to end after this process: systemd, which may take it for
+    /// the main process, kills what is left when that has ended.
+    pub fn stop_keeper(&mut self) {
+        if let Some(keeper) = self.keepers.last_mut().filter(|one| one.is_waiting()) {
+            keeper.tell(keeper::STOP, "");
         }
     }
 
@@ -245,8 +268,8 @@ impl Manager {
             std::process::id()
         );
         self.log.error(&self.verdict);
-        self.notifier
-            .ready(&self.verdict, Some("the manager died in the reload"));
+        let why = "the manager died in the reload";
+        self.notifier.refused(&self.verdict, why, true);
     }
 
     /// Tells the workers to leave that the dead manager had started for the new

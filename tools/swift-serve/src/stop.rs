@@ -18,8 +18,9 @@ impl Manager {
     /// Ends everything and waits for it.
     pub fn stop(&mut self) -> anyhow::Result<Exit> {
         self.log.info("stopping");
-        self.notifier.stopping("stopping");
-        self.dismiss_keeper();
+        let status = format!("stopping {} workers", self.workers().count());
+        self.notifier.stopping(&status, self.stop_timeout());
+        self.stop_keeper();
         self.end_all(true)?;
         Ok(Exit::Ok)
     }
@@ -27,8 +28,9 @@ impl Manager {
     /// Leaves at once; the workers finish what they have.
     pub fn leave(&mut self) -> anyhow::Result<Exit> {
         self.log.info("leaving, while the workers finish");
-        self.notifier.stopping("leaving");
+        self.notifier.stopping("leaving", Duration::ZERO);
         self.dismiss_keeper();
+        self.notifier.barrier();
         let attempt = self.attempt.take().map(|one| one.generation);
         for mut generation in self.current.take().into_iter().chain(attempt) {
             sockets::discard(&generation.listeners, &[]);
@@ -68,15 +70,22 @@ impl Manager {
         }
     }
 
+    /// How long workers get to end before they are killed.
+    fn stop_timeout(&self) -> Duration {
+        let attempt = self.attempt.iter().map(|one| &one.generation);
+        let generations = self.current.iter().chain(attempt);
+        let seconds = generations.map(|one| one.settings.stop_timeout).max();
+        Duration::from_secs(seconds.unwrap_or(10).into())
+    }
+
     /// Ends all workers, and with them everything in this process's group, and
     /// kills those that take too long.
     pub fn end_all(&mut self, with_group: bool) -> io::Result<()> {
+        let patience = self.stop_timeout();
         let attempt = self.attempt.take().map(|one| one.generation);
         let mut workers: Vec<Worker> = std::mem::take(&mut self.leaving);
-        let mut patience = Duration::from_secs(10);
         for generation in self.current.take().into_iter().chain(attempt) {
             sockets::discard(&generation.listeners, &[]);
-            patience = Duration::from_secs(generation.settings.stop_timeout.into());
             workers.extend(generation.workers);
         }
         let group = with_group && session::leads_group();
