@@ -58,7 +58,7 @@ fn reloads_of_a_real_proxy_lose_nothing() {
         return;
     };
     machine.must("echo 1 >/proc/sys/net/ipv4/tcp_migrate_req");
-    let unit = "swift-server@proxy";
+    let unit = "swift@proxy";
     machine.must(&format!("systemctl start {unit}"));
     reloads_lose_nothing(&machine, unit, &address, "/healthcheck", times(2, 100));
 }
