@@ -54,3 +54,8 @@ pub fn told(machine: &Machine, what: &str) -> String {
     word.unwrap_or_else(|| panic!("no {what} in {page}"))
         .to_owned()
 }
+
+/// Whether it answers.
+pub fn answers(machine: &Machine) -> bool {
+    machine.sh(&format!("http-client get {ADDRESS} /")).code() == 0
+}

@@ -7,5 +7,6 @@
 
 mod bring_up;
 mod hello;
+mod kills;
 mod reloads;
 mod unit;

@@ -1,11 +1,11 @@
-//! Reload after reload, and death in the midst of one.
+//! Reload after reload, under clients that never pause.
 
 use test_helpers::systemd::Machine;
 
 use crate::hello;
 
 /// So many times in `make test`, and so many in `make test-systemd`.
-fn times(short: usize, long: usize) -> usize {
+pub fn times(short: usize, long: usize) -> usize {
     if std::env::var_os("SWIFT_SOAK").is_some() {
         long
     } else {
@@ -14,7 +14,7 @@ fn times(short: usize, long: usize) -> usize {
 }
 
 /// Reloads a unit under clients that never pause, each with a new connection for each request. Nothing is
-/// lost, and the process stays the same.
+/// lost, the process stays the same, and the journal has no warning.
 fn reloads_lose_nothing(machine: &Machine, unit: &str, address: &str, path: &str, reloads: usize) {
     let pid = machine.main_pid(unit);
     let load = machine.load_path(address, path, 16, 0);
@@ -36,6 +36,8 @@ fn reloads_lose_nothing(machine: &Machine, unit: &str, address: &str, path: &str
     ));
     counts.all_answered();
     assert_eq!(machine.main_pid(unit), pid);
+    let line = format!("journalctl -q -p warning -u {unit}");
+    assert_eq!(machine.must(&line).out(), "", "the journal warns");
 }
 
 #[test]
@@ -58,6 +60,7 @@ fn reloads_of_a_real_proxy_lose_nothing() {
         return;
     };
     machine.must("echo 1 >/proc/sys/net/ipv4/tcp_migrate_req");
+    machine.must("install -d -o swift -g swift /run/swift");
     let unit = "swift@proxy";
     machine.must(&format!("systemctl start {unit}"));
     reloads_lose_nothing(&machine, unit, &address, "/healthcheck", times(2, 100));

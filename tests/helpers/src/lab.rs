@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::run::{Outcome, run};
 use crate::sandbox::tools_dir;
@@ -200,6 +200,30 @@ impl Process {
     /// Whether it still runs. A process that ended and was not yet waited for does not.
     pub fn runs(&self) -> bool {
         !self.ends_within(Duration::ZERO)
+    }
+
+    /// Its command line, word by word; none when it has ended.
+    pub fn words(&self) -> Vec<String> {
+        let line = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let words = line
+            .split(|byte| *byte == 0)
+            .filter(|word| !word.is_empty());
+        words
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect()
+    }
+
+    /// Its pid in its own namespace.
+    pub fn inner_pid(&self) -> Option<u32> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find(|line| line.starts_with("NSpid:"))?;
+        line.split_whitespace().last()?.parse().ok()
+    }
+
+    /// Kills it, if it still runs.
+    pub fn kill(&self) {
+        // One that has ended is what was wanted.
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 
     /// Waits for its end; says whether it came in time.

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::lab::script_dir;
+use crate::lab::{Process, script_dir};
 use crate::load::Load;
 use crate::run::{LIMIT, Outcome, run};
 use crate::sandbox::tools_dir;
@@ -224,6 +224,19 @@ impl Machine {
     /// The pid of a unit's main process as processes inside know it; 0 when there is none.
     pub fn main_pid(&self, unit: &str) -> u32 {
         self.property(unit, "MainPID").parse().expect("a pid")
+    }
+
+    /// The processes of a unit, as this machine knows them: all in its cgroup.
+    pub fn processes(&self, unit: &str) -> Vec<Process> {
+        let cgroup = self.property(unit, "ControlGroup");
+        self.processes_in(&cgroup)
+    }
+
+    /// The processes in a cgroup, such as the `ControlGroup` of a unit, without asking systemd.
+    pub fn processes_in(&self, cgroup: &str) -> Vec<Process> {
+        let pids = self.read(&format!("/sys/fs/cgroup{cgroup}/cgroup.procs"));
+        let pids = pids.lines().filter_map(|pid| pid.parse().ok());
+        pids.filter_map(Process::open).collect()
     }
 
     /// The version of the systemd that is up.
