@@ -9,6 +9,9 @@ DESTDIR ?=
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+SYSCTLDIR ?= $(PREFIX)/lib/sysctl.d
 CARGO ?= cargo
 # rustc is asked only where something is built, since whoever installs may have no Rust.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -23,7 +26,9 @@ TO_INSTALL = $(shell sed 's/^[^ ]* *//' "$(BUILT)")
 TOOLS := $(notdir $(wildcard tools/*))
 COMPLETIONS := bash-completion/completions fish/vendor_completions.d zsh/site-functions
 PAGES := $(wildcard man/*.[1-8])
-UNITS := $(wildcard shared/systemd/*.service)
+UNITS := $(wildcard shared/systemd/*.service shared/systemd/*.target)
+# In a unit, only what is installed here is in BINDIR: Swift's servers stay in /usr/bin.
+OWN_PATHS = $(foreach tool,$(TOOLS),-e 's,/usr/bin/$(tool)\( \|$$\),$(BINDIR)/$(tool)\1,g')
 
 # Virtual environments with OpenStack Swift's own servers, for the tests and the demonstration: one a
 # release in SWIFT_VENVS, and SWIFT_VENV is that of the newest. Name those that are there already to save
@@ -136,7 +141,7 @@ installable:
 	cd "$(TARGET_DIR)" && sha256sum --check --status "$(BUILT)" || \
 		refuse "the programs in $(TARGET_DIR) are not those that make built there: run make again"; \
 	cd "$(CURDIR)" && newer=$$(find Cargo.toml Cargo.lock shared tools \
-		\( -name tests -o -name completions -o -name systemd \) -prune -o -type f -newer "$(BUILT)" -print -quit); \
+		\( -name tests -o -name completions -o -name systemd -o -name '*.d' \) -prune -o -type f -newer "$(BUILT)" -print -quit); \
 	[ -z "$$newer" ] || refuse "$$newer was changed after the last make: run make again"; \
 	built=$$(sed -n '1s,^[^ ]*  *\(.*\),\1,p' "$(BUILT)"); \
 	case "$(NAMED_HOST)" in \
@@ -153,8 +158,12 @@ install: installable
 	install -m 644 $(wildcard man/*.7) "$(DESTDIR)$(MANDIR)/man7"
 	install -d "$(DESTDIR)$(UNITDIR)"
 	for unit in $(notdir $(UNITS)); do \
-		sed 's,/usr/bin/,$(BINDIR)/,' "shared/systemd/$$unit" >"$(DESTDIR)$(UNITDIR)/$$unit" || exit; \
+		sed $(OWN_PATHS) "shared/systemd/$$unit" >"$(DESTDIR)$(UNITDIR)/$$unit" || exit; \
 	done
+	install -d "$(DESTDIR)$(TMPFILESDIR)" "$(DESTDIR)$(SYSUSERSDIR)" "$(DESTDIR)$(SYSCTLDIR)"
+	install -m 644 shared/tmpfiles.d/*.conf "$(DESTDIR)$(TMPFILESDIR)"
+	install -m 644 shared/sysusers.d/*.conf "$(DESTDIR)$(SYSUSERSDIR)"
+	install -m 644 shared/sysctl.d/*.conf "$(DESTDIR)$(SYSCTLDIR)"
 	install -d $(addprefix "$(DESTDIR)$(PREFIX)"/share/,$(COMPLETIONS))
 	install -m 644 $(wildcard shared/completions/*.fish) "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
 	install -m 644 $(wildcard shared/completions/_*) "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"

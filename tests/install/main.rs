@@ -116,6 +116,52 @@ fn install_copies_what_make_built() {
     assert!(prefix.join(completions).exists());
 }
 
+/// Fails when every path of a unit is rewritten, when a name that begins like a tool's is taken for it,
+/// and when a file is installed in a place of its own that nothing reads.
+#[test]
+fn units_name_our_programs_where_they_are_and_swifts_where_those_are() {
+    let site = Site::new();
+    assert_eq!(site.make("with", &["all"]).code(), 0);
+    let installed = site.install(&["PREFIX=/opt/swift", "SYSCTLDIR=/etc/sysctl.d"]);
+    assert_eq!(installed.code(), 0, "{installed}");
+    let tools = names(&repository().join("tools"));
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(['\n', ' ', '=']).map(str::to_owned);
+        words.filter(|word| word.starts_with('/')).collect()
+    };
+    let mut own = 0;
+    let sources = repository().join("shared/systemd");
+    for name in names(&sources) {
+        let text = fs::read_to_string(sources.join(&name)).expect("it is a unit");
+        let unit = site.path("root/opt/swift/lib/systemd/system").join(&name);
+        let unit = fs::read_to_string(unit).expect("it is installed");
+        let wanted = words(&text).into_iter().map(|word| {
+            let tool = word.strip_prefix("/usr/bin/");
+            let tool = tool.filter(|tool| tools.iter().any(|name| name == tool));
+            own += usize::from(tool.is_some());
+            tool.map_or(word.clone(), |tool| format!("/opt/swift/bin/{tool}"))
+        });
+        assert_eq!(words(&unit), wanted.collect::<Vec<_>>(), "{name}");
+    }
+    assert!(own > 0, "no unit names a tool");
+    for file in [
+        "opt/swift/lib/tmpfiles.d/swift-init.conf",
+        "opt/swift/lib/sysusers.d/swift-init.conf",
+        "etc/sysctl.d/50-swift-init.conf",
+        "opt/swift/share/man/man7/swift-systemd.7",
+    ] {
+        assert!(site.path("root").join(file).exists(), "{file}");
+    }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("it can be listed");
+    let names = entries.map(|entry| entry.expect("it can be listed").file_name());
+    names
+        .map(|name| name.into_string().expect("UTF-8"))
+        .collect()
+}
+
 #[test]
 fn install_says_that_nothing_is_built() {
     Site::new().assert_refused(&[], "nothing is built");
