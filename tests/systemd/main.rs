@@ -8,5 +8,6 @@
 mod bring_up;
 mod hello;
 mod kills;
+mod owner;
 mod reloads;
 mod unit;

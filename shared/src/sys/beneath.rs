@@ -13,7 +13,7 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, mkdirat, umask};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, setfsgid, setfsuid, unlinkat};
 
 use super::{openat2, walk};
 
@@ -101,7 +101,8 @@ pub fn create_trusted_dirs(path: &Path) -> io::Result<()> {
 }
 
 /// Opens a directory and makes those on the way that are missing, with
-/// [`DIR_MODE`].
+/// [`DIR_MODE`]. Those that root makes belong to the owner of the directory above,
+/// whose own tools have to write into them.
 pub fn create_dirs(dir: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
     let mut current = open_dir(dir, Path::new("."))?;
     for part in path {
@@ -109,8 +110,12 @@ pub fn create_dirs(dir: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
         current = match open_dir(&current, part) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let mode = Mode::from_bits_retain(DIR_MODE);
-                match with_exact_modes(|| mkdirat(&current, part, mode)) {
-                    Ok(()) | Err(nix::Error::EEXIST) => {}
+                let make = || with_exact_modes(|| mkdirat(&current, part, mode));
+                match as_owner(&current, make)?.or_else(|e| match e {
+                    Errno::EACCES => make(),
+                    e => Err(e),
+                }) {
+                    Ok(()) | Err(Errno::EEXIST) => {}
                     Err(e) => return Err(e.into()),
                 }
                 open_dir(&current, part)?
@@ -119,6 +124,23 @@ pub fn create_dirs(dir: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
         };
     }
     Ok(current)
+}
+
+/// Makes something as the owner of the directory, where this process is root. To
+/// change the owner afterwards would leave the owner of the directory the time to
+/// put something else in its place.
+fn as_owner<T>(dir: &impl AsFd, make: impl FnOnce() -> T) -> io::Result<T> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(make());
+    }
+    let owner = status(dir)?;
+    // Of this thread only (setfsuid(2)); what is not permitted changes nothing.
+    let group = setfsgid(owner.st_gid.into());
+    let user = setfsuid(owner.st_uid.into());
+    let made = make();
+    setfsuid(user);
+    setfsgid(group);
+    Ok(made)
 }
 
 /// A file's name while it is written: the lock that is held does for all. It
