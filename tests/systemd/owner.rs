@@ -1,14 +1,7 @@
 //! Which servers a unit owns, and what commands by hand do with them; and what units share.
 
 use test_helpers::Outcome;
-use test_helpers::systemd::{Machine, UNIT_DIR};
-
-/// What runs the servers, where no unit of that name is installed.
-const UNIT: &str = "[Service]
-ExecStart=/usr/bin/swift-init %i no-daemon
-ExecReload=/usr/bin/swift-init %i reload-seamless
-User=swift
-";
+use test_helpers::systemd::Machine;
 
 /// A machine with the files of `make install`, two configs of an object server, and what runs them.
 fn boot() -> Option<Machine> {
@@ -30,9 +23,6 @@ fn boot() -> Option<Machine> {
         "sysctl.d/50-swift-init.conf",
         include_str!("../../shared/sysctl.d/50-swift-init.conf"),
     );
-    if !machine.path(&format!("{UNIT_DIR}/swift@.service")).exists() {
-        machine.write("/etc/systemd/system/swift@.service", UNIT);
-    }
     machine.must("systemd-sysusers swift-init.conf && systemd-tmpfiles --create swift-init.conf");
     Some(machine)
 }

@@ -22,8 +22,8 @@ const EXEC_PID: &str = "SYSTEMD_EXEC_PID";
 /// has it, which is that of a script as well.
 const RUNNER: &[u8] = b"swift-init\n";
 
-/// How many processes may stand between a server and the main process of its unit.
-/// swift-spawn is one.
+/// How many processes are looked at, from the server upwards. Between it and the
+/// main process of its unit stands swift-spawn.
 const ANCESTORS: usize = 8;
 
 /// The longest name of a unit, `UNIT_NAME_MAX` of systemd.
@@ -64,25 +64,19 @@ impl Unit {
         if own.transpose()?.flatten().as_ref() == Some(&unit) {
             return Ok(None);
         }
-        let owns = main_process(process.pid)?.map(|main| unit.runs(main, process.pid));
-        Ok(owns.transpose()?.unwrap_or(false).then_some(unit))
+        Ok(unit.runs(process.pid)?.then_some(unit))
     }
 
-    /// Whether the main process is the server, or a swift-init above it.
-    fn runs(&self, main: Pid, server: Pid) -> io::Result<bool> {
-        if main == server {
-            return Ok(true);
-        }
-        if read_proc(main, "comm")?.as_deref() != Some(RUNNER)
-            || Unit::of(main)?.as_ref() != Some(self)
-        {
-            return Ok(false);
-        }
-        let mut below = server;
+    /// Whether its main process is the server, or a swift-init above it.
+    fn runs(&self, server: Pid) -> io::Result<bool> {
+        let mut pid = server;
         for _ in 0..ANCESTORS {
-            match stat(below)?.and_then(|stat| Pid::new(stat.parent)) {
-                Some(parent) if parent == main => return Ok(true),
-                Some(parent) => below = parent,
+            let may_be_main = pid == server || read_proc(pid, "comm")?.as_deref() == Some(RUNNER);
+            if may_be_main && is_main_process(pid)? {
+                return Ok(Unit::of(pid)?.as_ref() == Some(self));
+            }
+            match stat(pid)?.and_then(|stat| Pid::new(stat.parent)) {
+                Some(parent) => pid = parent,
                 None => break,
             }
         }
@@ -107,17 +101,16 @@ impl Unit {
     }
 }
 
-/// The pid that systemd has executed, as the environment of a process has it; none
-/// when there is none, or when it may not be read.
-fn main_process(pid: Pid) -> io::Result<Option<Pid>> {
-    match Environment::read(pid) {
-        Ok(environment) => Ok(environment.and_then(|all| {
-            let value = all.value(EXEC_PID)?;
-            Pid::parse(value.as_os_str().as_encoded_bytes())
-        })),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(None),
-        Err(e) => Err(e),
-    }
+/// Whether systemd has executed this process itself, as its environment says; not
+/// when that may not be read. Another value is that of a process above it.
+fn is_main_process(pid: Pid) -> io::Result<bool> {
+    let environment = match Environment::read(pid) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+        environment => environment?,
+    };
+    let executed = environment.as_ref().and_then(|all| all.value(EXEC_PID));
+    let executed = executed.and_then(|value| Pid::parse(value.as_os_str().as_encoded_bytes()));
+    Ok(executed == Some(pid))
 }
 
 /// The service that a control group belongs to, by the rules of systemd's

@@ -67,6 +67,7 @@ fn a_unit_does_not_own_what_is_only_in_its_control_group() {
     for start in [
         "sh -c 'export SYSTEMD_EXEC_PID=$$; $SERVER & wait'",
         "sh -c 'SYSTEMD_EXEC_PID=$$ setsid $SERVER &'",
+        "sh -c 'export SYSTEMD_EXEC_PID=$$; swift-init $SERVER & wait'",
         "env -u SYSTEMD_EXEC_PID setsid $SERVER",
         "SYSTEMD_EXEC_PID=x setsid $SERVER",
         "SYSTEMD_EXEC_PID=1 setsid $SERVER",
