@@ -8,9 +8,9 @@ use crate::sys::beneath;
 /// The variables that are meant for the process which systemd executed, and for no process that it
 /// starts in turn (systemd.exec(5), sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)): a server
 /// that has them would speak to systemd in the name of its unit, or look for descriptors that it did
-/// not get. What tells of the unit (INVOCATION_ID, JOURNAL_STREAM, RUNTIME_DIRECTORY, ...) is true for
+/// not get. What tells of the unit (INVOCATION_ID, SYSTEMD_EXEC_PID, RUNTIME_DIRECTORY, ...) is true for
 /// all its processes.
-const OF_ONE_PROCESS: [&str; 11] = [
+const OF_ONE_PROCESS: [&str; 10] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -21,7 +21,6 @@ const OF_ONE_PROCESS: [&str; 11] = [
     "FDSTORE",
     "MAINPID",
     "MAINPIDFDID",
-    "SYSTEMD_EXEC_PID",
 ];
 
 /// True when standard error leads to the journal: JOURNAL_STREAM holds device and inode of the stream

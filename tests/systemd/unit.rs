@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use test_helpers::systemd::Machine;
+use test_helpers::tell;
 
 const CONFIGS: [&str; 2] = ["1", "2"];
 
@@ -48,13 +49,17 @@ fn pids_of(machine: &Machine, unit: &str) -> BTreeSet<u32> {
 fn servers(machine: &Machine, server: &str) -> BTreeSet<(String, u32)> {
     let entries = fs::read_dir(machine.path("/proc")).unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let (name, path) = (format!("swift-{server}"), format!("/swift-{server}"));
     let one = |pid: u32| {
         let line = machine.read(&format!("/proc/{pid}/cmdline"));
-        let mut words = line.split('\0');
-        let is_it = words.next()?.ends_with(&format!("swift-{server}"));
+        // A script stands behind its interpreter.
+        let mut words = line.split('\0').take(3);
+        let is_program = |word: &str| word == name || word.ends_with(&path);
+        words.find(|word| is_program(word))?;
+        let config = words.next()?.to_owned();
         let stat = machine.read(&format!("/proc/{pid}/stat"));
-        let session = stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse::<u32>();
-        (is_it && session == Ok(pid)).then(|| Some((words.next()?.to_owned(), pid)))?
+        let session = stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse();
+        (session == Ok(pid)).then_some((config, pid))
     };
     pids.filter_map(one).collect()
 }
@@ -200,16 +205,46 @@ fn a_reload_keeps_what_it_reloads_in_the_unit() {
 fn a_stop_by_hand_is_no_crash() {
     let Some(machine) = machine() else { return };
     machine.must("systemctl start swift@object-server");
-    let stop = |pid: u32| machine.must(&format!("kill -TERM {pid}"));
     let pids = agree(&machine, "object-server", &CONFIGS);
-    stop(pids[1]);
+    machine.must("swift-init --force object.2 stop");
     machine.until("the other one alone", || {
         let text = machine.property("swift@object-server", "StatusText");
         text.starts_with("1 of 2 servers running; down: ")
     });
-    assert_eq!(agree(&machine, "object-server", &["1"]), [pids[0]]);
-    stop(pids[0]);
+    let left = servers(&machine, "object-server");
+    assert_eq!(
+        left.into_iter().map(|(_, pid)| pid).collect::<Vec<_>>(),
+        [pids[0]]
+    );
+    machine.must(&format!("kill -TERM {}", pids[0]));
     gone(&machine, "object-server");
+}
+
+/// What is restarted by force belongs to no unit, and both sides say so until it is stopped.
+#[test]
+fn a_restart_by_force_leaves_the_unit() {
+    let Some(machine) = machine() else { return };
+    machine.must("systemctl start swift@object-replicator");
+    let before = agree(&machine, "object-replicator", &CONFIGS);
+    machine.must("swift-init --force object-replicator restart");
+    machine.until_property("swift@object-replicator", "ActiveState", "inactive");
+    let after = servers(&machine, "object-replicator");
+    assert_eq!(after.len(), 2);
+    assert!(after.iter().all(|(_, pid)| !before.contains(pid)));
+    let status = machine.must("swift-init object-replicator status").out();
+    assert!(
+        after
+            .iter()
+            .all(|(_, pid)| status.contains(&format!("({pid} - ")))
+    );
+    assert_eq!(
+        machine.sh("systemctl start swift@object-replicator").code(),
+        1
+    );
+    assert_eq!(servers(&machine, "object-replicator"), after);
+    machine.must("swift-init object-replicator stop");
+    // The start is tried again all the while.
+    agree(&machine, "object-replicator", &CONFIGS);
 }
 
 #[test]
@@ -293,4 +328,72 @@ fn the_target_is_all_of_them() {
     all.iter().for_each(|server| gone(&machine, server));
     let wanted = machine.path("/etc/systemd/system/multi-user.target.wants/swift.target");
     assert!(wanted.symlink_metadata().is_ok());
+}
+
+/// All of Swift's own servers, each kind in a unit of its own and then all in one.
+#[test]
+fn real_servers_and_daemons_are_the_units() {
+    if std::env::var_os("SWIFT_SOAK").is_none() {
+        tell("not played without SWIFT_SOAK: Swift's own servers in units of swift@");
+        return;
+    }
+    let Some((machine, address)) = Machine::boot_with_swift() else {
+        return;
+    };
+    machine.must("install -d -o swift -g swift /run/swift");
+    // Without this they log to a port that nothing reads.
+    machine.must("sed -i '/^log_udp_/d' /etc/swift/object-server.conf");
+    let configs = [""];
+    let all = ["proxy-server", "object-server", "object-replicator"];
+    for server in all {
+        machine.must(&format!("systemctl start swift@{server}"));
+        let before = agree(&machine, server, &configs);
+        machine.must(&format!("systemctl reload swift@{server}"));
+        let after = agree(&machine, server, &configs);
+        // A daemon is restarted.
+        assert_eq!(before == after, server.ends_with("-server"));
+        let last = |machine: &Machine| servers(machine, server).last().unwrap().1;
+        comes_back(&machine, server, &configs, last);
+        let unit = format!("swift@{server}");
+        comes_back(&machine, server, &configs, |machine| {
+            machine.main_pid(&unit)
+        });
+        comes_back(&machine, server, &configs, |machine| {
+            spawner(machine, &unit)
+        });
+    }
+    assert_eq!(machine.get(&address, "/healthcheck"), "OK");
+    let broken = "[DEFAULT]\n[pipeline:main]\npipeline = nothing\n";
+    let good = machine.read("/etc/swift/proxy-server.conf");
+    machine.write("/etc/swift/proxy-server.conf", broken);
+    let refused = machine.sh("systemctl reload swift@proxy-server");
+    assert_eq!(refused.code(), 1, "{refused}");
+    assert_eq!(machine.get(&address, "/healthcheck"), "OK");
+    machine.write("/etc/swift/proxy-server.conf", &good);
+    for server in all {
+        machine.must(&format!("systemctl stop swift@{server}"));
+        gone(&machine, server);
+    }
+    // A journal without doubles, with Swift's own priorities.
+    let notices = machine.must("journalctl -q -o cat -p notice..notice -u swift@object-replicator");
+    assert!(notices.out().contains("SIGTERM received"), "{notices}");
+
+    machine.must("systemctl start swift@main swift@rest");
+    for server in [
+        "proxy-server",
+        "account-server",
+        "container-server",
+        "object-server",
+    ] {
+        let status = machine.must(&format!("swift-init {server} status")).out();
+        let (_, pid) = servers(&machine, server).pop_first().unwrap();
+        assert!(status.contains(&pid.to_string()), "{status}");
+        assert!(pids_of(&machine, "swift@main").contains(&pid));
+    }
+    let reloaded = machine.sh("systemctl reload swift@main swift@rest");
+    assert_eq!(reloaded.code(), 0, "{reloaded}\n{}", machine.states());
+    machine.must("systemctl stop swift@main swift@rest");
+    for unit in ["swift@main", "swift@rest"] {
+        assert_eq!(machine.property(unit, "Result"), "success");
+    }
 }

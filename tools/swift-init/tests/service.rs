@@ -66,7 +66,6 @@ impl Stage {
             .swift_init(&[server, "no-daemon"])
             .env("NOTIFY_SOCKET", &socket)
             .env("LISTEN_FDS", "1")
-            .env("SYSTEMD_EXEC_PID", "1")
             .env("INVOCATION_ID", "0123")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -181,7 +180,7 @@ fn ready_is_said_when_the_last_server_is() {
     for pid in pids {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
         let environment = String::from_utf8_lossy(&environment);
-        for name in ["NOTIFY_SOCKET=", "LISTEN_FDS=", "SYSTEMD_EXEC_PID="] {
+        for name in ["NOTIFY_SOCKET=", "LISTEN_FDS="] {
             assert!(!environment.contains(name), "{environment}");
         }
         assert!(environment.contains("INVOCATION_ID=0123"), "{environment}");
