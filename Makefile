@@ -62,10 +62,12 @@ all:
 	cd "$(TARGET_DIR)" && sha256sum $(addprefix $(HOST)/release/,$(TOOLS)) >"$(BUILT)"
 	touch -r "$(BUILT).begun" "$(BUILT)"
 
-lint:
-	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --features $(FAULTS) -- -D warnings
+LINT = $(CARGO) fmt --all --check && \
+	$(CARGO) clippy --workspace --all-targets --features $(FAULTS) -- -D warnings && \
 	mandoc -T lint -W warning $(PAGES)
+
+lint:
+	$(LINT)
 
 venv:
 	tests/lab/setup-venv 2.38 "$(SWIFT_VENV)"
@@ -76,10 +78,13 @@ venvs:
 
 # Every binary is built first: cargo test builds only those of the package under test, and a test of a
 # pipeline runs its neighbours' too.
-# The fault points, at which a test stops or kills the tools, are in no other build.
-test: lint venv
-	tests/lab/setup-venv 2.30
-	$(CARGO) build --workspace --all-targets --features $(FAULTS)
+# The fault points, at which a test stops or kills the tools, are in no other build. The virtual
+# environments come over the network while the compiler is at work.
+test:
+	tests/lab/setup-venv 2.38 "$(SWIFT_VENV)" & newest=$$!; \
+	tests/lab/setup-venv 2.30 & oldest=$$!; \
+	$(LINT) && $(CARGO) build --workspace --all-targets --features $(FAULTS); \
+	built=$$?; wait $$newest && wait $$oldest && exit $$built
 	$(CARGO) test --workspace --features $(FAULTS)
 
 # Every release of Swift, with a table at the end. A release without a Python for it is not played, which

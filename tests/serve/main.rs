@@ -11,4 +11,3 @@ mod seamless;
 mod signals;
 mod site;
 mod storm;
-mod systemd;

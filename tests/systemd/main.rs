@@ -11,3 +11,4 @@ mod kills;
 mod owner;
 mod reloads;
 mod unit;
+mod verify;
