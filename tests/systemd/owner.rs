@@ -242,3 +242,42 @@ fn a_unit_that_ends_removes_no_pid_file_of_another() {
     machine.must("swift-init object.1 stop; rm -r /run/swift; systemd-tmpfiles --create --boot swift-init.conf");
     assert_eq!(owner(), "swift:swift 755\n");
 }
+
+/// One of Debian's units, which executes the server: a stop takes the run directory from all. The manual's
+/// drop-ins keep it, and give the server a pid file.
+#[test]
+fn debians_units_keep_the_run_directory_and_have_pid_files_by_a_drop_in() {
+    let Some(machine) = boot() else { return };
+    machine.write(
+        "/etc/systemd/system/swift-object@.service",
+        "[Service]\nUser=swift\nGroup=swift\nRuntimeDirectory=swift lock/swift\n\
+         ExecStart=/usr/bin/swift-object-server /etc/swift/object-server/%i.conf\n",
+    );
+    let drop_in = |path: &str| {
+        let page = include_str!("../../man/swift-systemd.7");
+        let begin = page.find(&format!("# {path}\n")).expect("a drop-in");
+        let text = page[begin..].split(".Ed").next().expect("its text");
+        machine.write(path, text);
+        machine.must("systemctl daemon-reload");
+    };
+    drop_in("/etc/systemd/system/swift-.service.d/run.conf");
+    start(&machine, "swift@object.2", "object.2");
+    let owned = pid(&machine, "object-server/2");
+    machine.must("systemctl start swift-object@1");
+    assert_eq!(init(&machine, "object.1 status").code(), 1);
+    machine.must("systemctl stop swift-object@1");
+    assert_eq!(pid(&machine, "object-server/2"), owned);
+
+    drop_in("/etc/systemd/system/swift-object@.service.d/swift-init.conf");
+    machine.must("systemctl start swift-object@1");
+    let refused = init(&machine, "object.1 restart");
+    assert!(
+        refused
+            .err()
+            .contains("systemctl restart swift-object@1.service"),
+        "{refused}"
+    );
+    machine.must("systemctl reload swift-object@1 && systemctl stop swift-object@1");
+    assert_eq!(pid(&machine, "object-server/1"), "");
+    assert_eq!(pid(&machine, "object-server/2"), owned);
+}
