@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod bring_up;
+mod hardening;
 mod hello;
 mod kills;
 mod owner;

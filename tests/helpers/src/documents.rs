@@ -10,6 +10,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// A manual page.
+///
+/// # Panics
+/// When there is none of this name.
+pub fn page(name: &str) -> String {
+    fs::read_to_string(root().join("man").join(name)).expect("the page is there")
+}
+
 /// Panics when an option or the example of `--help` is missing from the tool's
 /// manual page, or when the files with completions are not what the table of options makes them. With
 /// `COMPLETIONS=write` in the environment the files are written instead.
