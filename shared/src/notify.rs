@@ -14,7 +14,7 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt,
 };
 
-use crate::process::Pid;
+use crate::sys::pid::Pid;
 use crate::sys::socket::receive_from;
 use crate::sys::{netns, unix_diag};
 use crate::user;

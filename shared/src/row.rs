@@ -16,9 +16,9 @@ use std::io::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::process::Pid;
 use crate::reason::Reason;
 use crate::state::State;
+use crate::sys::pid::Pid;
 
 /// How many columns a row has. Readers ignore columns beyond these.
 pub const COLUMNS: usize = 7;

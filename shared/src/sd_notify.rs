@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
-use crate::process::Pid;
+use crate::sys::pid::Pid;
 use crate::sys::{session, socket};
 
 /// How long a send waits for room while systemd does not read, as during `systemctl daemon-reload`.

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::process::Pid;
+use crate::sys::pid::Pid;
 use crate::sys::spawn::User;
 use crate::text;
 

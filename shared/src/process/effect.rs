@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use super::stat::{disposition, disposition_in};
-use crate::process::Pid;
 use crate::signals::Signal;
+use crate::sys::pid::Pid;
 
 /// What a signal does to a process that gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::interpreter::{self, basename};
 use super::stat::{PROC_MAX, read_proc};
 use crate::catalogue::Server;
 use crate::instance::others;
-use crate::process::Pid;
+use crate::sys::pid::Pid;
 
 /// A process's command line: /proc/PID/cmdline, whose parts end with NUL.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-use crate::process::Pid;
 use crate::signals::Signal;
 use crate::sys::clock;
 use crate::sys::fd;
+use crate::sys::pid::Pid;
 use crate::sys::spawn::UNBORN;
 
 /// The process exits: `PF_EXITING` in include/linux/sched.h of Linux.

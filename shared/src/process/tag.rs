@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf, absolute};
 use super::line::{Runs, is_config, same_file};
 use super::stat::environment;
 use crate::instance::{Instance, Place};
-use crate::process::Pid;
+use crate::sys::pid::Pid;
 
 /// The variable that holds the absolute path of the pid file.
 pub const PID_FILE: &str = "SWIFT_PIDFILE";
