@@ -6,6 +6,7 @@
 //! is told is decided in a tool's `main`.
 
 pub mod account;
+pub mod actor;
 pub mod catalogue;
 pub mod check;
 pub mod cli;

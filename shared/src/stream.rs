@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::cli::{Exit, Tool, UNWRITABLE};
 use crate::row::Row;
-use crate::state::State;
 use crate::sys::error::reason_of;
 use crate::watch::Watch;
 
@@ -186,6 +185,7 @@ pub struct ActOutput<W> {
     output: Output<W>,
     tool: &'static Tool,
     lost: bool,
+    broken: bool,
 }
 
 impl<W: Write> ActOutput<W> {
@@ -195,12 +195,18 @@ impl<W: Write> ActOutput<W> {
             output,
             tool,
             lost: false,
+            broken: false,
         }
     }
 
     /// Whether nobody reads any more, or nothing more can be written.
     pub fn is_lost(&self) -> bool {
         self.lost
+    }
+
+    /// Whether nothing more can be written though there may be a reader.
+    pub fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// The exit status that the output calls for.
@@ -232,26 +238,11 @@ impl<W: Write> ActOutput<W> {
         if let Err(e) = result {
             self.lost = true;
             if e.kind() != io::ErrorKind::BrokenPipe {
+                self.broken = true;
                 self.tool.say(&reason_of(&e));
             }
         }
     }
-}
-
-/// For a tool that acts, of a row that it passes on: when nobody has looked whether its server runs,
-/// a stage was forgotten. That is said once, and is a failure.
-pub fn pass_on(tool: &Tool, row: &Row, said: &mut bool) -> Exit {
-    if row.state != State::Configured {
-        return Exit::Ok;
-    }
-    if !std::mem::replace(said, true) {
-        tool.say(&format!(
-            "nothing done with {}: its row does not say whether it runs, since swift-pidfile is \
-             missing before {} in the pipeline",
-            row.server, tool.name
-        ));
-    }
-    Exit::Failed
 }
 
 /// Rows that come in beside other events.
@@ -310,18 +301,6 @@ impl Input {
         Ok(())
     }
 
-    /// Reads once, for a tool that acts: what it has begun it brings to its end
-    /// though no more rows can be read. Then it is said, the tool is `reading` no
-    /// longer, and the exit status is that of a failure.
-    pub fn fill_or_say(&mut self, tool: &Tool, reading: &mut bool) -> Exit {
-        let Err(e) = self.fill() else {
-            return Exit::Ok;
-        };
-        tool.say(&format!("cannot read standard input: {}", reason_of(&e)));
-        *reading = false;
-        Exit::Failed
-    }
-
     /// The next row, bad line or end.
     pub fn next_row(&mut self) -> Next {
         match self.decoder.next_row() {
@@ -356,6 +335,7 @@ pub fn bad_line(tool: &Tool, bad: &BadLine) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::State;
 
     fn feed(pieces: &[&[u8]]) -> (Vec<Row>, Vec<BadLine>) {
         let (mut rows, mut bad) = (Vec::new(), Vec::new());

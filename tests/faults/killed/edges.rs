@@ -36,7 +36,7 @@ fn what_cannot_observe_is_not_believed() {
                 "{line}: {outcome}"
             );
             let wanted = format!(
-                "{tool}: Is a directory\nswift-init: {tool} exited with 3\n\
+                "{tool}: cannot read standard input: Is a directory\nswift-init: {tool} exited with 3\n\
                  swift-init: cannot tell what runs, so nothing is done\n"
             );
             assert_eq!(outcome.err(), wanted, "{line}");

@@ -1,9 +1,9 @@
 //! From rows to rows, with the checks that go on beside.
 
-use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
+use shared::actor::{self, Actor, Pace, Report, Token};
 use shared::catalogue::{Catalogue, Server};
 use shared::check::{self, Checks, Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use shared::cli::Exit;
@@ -15,7 +15,7 @@ use shared::program::SearchPath;
 use shared::reason::Reason;
 use shared::row::Row;
 use shared::state::State;
-use shared::stream::{self, BadLine, Input, Next, Output, bad_line, pass_on};
+use shared::stream::BadLine;
 use shared::text;
 use shared::user;
 use shared::watch::Watch;
@@ -23,79 +23,71 @@ use shared::watch::Watch;
 use crate::options::{Options, TOOL};
 use crate::queue::Queue;
 
-/// The watch's token for rows.
-const ROWS: u64 = 0;
 /// The watch's token for checks.
-const CHECKS: u64 = 1;
+const CHECKS: Token = Token {
+    subject: 1,
+    part: 0,
+};
 
-struct Stage {
+struct Checker {
     catalogue: Catalogue,
     path: SearchPath,
     checks: Checks,
     queue: Queue,
-    output: Output<File>,
+    report: Report,
     quiet: bool,
     /// That Swift is too old to check configs was said: once is enough.
     told_too_old: bool,
-    exit: Exit,
-    /// Whether it was said that nobody has looked at the rows.
-    said_unlooked: bool,
 }
 
 /// Does what the command line says.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
-    let mut stage = Stage {
+    let mut checker = Checker {
         catalogue: Catalogue::load(&options.swift_dir)?,
         path: SearchPath::from_env(),
         checks: Checks::new(options.timeout)?,
         queue: Queue::default(),
-        output: stream::stdout()?,
+        report: Report::new(&TOOL, options.quiet)?.of_observer(),
         quiet: options.quiet,
         told_too_old: false,
-        exit: Exit::Ok,
-        said_unlooked: false,
     };
-    let mut input = Input::stdin()?;
     let watch = Watch::new()?;
-    watch.add(&stage.checks, CHECKS)?;
-    let watched = input.watch(&watch, ROWS)?;
-    let mut ended = false;
-    loop {
-        ended = ended || stage.take_in(&mut input);
-        if ended {
-            input.unwatch(&watch);
+    watch.add(&checker.checks, CHECKS.into())?;
+    actor::run(&mut checker, &watch)?;
+    Ok(checker.report.exit())
+}
+
+impl Actor for Checker {
+    fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace> {
+        if let Err(what) = self.add(row) {
+            self.report.bad_line(&BadLine { line, what });
         }
-        stage.advance()?;
-        if ended && stage.queue.is_empty() {
-            return Ok(stage.exit);
-        }
-        let now = (!ended && !watched).then(Instant::now);
-        if watch.wait(now.or(stage.checks.until()))?.contains(&ROWS) || now.is_some() {
-            input.fill()?;
-        }
+        Ok(Pace::Quick)
+    }
+
+    fn before_wait(&mut self, _reading: bool) -> anyhow::Result<()> {
+        self.advance()
+    }
+
+    fn events(&mut self, _tokens: &[Token]) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.checks.until()
+    }
+
+    fn is_idle(&self) -> bool {
+        // A check whose verdict cannot be written is not awaited.
+        self.queue.is_empty() || self.report.is_lost()
+    }
+
+    fn report(&mut self) -> &mut Report {
+        &mut self.report
     }
 }
 
-impl Stage {
-    /// Takes in what was read; `true` at the end of the rows.
-    fn take_in(&mut self, input: &mut Input) -> bool {
-        loop {
-            let bad = match input.next_row() {
-                Next::Wait => return false,
-                Next::End => return true,
-                Next::Bad(bad) => bad,
-                Next::Row(row) => match self.add(*row) {
-                    Ok(()) => continue,
-                    Err(what) => BadLine {
-                        line: input.line(),
-                        what,
-                    },
-                },
-            };
-            self.exit = self.exit.and(bad_line(&TOOL, &bad));
-        }
-    }
-
+impl Checker {
     /// Begins the check of a row that is to be checked. The error is for a bad line.
     fn add(&mut self, row: Row) -> Result<(), String> {
         let server = self.catalogue.server(&row.server);
@@ -104,8 +96,7 @@ impl Stage {
         let config = match &row.config {
             Some(config) if acts && (server.check || server.swift.is_some()) => config.clone(),
             _ => {
-                let exit = pass_on(&TOOL, &row, &mut self.said_unlooked);
-                self.exit = self.exit.and(exit);
+                self.report.complain_of_unlooked(&row);
                 self.queue.ready(row);
                 return Ok(());
             }
@@ -143,9 +134,9 @@ impl Stage {
             self.settle(number, verdict);
         }
         while let Some(row) = self.queue.next() {
-            self.output.put(&row)?;
+            self.report.put(&row);
         }
-        Ok(self.output.flush()?)
+        Ok(())
     }
 
     fn settle(&mut self, number: u64, verdict: Verdict) {
@@ -169,7 +160,7 @@ impl Stage {
                     TOOL.say(format!("cannot use {config} ({server}): {reason} {last}").trim_end());
                 }
                 *row = bad;
-                self.exit = self.exit.and(Exit::Failed);
+                self.report.failed();
             }
         }
     }

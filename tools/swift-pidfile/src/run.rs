@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use anyhow::Context as _;
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
 use shared::faults;
@@ -37,7 +38,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         if ended {
             return Ok(exit);
         }
-        input.fill()?;
+        input.fill().context("cannot read standard input")?;
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsStr;
-use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::time::Instant;
 
+use shared::actor::{self, Actor, Pace, Report, Token};
 use shared::catalogue::{Catalogue, Server};
 use shared::check::{self, Checks};
 use shared::cli::Exit;
@@ -16,7 +17,7 @@ use shared::reason::Reason;
 use shared::row::{Key, Row};
 use shared::signals::Signal;
 use shared::state::State;
-use shared::stream::{self, ActOutput, BadLine, Input, Next};
+use shared::stream::BadLine;
 use shared::sys;
 use shared::text;
 use shared::watch::Watch;
@@ -26,10 +27,11 @@ use crate::options::{Options, TOOL};
 use crate::reload::{End, Failure, News};
 use crate::target::{Refusal, Target};
 
-/// The watch's token for standard input.
-const STDIN: u64 = 0;
 /// The watch's token for the reloads.
-const MANY: u64 = 1;
+const MANY: Token = Token {
+    subject: 1,
+    part: 0,
+};
 
 /// Descriptors that are kept free for the checks, and for a look at /proc.
 const RESERVE: u64 = 160;
@@ -48,7 +50,6 @@ struct Task {
 struct Run {
     options: Options,
     catalogue: Catalogue,
-    watch: Watch,
     many: Many,
     /// The rows whose turn has not come.
     queue: VecDeque<Task>,
@@ -62,10 +63,7 @@ struct Run {
     told_too_old: bool,
     /// Something failed that ends it all, with --one-by-one.
     stopped: bool,
-    output: ActOutput<File>,
-    exit: Exit,
-    /// Whether it was said that nobody has looked at the rows.
-    said_unlooked: bool,
+    report: Report,
 }
 
 /// Does the tool's job for the rows on standard input.
@@ -79,9 +77,9 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     let checks = Checks::new(options.manner.check_timeout)?;
     let mut run = Run {
         many: Many::new(options.manner, checks)?,
+        report: Report::new(&TOOL, options.quiet)?,
         options,
         catalogue,
-        watch: Watch::new()?,
         queue: VecDeque::new(),
         rows: HashMap::new(),
         last: 0,
@@ -89,73 +87,62 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         at_once: usize::try_from(at_once)?,
         told_too_old: false,
         stopped: false,
-        output: ActOutput::new(stream::stdout()?, &TOOL),
-        exit: Exit::Ok,
-        said_unlooked: false,
     };
-    run.all()?;
-    Ok(run.exit.and(run.output.exit()))
+    let watch = Watch::new()?;
+    watch.add(&run.many, MANY.into())?;
+    actor::run(&mut run, &watch)?;
+    Ok(run.report.exit())
+}
+
+impl Actor for Run {
+    fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace> {
+        self.take(row, line);
+        Ok(Pace::Quick)
+    }
+
+    fn before_wait(&mut self, _reading: bool) -> anyhow::Result<()> {
+        self.begin()?;
+        for (id, news) in self.many.advance()? {
+            self.told(id, news)?;
+        }
+        // What has ended makes room for the next.
+        self.begin()?;
+        self.report.flush();
+        if self.report.is_lost() {
+            self.queue.clear();
+            self.many.withdraw();
+        }
+        Ok(())
+    }
+
+    fn events(&mut self, _tokens: &[Token]) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.many.until()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.many.is_idle()
+    }
+
+    fn report(&mut self) -> &mut Report {
+        &mut self.report
+    }
 }
 
 impl Run {
-    fn all(&mut self) -> anyhow::Result<()> {
-        let mut input = Input::stdin()?;
-        let mut reading = true;
-        let watched = input.watch(&self.watch, STDIN)?;
-        self.watch.add(&self.many, MANY)?;
-        loop {
-            while reading && !self.output.is_lost() {
-                match input.next_row() {
-                    Next::Row(row) => self.take(*row, input.line())?,
-                    Next::Bad(bad) => self.bad(&bad),
-                    Next::Wait if !watched => {
-                        self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
-                    }
-                    Next::Wait => break,
-                    Next::End => reading = false,
-                }
-            }
-            self.begin()?;
-            for (id, news) in self.many.advance()? {
-                self.told(id, news)?;
-            }
-            // What has ended makes room for the next.
-            self.begin()?;
-            self.output.flush();
-            if self.output.is_lost() {
-                self.queue.clear();
-                self.many.withdraw();
-                reading = false;
-            }
-            if !reading {
-                input.unwatch(&self.watch);
-            }
-            if !reading && self.queue.is_empty() && self.many.is_idle() {
-                return Ok(());
-            }
-            if self.watch.wait(self.many.until())?.contains(&STDIN) {
-                self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
-            }
-        }
-    }
-
-    fn bad(&mut self, bad: &BadLine) {
-        self.exit = self.exit.and(stream::bad_line(&TOOL, bad));
-    }
-
     /// Puts a row into the queue, if it is one of a server that runs and knows
     /// a seamless reload, or passes it on.
-    fn take(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
+    fn take(&mut self, row: Row, line: u64) {
         let server = self.catalogue.server(&row.server);
         let (State::Running, Some(signal)) = (row.state, server.seamless) else {
-            self.exit = self
-                .exit
-                .and(stream::pass_on(&TOOL, &row, &mut self.said_unlooked));
-            self.output.put(&row);
-            return Ok(());
+            self.report.pass_on(&row);
+            return;
         };
         match instance::place(&server, &row) {
-            Err(what) => self.bad(&BadLine { line, what }),
+            Err(what) => self.report.bad_line(&BadLine { line, what }),
             Ok(place) if self.seen.insert(row.key()) => self.queue.push_back(Task {
                 row,
                 server,
@@ -164,12 +151,11 @@ impl Run {
             }),
             Ok(_) => {}
         }
-        Ok(())
     }
 
     /// Begins what may begin now.
     fn begin(&mut self) -> anyhow::Result<()> {
-        while !self.queue.is_empty() && !self.output.is_lost() {
+        while !self.queue.is_empty() && !self.report.is_lost() {
             if self.rows.len() >= self.at_once && !self.stopped {
                 break;
             }
@@ -213,7 +199,7 @@ impl Run {
                 }
             }
             News::Unheard(holder) => TOOL.say(&unheard(&who, &holder)),
-            News::Signalled => self.output.put(&row.clone().plain(State::Signalled)),
+            News::Signalled => self.report.put(&row.clone().plain(State::Signalled)),
             News::Ended(end) => {
                 let row = self.rows.remove(&id).expect("it was found just now");
                 self.ended(row, end)?;
@@ -225,25 +211,22 @@ impl Run {
     fn ended(&mut self, row: Row, end: End) -> anyhow::Result<()> {
         let failure = match end {
             End::Reloaded => {
-                self.output.put(&row.plain(State::Reloaded));
+                self.report.put(&row.plain(State::Reloaded));
                 return Ok(());
             }
             End::Sent => return Ok(()),
             End::Failed(failure) => failure,
         };
-        self.exit = self.exit.and(Exit::Failed);
         self.stopped |= self.options.one_by_one;
-        if !self.options.quiet {
-            TOOL.say(&match (failure.state, row.pid) {
-                (State::WrongConfig, Some(pid)) => {
-                    let other = Path::new(OsStr::from_bytes(&failure.text));
-                    pidfile::wrong_config(&row, pid, other)
-                }
-                _ => what_failed(&who(&row), &failure),
-            });
-        }
+        let what = match (failure.state, row.pid) {
+            (State::WrongConfig, Some(pid)) => {
+                let other = Path::new(OsStr::from_bytes(&failure.text));
+                pidfile::wrong_config(&row, pid, other)
+            }
+            _ => what_failed(&who(&row), &failure),
+        };
         let row = row.with(failure.state, failure.reason, &failure.text);
-        self.output.put(&row);
+        self.report.fail(&row, &what);
         Ok(())
     }
 

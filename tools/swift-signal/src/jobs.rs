@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
+use shared::actor::Token;
 use shared::process::Process;
 use shared::row::Row;
 use shared::timers::Timers;
@@ -18,7 +19,7 @@ pub struct Job {
     /// Its row.
     pub row: Row,
     /// When the wait for it is over.
-    pub until: Option<Instant>,
+    pub deadline: Option<Instant>,
     /// Whether it was killed already.
     pub killed: bool,
 }
@@ -63,18 +64,22 @@ impl Jobs {
 
     /// Awaits a process of [`Jobs::take_parked`] through its descriptor.
     pub fn open(&mut self, watch: &Watch, job: Job, process: Process) -> io::Result<()> {
-        let token = self.next;
+        let id = self.next;
         self.next += 1;
-        watch.add(&process, token)?;
-        self.timers.set(token, job.until);
-        self.open.insert(token, (job, process));
+        let token = Token {
+            subject: id,
+            part: 0,
+        };
+        watch.add(&process, token.into())?;
+        self.timers.set(id, job.deadline);
+        self.open.insert(id, (job, process));
         Ok(())
     }
 
     /// The process that a token of the watch stands for, which is awaited no longer.
-    pub fn take(&mut self, token: u64) -> Option<(Job, Process)> {
-        let taken = self.open.remove(&token)?;
-        self.timers.set(token, None);
+    pub fn take(&mut self, token: Token) -> Option<(Job, Process)> {
+        let taken = self.open.remove(&token.subject)?;
+        self.timers.set(token.subject, None);
         Some(taken)
     }
 
@@ -88,16 +93,16 @@ impl Jobs {
     }
 
     /// The moment at which the first wait is over.
-    pub fn until(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         self.timers.first()
     }
 
     /// The processes whose wait is over, which are awaited no longer.
     pub fn take_due(&mut self, watch: &Watch) -> io::Result<Vec<(Job, Process)>> {
         let mut due = Vec::new();
-        for token in self.timers.due(Instant::now()) {
-            self.timers.set(token, None);
-            if let Some((job, process)) = self.open.remove(&token) {
+        for id in self.timers.due(Instant::now()) {
+            self.timers.set(id, None);
+            if let Some((job, process)) = self.open.remove(&id) {
                 watch.remove(&process)?;
                 due.push((job, process));
             }
@@ -111,7 +116,7 @@ impl Job {
     pub fn new(row: Row, wait: Duration) -> Job {
         Job {
             row,
-            until: after(wait),
+            deadline: after(wait),
             killed: false,
         }
     }
@@ -119,7 +124,7 @@ impl Job {
     /// The same process after it was killed, with as long again to end.
     pub fn killed(self, wait: Duration) -> Job {
         Job {
-            until: after(wait),
+            deadline: after(wait),
             killed: true,
             ..self
         }
@@ -151,7 +156,10 @@ mod tests {
         jobs.add(&watch, job("killed").killed(LONG), this())
             .unwrap();
         jobs.add(&watch, job("parked"), this()).unwrap();
-        assert!(jobs.until().is_some_and(|until| until <= Instant::now()));
+        assert!(
+            jobs.deadline()
+                .is_some_and(|deadline| deadline <= Instant::now())
+        );
         let due = jobs.take_due(&watch).unwrap();
         let due: Vec<&str> = due.iter().map(|(job, _)| job.row.server.as_str()).collect();
         assert_eq!(due, ["parked"]);

@@ -1,9 +1,10 @@
 //! From the options to the exit status: signal as rows come in, await the ends.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
+use shared::actor::{self, Actor, Pace, Report, Token};
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
 use shared::faults;
@@ -12,7 +13,7 @@ use shared::process::Process;
 use shared::reason::Reason;
 use shared::row::{Key, Row};
 use shared::state::State;
-use shared::stream::{self, ActOutput, BadLine, Input, Next};
+use shared::stream::BadLine;
 use shared::sys;
 use shared::watch::Watch;
 
@@ -27,21 +28,15 @@ const RESERVE: u64 = 32;
 /// How long a killed process may take to be gone, at least.
 const KILL_WAIT: Duration = Duration::from_secs(15);
 
-/// The watch's token for standard input.
-const STDIN: u64 = 0;
-
 struct Run {
     options: Options,
     catalogue: Catalogue,
     wait: Option<Duration>,
-    watch: Watch,
+    watch: Rc<Watch>,
     jobs: Jobs,
     seen: HashSet<Key>,
     tidier: Tidier,
-    output: ActOutput<File>,
-    exit: Exit,
-    /// Whether it was said that nobody has looked at the rows.
-    said_unlooked: bool,
+    report: Report,
 }
 
 /// Does the tool's job.
@@ -49,79 +44,71 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let default = options.meaning.ends().then_some(catalogue.kill_wait);
     let descriptors = sys::limits::raise_descriptors()?;
+    let watch = Rc::new(Watch::new()?);
     let mut run = Run {
         wait: options.wait.or(default).filter(|_| !options.children),
+        report: Report::new(&TOOL, options.quiet)?,
         options,
         catalogue,
-        watch: Watch::new()?,
+        watch: watch.clone(),
         jobs: Jobs::new(descriptors.saturating_sub(RESERVE).max(1) as usize),
         seen: HashSet::new(),
         tidier: Tidier::default(),
-        output: ActOutput::new(stream::stdout()?, &TOOL),
-        exit: Exit::Ok,
-        said_unlooked: false,
     };
-    run.all()?;
-    Ok(run.exit.and(run.output.exit()))
+    actor::run(&mut run, &watch)?;
+    Ok(run.report.exit())
 }
 
-impl Run {
-    fn all(&mut self) -> anyhow::Result<()> {
-        let mut input = Input::stdin()?;
-        let mut reading = true;
-        let watched = input.watch(&self.watch, STDIN)?;
-        loop {
-            // Everything is signalled before anything is awaited.
-            while reading && !self.output.is_lost() {
-                match input.next_row() {
-                    Next::Row(row) => self.begin(*row, input.line())?,
-                    Next::Bad(bad) => self.exit = self.exit.and(stream::bad_line(&TOOL, &bad)),
-                    Next::Wait if !watched => {
-                        self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
-                    }
-                    Next::Wait => break,
-                    Next::End => reading = false,
-                }
-            }
-            if !reading || self.output.is_lost() {
-                reading = false;
-                input.unwatch(&self.watch);
-                self.reopen()?;
-            }
-            self.output.flush();
-            if !reading && self.jobs.is_empty() {
-                return Ok(());
-            }
-            let until = self.jobs.until();
-            let tokens = self.watch.wait(until)?;
-            self.tidier.forget_locks();
-            if tokens.contains(&STDIN) {
-                self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
-            }
-            let ended = tokens.into_iter().filter_map(|token| self.jobs.take(token));
-            let ended = ended.map(|(job, process)| (job, Some(process))).collect();
-            self.end(ended)?;
-            for (job, process) in self.jobs.take_due(&self.watch)? {
-                self.overdue(job, process)?;
-            }
+/// Everything is signalled before anything is awaited, so events wait for the rows that are there.
+impl Actor for Run {
+    fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace> {
+        self.begin(row, line)?;
+        Ok(Pace::Quick)
+    }
+
+    fn before_wait(&mut self, reading: bool) -> anyhow::Result<()> {
+        match reading {
+            true => Ok(()),
+            false => self.reopen(),
         }
     }
 
+    fn events(&mut self, tokens: &[Token]) -> anyhow::Result<()> {
+        self.tidier.forget_locks();
+        let ended = tokens.iter().filter_map(|token| self.jobs.take(*token));
+        let ended = ended.map(|(job, process)| (job, Some(process))).collect();
+        self.end(ended)?;
+        for (job, process) in self.jobs.take_due(&self.watch)? {
+            self.overdue(job, process)?;
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.jobs.deadline()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    fn report(&mut self) -> &mut Report {
+        &mut self.report
+    }
+}
+
+impl Run {
     /// Signals the server of a row, if the row is one of a server that runs.
     fn begin(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
         if row.state != State::Running {
-            self.exit = self
-                .exit
-                .and(stream::pass_on(&TOOL, &row, &mut self.said_unlooked));
-            self.output.put(&row);
+            self.report.pass_on(&row);
             return Ok(());
         }
         let server = self.catalogue.server(&row.server);
         let place = match instance::place(&server, &row) {
             Ok(place) => place,
             Err(what) => {
-                let bad = stream::bad_line(&TOOL, &BadLine { line, what });
-                self.exit = self.exit.and(bad);
+                self.report.bad_line(&BadLine { line, what });
                 return Ok(());
             }
         };
@@ -147,7 +134,7 @@ impl Run {
         ) {
             (Done::Signalled(row, process), Some(wait)) => {
                 if self.options.announce {
-                    self.output.put(&row.clone().plain(State::Signalled));
+                    self.report.put(&row.clone().plain(State::Signalled));
                 }
                 Ok(self.jobs.add(&self.watch, Job::new(row, wait), process)?)
             }
@@ -214,7 +201,7 @@ impl Run {
     fn tidy(&mut self, ended: Vec<Ended>) -> anyhow::Result<()> {
         if !ended.is_empty() {
             // The lock may have to be waited for.
-            self.output.flush();
+            self.report.flush();
         }
         for done in self.tidier.tidy(ended) {
             self.done(done)?;
@@ -256,14 +243,11 @@ impl Run {
             Done::Row(row) => row,
             Done::Signalled(row, _) => row.plain(State::Signalled),
             Done::Failure(row, what) => {
-                self.exit = self.exit.and(Exit::Failed);
-                if !self.options.quiet {
-                    TOOL.say(&what);
-                }
-                row
+                self.report.fail(&row, &what);
+                return Ok(());
             }
         };
-        self.output.put(&row);
+        self.report.put(&row);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use shared::actor::Token;
 use shared::catalogue::Server;
 use shared::excerpt::Excerpt;
 use shared::faults;
@@ -91,7 +92,7 @@ pub struct Begun {
     patience: Patience,
     server: Server,
     place: Place,
-    token: u64,
+    id: u64,
     /// When it is looked at next while it is not ready.
     next_look: Option<Instant>,
     /// Whether it has ended, and its status was taken.
@@ -104,8 +105,11 @@ pub struct Begun {
     lingers: bool,
 }
 
-/// The tokens of one server: for its output, its end, and the ends of strays.
-pub const TOKENS: u64 = 4;
+/// The parts of a server's [`Token`]s: its output, its end, and the ends of strays.
+pub const OUTPUT: u8 = 0;
+/// See [`OUTPUT`].
+pub const END: u8 = 1;
+const STRAYS: u8 = 2;
 
 /// What is to be done next for a server.
 #[derive(Debug)]
@@ -128,18 +132,19 @@ pub enum Step {
 }
 
 impl Begun {
-    /// A server that was just started. `token` is the first of its [`TOKENS`].
+    /// A server that was just started, and the subject of its tokens.
     pub fn new(
         (row, server, place): (Row, Server, Place),
         process: Process,
         output: Option<OwnedFd>,
         patience: Patience,
-        (watch, token): (&Watch, u64),
+        (watch, id): (&Watch, u64),
     ) -> io::Result<Begun> {
-        watch.add(&process, token + 1)?;
+        let token = |part| Token { subject: id, part };
+        watch.add(&process, token(END).into())?;
         let phase = match &output {
             Some(output) => {
-                watch.add(output, token)?;
+                watch.add(output, token(OUTPUT).into())?;
                 Phase::Ready
             }
             None => Phase::End,
@@ -156,12 +161,17 @@ impl Begun {
             patience,
             server,
             place,
-            token,
+            id,
             has_ended: false,
             unproven: None,
             strays: Vec::new(),
             lingers: false,
         })
+    }
+
+    fn token(&self, part: u8) -> u64 {
+        let subject = self.id;
+        Token { subject, part }.into()
     }
 
     /// When [`Begun::time_is_up`] is to be called.
@@ -274,7 +284,7 @@ impl Begun {
                 break;
             }
             for stray in company {
-                watch.add(&stray, self.token + 2)?;
+                watch.add(&stray, self.token(STRAYS))?;
                 let _ = match self.phase {
                     Phase::Killed => stray.kill_group(),
                     _ => stray.signal(Signal::TERM),
@@ -311,7 +321,7 @@ impl Begun {
         if self.strays.is_empty() {
             self.strays = proof::company(self.process.pid, None);
             for stray in &self.strays {
-                watch.add(stray, self.token + 2)?;
+                watch.add(stray, self.token(STRAYS))?;
             }
         }
         Ok(!self.strays.is_empty())

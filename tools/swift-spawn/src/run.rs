@@ -2,10 +2,11 @@
 //! that was started together.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
+use std::rc::Rc;
 use std::time::Instant;
 
+use shared::actor::{self, Actor, Pace, Report, Token};
 use shared::catalogue::Catalogue;
 use shared::cli::Exit;
 use shared::faults;
@@ -14,23 +15,24 @@ use shared::reason::Reason;
 use shared::row::Row;
 use shared::signals::Signal;
 use shared::state::State;
-use shared::stream::{self, ActOutput, BadLine, Input, Next};
+use shared::stream::BadLine;
 use shared::sys::error::reason_of;
 use shared::sys::limits;
 use shared::sys::signals::{Inbox, die_of};
 use shared::timers::Timers;
-use shared::watch::{Watch, earlier};
+use shared::watch::Watch;
 
-use crate::begun::{self, Begun, Patience, Step, TOKENS};
+use crate::begun::{self, Begun, Patience, Step};
 use crate::environment;
 use crate::failure::{Failure, in_words};
 use crate::options::{Options, Stdio, TOOL};
 use crate::start::{Outcome, Starter};
 
-/// The watch's tokens for standard input and for signals. Servers have
-/// [`TOKENS`] each, from that number on.
-const STDIN: u64 = 0;
-const SIGNALS: u64 = 1;
+/// The watch's token for signals. Servers are the subjects after it.
+const SIGNALS: Token = Token {
+    subject: 1,
+    part: 0,
+};
 
 /// Descriptors that are kept free for all else: the caller's, files, the lock.
 const RESERVE: u64 = 64;
@@ -42,54 +44,47 @@ struct Run {
     options: Options,
     catalogue: Catalogue,
     starter: Starter,
-    watch: Watch,
+    watch: Rc<Watch>,
     inbox: Inbox,
     begun: HashMap<u64, Begun>,
     timers: Timers,
-    next_token: u64,
+    last: u64,
     at_once: usize,
     limits_raised: bool,
-    output: ActOutput<File>,
+    report: Report,
     /// Nothing more is to be begun.
     interrupted: bool,
     /// Nothing more is to be awaited.
     given_up: bool,
-    exit: Exit,
-    /// Whether it was said that nobody has looked at the rows.
-    said_unlooked: bool,
 }
 
 /// Does the tool's job.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let starter = Starter::new(&options)?;
-    let watch = Watch::new()?;
+    let watch = Rc::new(Watch::new()?);
     let inbox = Inbox::new(&[Signal::TERM, Signal::INT, Signal::HUP])?;
-    watch.add(&inbox, SIGNALS)?;
+    watch.add(&inbox, SIGNALS.into())?;
     let mut run = Run {
         limits_raised: options.keep_limits,
         at_once: places()?,
+        report: Report::new(&TOOL, options.quiet)?,
         options,
         catalogue,
         starter,
-        watch,
+        watch: watch.clone(),
         inbox,
         begun: HashMap::new(),
         timers: Timers::default(),
-        next_token: TOKENS,
-        output: ActOutput::new(stream::stdout()?, &TOOL),
+        last: SIGNALS.subject,
         interrupted: false,
         given_up: false,
-        exit: Exit::Ok,
-        said_unlooked: false,
     };
-    run.all()?;
-    let stopped = if run.stopping() {
-        Exit::Failed
-    } else {
-        Exit::Ok
-    };
-    Ok(run.exit.and(stopped))
+    actor::run(&mut run, &watch)?;
+    if run.interrupted {
+        run.report.failed();
+    }
+    Ok(run.report.exit())
 }
 
 /// How many servers can be awaited at a time.
@@ -98,77 +93,64 @@ fn places() -> io::Result<usize> {
     Ok(usize::try_from(free / EACH).unwrap_or(usize::MAX).max(1))
 }
 
-impl Run {
-    fn stopping(&self) -> bool {
-        self.interrupted || self.output.is_lost()
+impl Actor for Run {
+    fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace> {
+        // Events are looked at between two starts.
+        Ok(match self.take(row, line) {
+            true => Pace::Slow,
+            false => Pace::Quick,
+        })
     }
 
-    fn all(&mut self) -> anyhow::Result<()> {
-        let mut input = Input::stdin()?;
-        // Files cannot be watched, and are always ready.
-        let watchable = input.watch(&self.watch, STDIN)?;
-        let mut watched = watchable;
-        let (mut reading, mut more) = (true, false);
-        loop {
-            while reading && !self.output.is_lost() && self.has_place() {
-                match input.next_row() {
-                    Next::Row(row) => more = self.take(*row, input.line()),
-                    Next::Bad(bad) => self.exit = self.exit.and(stream::bad_line(&TOOL, &bad)),
-                    Next::Wait if !watchable => {
-                        self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
-                    }
-                    Next::Wait => break,
-                    Next::End => reading = false,
-                }
-                // What runs is heard between two starts.
-                if more {
-                    break;
-                }
-            }
-            reading &= !self.output.is_lost();
-            self.output.flush();
-            let idle = self.begun.is_empty();
-            if self.given_up || (!reading && idle) {
-                return Ok(());
-            }
-            if reading && !self.has_place() {
-                faults::at("full");
-            }
-            if watchable && watched != (reading && self.has_place()) {
-                watched = !watched;
-                if watched {
-                    input.watch(&self.watch, STDIN)?;
-                } else {
-                    input.unwatch(&self.watch);
-                }
-            }
-            // Of an input that may have no end, only what is there is answered
-            // once nothing more is to be begun.
-            let last_look = self.stopping() && idle;
-            let now = (std::mem::take(&mut more) || last_look).then(Instant::now);
-            let tokens = self.watch.wait(earlier(now, self.timers.first()))?;
-            if last_look && tokens.is_empty() {
-                return Ok(());
-            }
-            for token in tokens {
-                match token {
-                    STDIN => {
-                        self.starter.locks.forget();
-                        self.exit = self.exit.and(input.fill_or_say(&TOOL, &mut reading));
-                    }
-                    SIGNALS => self.obey()?,
-                    token => self.hear(token),
-                }
-            }
-            self.look_at_the_time();
+    fn before_wait(&mut self, reading: bool) -> anyhow::Result<()> {
+        if reading && !self.has_room() {
+            faults::at("full");
         }
+        Ok(())
     }
 
-    /// Whether one more row can be taken. Without a start it needs no place.
-    fn has_place(&self) -> bool {
-        self.stopping() || self.begun.len() < self.at_once
+    fn rows_came(&mut self) {
+        self.starter.locks.forget();
     }
 
+    fn events(&mut self, tokens: &[Token]) -> anyhow::Result<()> {
+        for token in tokens {
+            match *token {
+                SIGNALS => self.obey()?,
+                token => self.on_event(token),
+            }
+        }
+        self.look_at_the_time();
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timers.first()
+    }
+
+    /// Without a start, a row needs no room.
+    fn has_room(&self) -> bool {
+        self.interrupted || self.begun.len() < self.at_once
+    }
+
+    fn is_idle(&self) -> bool {
+        self.begun.is_empty()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.interrupted
+    }
+
+    fn has_given_up(&self) -> bool {
+        self.given_up
+    }
+
+    fn report(&mut self) -> &mut Report {
+        &mut self.report
+    }
+}
+
+impl Run {
     /// Takes in the signals that have come.
     fn obey(&mut self) -> anyhow::Result<()> {
         while let Some(signal) = self.inbox.take()? {
@@ -196,13 +178,10 @@ impl Run {
     /// Acts on a row if it is one to act on; `true` when that took a while.
     fn take(&mut self, row: Row, line: u64) -> bool {
         if row.state != State::Stopped || row.is_orphan() {
-            self.exit = self
-                .exit
-                .and(stream::pass_on(&TOOL, &row, &mut self.said_unlooked));
-            self.output.put(&row);
+            self.report.pass_on(&row);
             return false;
         }
-        if self.stopping() {
+        if self.interrupted {
             let failure = Failure::new(Reason::Interrupted, "").saying("interrupted".into());
             self.fail(failure.of(row));
             return false;
@@ -211,8 +190,7 @@ impl Run {
         let place = match instance::place(&server, &row) {
             Ok(place) => place,
             Err(what) => {
-                let bad = stream::bad_line(&TOOL, &BadLine { line, what });
-                self.exit = self.exit.and(bad);
+                self.report.bad_line(&BadLine { line, what });
                 return false;
             }
         };
@@ -223,16 +201,16 @@ impl Run {
             self.at_once = places().unwrap_or(self.at_once);
         }
         // The start may have to wait for the lock.
-        self.output.flush();
+        self.report.flush();
         match self.starter.start(row, &server, &place) {
-            Outcome::Found(row) => self.output.put(&row),
+            Outcome::Found(row) => self.report.put(&row),
             Outcome::WrongConfig(row, what) => {
                 let message = format!("cannot start beside {what}");
                 self.fail((row, message));
             }
             Outcome::Failed(row, failure) => self.fail(failure.of(row)),
             Outcome::Started(row, process, output) => {
-                self.output.put(&row);
+                self.report.put(&row);
                 if self.options.stdio == Stdio::Null {
                     return true;
                 }
@@ -242,14 +220,14 @@ impl Run {
                     start_timeout: self.options.start_timeout,
                     kill_wait: self.catalogue.kill_wait,
                 };
-                let token = self.next_token;
-                self.next_token += TOKENS;
+                self.last += 1;
+                let id = self.last;
                 let subject = (row, server, place);
-                let begun = Begun::new(subject, process, output, patience, (&self.watch, token));
+                let begun = Begun::new(subject, process, output, patience, (&self.watch, id));
                 match begun {
                     Ok(begun) => {
-                        self.timers.set(token, begun.until());
-                        self.begun.insert(token, begun);
+                        self.timers.set(id, begun.until());
+                        self.begun.insert(id, begun);
                     }
                     Err(e) => self.trouble(&e),
                 }
@@ -259,14 +237,14 @@ impl Run {
     }
 
     /// Something has happened to a server.
-    fn hear(&mut self, token: u64) {
-        let id = token - token % TOKENS;
+    fn on_event(&mut self, token: Token) {
+        let id = token.subject;
         let Some(begun) = self.begun.get_mut(&id) else {
             return;
         };
-        let step = match token - id {
-            0 => begun.hear(&self.watch),
-            1 => begun.end(&self.watch),
+        let step = match token.part {
+            begun::OUTPUT => begun.hear(&self.watch),
+            begun::END => begun.end(&self.watch),
             _ => begun.strays_ended(&self.watch),
         };
         self.go_on(id, step);
@@ -291,21 +269,21 @@ impl Run {
     fn follow(&mut self, id: u64, step: io::Result<Step>) {
         match step {
             Ok(Step::Wait) => {}
-            Ok(Step::Row(row)) => self.output.put(&row),
+            Ok(Step::Row(row)) => self.report.put(&row),
             Ok(Step::Done) => drop(self.begun.remove(&id)),
             Ok(Step::Lingers(row, Some(message))) => self.fail((row, message)),
-            Ok(Step::Lingers(row, None)) => self.output.put(&row),
+            Ok(Step::Lingers(row, None)) => self.report.put(&row),
             Ok(Step::Last(row, failure)) => {
                 self.begun.remove(&id);
                 match failure {
                     Some(message) => self.fail((row, message)),
-                    None => self.output.put(&row),
+                    None => self.report.put(&row),
                 }
             }
             Ok(Step::Remove(failure)) => {
                 faults::at("ended");
                 // The lock may have to be waited for.
-                self.output.flush();
+                self.report.flush();
                 let Some(begun) = self.begun.remove(&id) else {
                     return;
                 };
@@ -330,14 +308,10 @@ impl Run {
     /// A failing system call that should not: the others are awaited further.
     fn trouble(&mut self, error: &io::Error) {
         TOOL.say(&format!("cannot wait for a server: {}", reason_of(error)));
-        self.exit = self.exit.and(Exit::Failed);
+        self.report.failed();
     }
 
     fn fail(&mut self, (row, message): (Row, String)) {
-        self.exit = self.exit.and(Exit::Failed);
-        if !self.options.quiet {
-            TOOL.say(&message);
-        }
-        self.output.put(&row);
+        self.report.fail(&row, &message);
     }
 }
