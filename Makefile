@@ -79,7 +79,9 @@ venvs:
 # Every binary is built first: cargo test builds only those of the package under test, and a test of a
 # pipeline runs its neighbours' too.
 # The fault points, at which a test stops or kills the tools, are in no other build. The virtual
-# environments come over the network while the compiler is at work.
+# environments come over the network while the compiler is at work. Most tests wait more than they compute,
+# so there are more of them at a time than processors.
+test: export RUST_TEST_THREADS ?= $(shell expr 2 '*' $$(nproc))
 test:
 	tests/lab/setup-venv 2.38 "$(SWIFT_VENV)" & newest=$$!; \
 	tests/lab/setup-venv 2.30 & oldest=$$!; \
