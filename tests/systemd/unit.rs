@@ -267,6 +267,10 @@ fn what_cannot_start_says_why_and_touches_nothing() {
     let outside = servers(&machine, "object-server");
     fails("object-server", "runs already outside this unit, pid ");
     assert_eq!(servers(&machine, "object-server"), outside);
+    // One of root's, which the unit's user may not signal.
+    machine.must("swift-init --force object.1 stop && swift-init object.1 start");
+    fails("object.1", "runs already outside this unit, pid ");
+    assert!(!machine.journal("swift@object.1").contains("no config"));
 }
 
 /// Fails when systemd's own timeout cuts a stop off, or when the unit ends before its workers have.

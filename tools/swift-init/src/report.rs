@@ -132,7 +132,7 @@ fn describe(row: &Row) -> Option<String> {
 /// Why an instance of a unit is not started: it runs already, or cannot be looked at, or failed.
 pub fn not_started(row: &Row) -> String {
     let what = match (row.state, row.pid) {
-        (State::Running, Some(pid)) => {
+        (State::Running | State::Denied, Some(pid)) => {
             format!("runs already outside this unit, pid {pid}: stop it first")
         }
         (State::Finished, _) => "ended with exit status 0 before it was ready".to_owned(),

@@ -107,7 +107,7 @@ fn may_start(session: &mut Session) -> bool {
         for row in rows().filter(|row| row.state != State::Unconfigured) {
             may &= group::may_be_started(row) || refuse(report::not_started(row));
         }
-        if session.strict && !rows().any(group::may_be_started) {
+        if session.strict && rows().all(|row| row.state == State::Unconfigured) {
             may &= refuse(format!("{} has no config to start with", group.server.name));
         }
     }
