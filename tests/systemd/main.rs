@@ -11,5 +11,6 @@ mod hello;
 mod kills;
 mod owner;
 mod reloads;
+mod serve;
 mod unit;
 mod verify;

@@ -2,6 +2,7 @@
 //! the manager executes itself anew. It waits for the verdict, and when the
 //! manager dies before there is one, it is the manager.
 
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -169,10 +170,10 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
                 Some((&RELEASE, gone)) => {
                     manager.finish_old(&String::from_utf8_lossy(gone));
                     let _ = fd::write(control, &[DONE]);
-                    leave(manager, parent);
+                    match leave(manager, parent)? {}
                 }
                 Some((&STOP, _)) => is_stopping = true,
-                Some(_) => leave(manager, parent),
+                Some(_) => match leave(manager, parent)? {},
                 None => {
                     listening = false;
                     watch.remove(control)?;
@@ -192,12 +193,20 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
 }
 
 /// Ends this process, which the manager has told systemd is not the main one.
-/// systemd does not believe that of a manager that has died meanwhile, so that
-/// this end is that of the service: then it is a failure, and Restart= comes.
-fn leave(manager: &Manager, parent: &Process) -> ! {
+///
+/// An order to stop may have come before systemd took that in, and is handed on:
+/// systemd 252 then takes this process for the main one to its end. Nor does
+/// systemd believe a manager that has died meanwhile, so that this end is that of
+/// the service: then it is a failure, and Restart= comes.
+fn leave(manager: &mut Manager, parent: &Process) -> io::Result<Infallible> {
     manager.notifier.barrier();
-    let is_alone = parent.has_ended().unwrap_or(false);
-    std::process::exit(i32::from(is_alone))
+    if hand_on_signals(manager, parent)? {
+        let watch = Watch::new()?;
+        watch.add(parent, MANAGER)?;
+        watch.wait(None)?;
+        std::process::exit(0);
+    }
+    std::process::exit(i32::from(parent.has_ended()?))
 }
 
 /// Under systemd the keeper is the main process, which `systemctl stop` ends: so
