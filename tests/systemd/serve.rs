@@ -48,7 +48,7 @@ fn is_long() -> bool {
 fn started(lines: &str) -> Option<Machine> {
     let machine = Machine::boot()?;
     hello::install(&machine, &[]);
-    machine.must(&format!("mkdir -p {FAULTS}"));
+    machine.must(&format!("mkdir -p {FAULTS} && chmod 777 {FAULTS}"));
     machine.drop_in(
         &format!("{UNIT}.service"),
         &format!("[Service]\nEnvironment=SWIFT_FAULTS={FAULTS}\nReadWritePaths={FAULTS}\n{lines}"),
@@ -163,7 +163,7 @@ impl Paused<'_> {
     /// Begins a reload and waits until it is at that point.
     fn at<'a>(machine: &'a Machine, point: &str) -> Paused<'a> {
         let place = format!("{FAULTS}/{point}");
-        machine.must(&format!("mkfifo {place} {place}.go"));
+        machine.must(&format!("mkfifo -m 666 {place} {place}.go"));
         machine.must(&format!("systemctl reload --no-block {UNIT}"));
         machine.must(&format!("cat {place}"));
         Paused { machine, place }
