@@ -13,7 +13,7 @@ use std::io;
 
 use super::stat::{read_proc, stat};
 use super::tag::Environment;
-use super::{Pid, Process};
+use crate::sys::pid::Pid;
 
 /// The variable that holds the pid of the process which systemd has executed.
 const EXEC_PID: &str = "SYSTEMD_EXEC_PID";
@@ -56,15 +56,15 @@ impl Unit {
 
     /// The service that owns a process; none when there is none, when that is
     /// this process's own, or when the environment of the process may not be read.
-    pub fn owner(process: &Process) -> io::Result<Option<Unit>> {
-        let Some(unit) = Unit::of(process.pid)? else {
+    pub fn owner(pid: Pid) -> io::Result<Option<Unit>> {
+        let Some(unit) = Unit::of(pid)? else {
             return Ok(None);
         };
         let own = Pid::new(std::process::id() as i32).map(Unit::of);
         if own.transpose()?.flatten().as_ref() == Some(&unit) {
             return Ok(None);
         }
-        Ok(unit.runs(process.pid)?.then_some(unit))
+        Ok(unit.runs(pid)?.then_some(unit))
     }
 
     /// Whether its main process is the server, or a swift-init above it.
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn nothing_owns_what_its_own_unit_looks_at() {
-        let me = Process::open(Pid::new(std::process::id() as i32).unwrap());
-        assert_eq!(Unit::owner(&me.unwrap().unwrap()).unwrap(), None);
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        assert_eq!(Unit::owner(me).unwrap(), None);
     }
 }

@@ -15,10 +15,12 @@ use shared::text;
 use shared::watch::{Watch, earlier};
 
 use crate::actor::{Actor, Awaited, Channel};
+use crate::init::REQUESTS;
 use crate::options::TOOL;
+use crate::plan::Call;
 use crate::progress::Progress;
 use crate::report;
-use crate::stage::{self, Call, Stage};
+use crate::stage::{self, Stage};
 use crate::systemd::Systemd;
 
 /// The part that a tool plays.
@@ -31,9 +33,6 @@ pub enum Role {
     /// swift-spawn.
     Spawn = 3,
 }
-
-/// What asks this process to end.
-pub const REQUESTS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
 
 /// The watch's token for signals to this process; the others are roles.
 const INBOX: u64 = 0;

@@ -10,11 +10,11 @@ use shared::faults;
 use shared::row::Row;
 
 use crate::group;
-use crate::observe::{self, seconds};
+use crate::observe;
 use crate::options::{COMMANDS, Command, Options, Request, TOOL, Unknown};
+use crate::plan::starts;
 use crate::progress::Progress;
 use crate::session::Session;
-use crate::stage::Call;
 use crate::systemd::Systemd;
 use crate::voice::Voice;
 use crate::{environment, explain, foreground, help, init, report, service, status};
@@ -115,7 +115,7 @@ fn carry_out(mut options: Options) -> anyhow::Result<Exit> {
             true => serve(&mut session),
             false => act(&mut session),
         };
-        session.log_rest();
+        session.log.rest(&options, &session.groups);
         up = session.count_up();
         voice = session.into_voice();
         voice.release();
@@ -176,81 +176,4 @@ fn act(session: &mut Session) -> anyhow::Result<bool> {
         _ if options.daemon => session.start(),
         _ => foreground::start(session),
     }
-}
-
-/// Whether a command starts what does not run.
-pub fn starts(command: Command) -> bool {
-    !matches!(
-        command,
-        Command::Status
-            | Command::Stop
-            | Command::Shutdown
-            | Command::Kill
-            | Command::ReloadSeamless
-    )
-}
-
-/// The calls of the act half for a command; for a seamless reload, of servers
-/// that can, or of those that have to be restarted instead.
-pub fn acts(options: &Options, catalogue: &Catalogue, seamless: bool) -> Vec<Call> {
-    match options.command {
-        Command::Status => vec![],
-        Command::Stop | Command::Shutdown | Command::Kill => vec![signal(options, catalogue)],
-        Command::ReloadSeamless if seamless => vec![reload(options)],
-        Command::ReloadSeamless | Command::Restart | Command::Reload => {
-            vec![signal(options, catalogue), spawn(options)]
-        }
-        _ => vec![spawn(options)],
-    }
-}
-
-/// The call that ends servers.
-pub fn signal(options: &Options, catalogue: &Catalogue) -> Call {
-    let mut call = Call::new("swift-signal", options);
-    let wait = match options.kill_wait {
-        Some(seconds) => seconds.max(0).to_string(),
-        None => catalogue.kill_wait.as_secs().to_string(),
-    };
-    call.value("--wait", wait);
-    if options.kill_after_timeout {
-        call.arg("--kill");
-    }
-    call.arg(if options.graceful { "graceful" } else { "stop" });
-    call
-}
-
-/// The call that starts servers.
-pub fn spawn(options: &Options) -> Call {
-    let mut call = Call::new("swift-spawn", options);
-    if options.once {
-        call.arg("--once");
-    }
-    if options.supervise {
-        call.arg("--supervise");
-    } else if !options.daemon {
-        call.arg("--foreground");
-    } else if !options.wait {
-        call.arg("--no-wait");
-    }
-    if let Some(timeout) = options.start_timeout {
-        call.value("--start-timeout", seconds(timeout));
-    }
-    call
-}
-
-/// The call that reloads servers under their PIDs.
-pub fn reload(options: &Options) -> Call {
-    let mut call = Call::new("swift-reload", options);
-    if !options.check {
-        call.arg("--no-check");
-    }
-    if let Some(timeout) = options.check_timeout {
-        call.value("--check-timeout", seconds(timeout));
-    }
-    if !options.wait {
-        call.arg("--no-wait");
-    } else if let Some(timeout) = options.reload_timeout {
-        call.value("--timeout", seconds(timeout));
-    }
-    call
 }

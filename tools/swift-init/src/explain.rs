@@ -8,10 +8,9 @@ use shared::cli::{self, Exit};
 use shared::program::SearchPath;
 use shared::text;
 
-use crate::command;
-use crate::observe;
 use crate::options::{Command, Options, TOOL};
-use crate::stage::{self, Call};
+use crate::plan::{self, Call};
+use crate::stage;
 
 /// Prints the pipelines of a command, after a complaint of each name that is none. A server that is
 /// known need not be installed, since the line may be meant for another machine.
@@ -46,7 +45,7 @@ fn lines(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<String>
             options,
             catalogue,
             &options.servers,
-            command::acts(options, catalogue, false),
+            plan::actors(options, catalogue, false),
         )?]);
     }
     let mut lines = Vec::new();
@@ -56,7 +55,7 @@ fn lines(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<String>
             .flat_map(|word| part_of(catalogue, word, reload))
             .collect();
         if !words.is_empty() {
-            let acts = command::acts(options, catalogue, reload);
+            let acts = plan::actors(options, catalogue, reload);
             lines.push(line(options, catalogue, &words, acts)?);
         }
     }
@@ -89,7 +88,7 @@ fn line(
     servers: &[String],
     acts: Vec<Call>,
 ) -> anyhow::Result<String> {
-    let mut calls = observe::calls(options, catalogue, servers);
+    let mut calls = plan::observers(options, catalogue, servers);
     if matches!(options.command, Command::ReloadSeamless) {
         calls[1].arg("--running");
     }

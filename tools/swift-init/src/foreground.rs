@@ -11,11 +11,11 @@ use shared::signals::Signal;
 use shared::state::State;
 
 use crate::act::{Event, Role};
-use crate::command;
 use crate::group;
 use crate::init;
 use crate::observe;
 use crate::options::{Command, Options};
+use crate::plan;
 use crate::progress::Progress;
 use crate::session::Session;
 
@@ -34,7 +34,7 @@ pub fn start(session: &mut Session) -> anyhow::Result<bool> {
     session.voice.flush();
     session.act.leave_terminal();
     if !starting.is_empty() {
-        let mut call = command::spawn(session.options);
+        let mut call = plan::spawn(session.options);
         call.arg("--quiet");
         call.arg("--keep-limits");
         HANDED_OVER

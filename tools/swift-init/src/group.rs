@@ -11,6 +11,9 @@ use shared::state::State;
 
 use crate::index::Index;
 
+/// Where a row stands: its group, and its number in that.
+pub type Place = (usize, usize);
+
 /// All rows of one server as it was asked for.
 pub struct Group {
     /// The server.

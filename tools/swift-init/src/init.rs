@@ -9,7 +9,8 @@ use shared::signals::Signal;
 use shared::sys::signals::{self, Inbox};
 use shared::sys::{fd, pidfd, session};
 
-use crate::act::REQUESTS;
+/// What asks this process to end.
+pub const REQUESTS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
 
 /// The tools that run, whose ends are awaited where they were started.
 static TOOLS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());

@@ -26,7 +26,7 @@ impl Session<'_> {
         self.voice.release();
         self.voice.flush();
         self.left().iter().for_each(|line| report::say(line));
-        self.log_rest();
+        self.log.rest(self.options, &self.groups);
         sys::signals::die_of(signal).into()
     }
 

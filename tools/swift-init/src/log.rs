@@ -10,10 +10,10 @@ use shared::state::State;
 use shared::sys::syslog::{self, Sent, Severity};
 use shared::{service, text, user};
 
-use crate::command;
+use crate::group::{Group, Place};
 use crate::options::{Command, Options, TOOL};
+use crate::plan;
 use crate::report;
-use crate::session::{Place, Session};
 
 /// How long a command waits in all for a log that does not read, after it has done everything.
 const GRACE: Duration = Duration::from_millis(100);
@@ -46,6 +46,43 @@ impl Log {
     /// Has lines written, or leaves them to another process.
     pub fn pause(&mut self, paused: bool) {
         self.paused = paused;
+    }
+
+    fn is_off(&self) -> bool {
+        !self.enabled || self.paused
+    }
+
+    /// Writes the line of an instance, when what a tool said of it was the last word.
+    pub fn row(&mut self, options: &Options, place: Place, row: &Row) {
+        if self.is_off() {
+            return;
+        }
+        let is_last = is_last(options, row);
+        // What was started by others meanwhile was not touched.
+        if is_last && row.state != State::Running {
+            self.write(options, row, true);
+        }
+        self.touched.insert(place, is_last);
+    }
+
+    /// Writes the lines of those that were refused, and of those that the command did not bring to
+    /// an end. To be called when it is over.
+    pub fn rest(&mut self, options: &Options, groups: &[Group]) {
+        if self.is_off() {
+            return;
+        }
+        for (group, one) in groups.iter().enumerate() {
+            for (number, row) in one.rows.iter().enumerate() {
+                match self.touched.get(&(group, number)) {
+                    Some(true) => {}
+                    Some(false) => self.write(options, row, false),
+                    None if is_refused(options, row) => self.write(options, row, true),
+                    None => {}
+                }
+            }
+        }
+        self.touched.values_mut().for_each(|done| *done = true);
+        self.finish();
     }
 
     fn write(&mut self, options: &Options, row: &Row, ended: bool) {
@@ -90,47 +127,9 @@ impl Log {
     }
 }
 
-impl Session<'_> {
-    /// Writes the line of an instance, when what a tool said of it was the last word.
-    pub fn log_row(&mut self, place: Place) {
-        if !self.log.enabled || self.log.paused {
-            return;
-        }
-        let row = &self.groups[place.0].rows[place.1];
-        let is_last = is_last(self.options, row);
-        // What somebody else has started meanwhile was not touched.
-        if is_last && row.state != State::Running {
-            self.log.write(self.options, row, true);
-        }
-        self.log.touched.insert(place, is_last);
-    }
-
-    /// Writes the lines of those that were refused, and of those that the command did not bring to
-    /// an end. To be called when it is over.
-    pub fn log_rest(&mut self) {
-        if !self.log.enabled || self.log.paused {
-            return;
-        }
-        for (group, one) in self.groups.iter().enumerate() {
-            for (number, row) in one.rows.iter().enumerate() {
-                match self.log.touched.get(&(group, number)) {
-                    Some(true) => {}
-                    Some(false) => self.log.write(self.options, row, false),
-                    None if is_refused(self.options, row) => {
-                        self.log.write(self.options, row, true);
-                    }
-                    None => {}
-                }
-            }
-        }
-        self.log.touched.values_mut().for_each(|done| *done = true);
-        self.log.finish();
-    }
-}
-
 /// Whether nothing more is to come of an instance.
 fn is_last(options: &Options, row: &Row) -> bool {
-    let starts = command::starts(options.command);
+    let starts = plan::starts(options.command);
     match row.state {
         State::Started => !options.wait || !options.daemon,
         State::Signalled => !options.wait && options.command == Command::ReloadSeamless,

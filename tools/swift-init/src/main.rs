@@ -17,6 +17,7 @@ mod interrupt;
 mod log;
 mod observe;
 mod options;
+mod plan;
 mod progress;
 mod report;
 mod requests;

@@ -13,12 +13,12 @@ use shared::signals::Signal;
 use shared::state::State;
 
 use crate::act::{Event, Role};
-use crate::command;
-use crate::group;
+use crate::group::{self, Place};
 use crate::options::Options;
+use crate::plan;
 use crate::report;
 use crate::requests::{Id, Requests};
-use crate::session::{Place, Session};
+use crate::session::Session;
 use crate::systemd::Systemd;
 use crate::{init, stop_all};
 
@@ -26,7 +26,7 @@ use crate::{init, stop_all};
 /// first process of a container has its servers on its own output instead, since there is no system
 /// log.
 pub fn is_one(options: &Options) -> bool {
-    let stays = !options.daemon && !options.once && command::starts(options.command);
+    let stays = !options.daemon && !options.once && plan::starts(options.command);
     stays && !init::is_init() && Systemd::from_env().is_there()
 }
 

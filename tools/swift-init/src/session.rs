@@ -10,12 +10,12 @@ use shared::rundir::RunDir;
 use shared::state::State;
 
 use crate::act::{Act, Event, Role};
-use crate::command;
-use crate::group::Group;
+use crate::group::{Group, Place};
 use crate::index::Index;
 use crate::log::Log;
 use crate::options::Options;
-use crate::stage::Call;
+use crate::plan;
+use crate::plan::Call;
 use crate::voice::Voice;
 use crate::{environment, report, requests};
 
@@ -50,9 +50,6 @@ pub struct Session<'a> {
     limit_warnings: Option<Vec<String>>,
     places: Index<Place>,
 }
-
-/// Where a row stands: its group, and its number in that.
-pub type Place = (usize, usize);
 
 fn row_at(groups: &[Group], (group, number): Place) -> &Row {
     &groups[group].rows[number]
@@ -138,7 +135,11 @@ impl<'a> Session<'a> {
     pub fn replace(&mut self, row: &Row) -> Option<Place> {
         let (group, number) = self.place_of(row.identity())?;
         self.groups[group].rows[number] = row.clone();
-        self.log_row((group, number));
+        self.log.row(
+            self.options,
+            (group, number),
+            &self.groups[group].rows[number],
+        );
         Some((group, number))
     }
 
@@ -172,7 +173,11 @@ impl<'a> Session<'a> {
         if let Some((group, number)) = self.place_of(key.identity()) {
             let row = &mut self.groups[group].rows[number];
             *row = row.clone().with(State::Failed, Reason::Interrupted, b"");
-            self.log_row((group, number));
+            self.log.row(
+                self.options,
+                (group, number),
+                &self.groups[group].rows[number],
+            );
         }
     }
 
@@ -187,18 +192,14 @@ impl<'a> Session<'a> {
 
     /// Starts swift-signal when it does not run yet.
     pub fn need_signal(&mut self) -> anyhow::Result<()> {
-        let mut call = command::signal(self.options, self.catalogue);
+        let mut call = plan::signal(self.options, self.catalogue);
         call.arg("--announce");
         self.need(Role::Signal, call, true)
     }
 
     /// Starts swift-reload when it does not run yet.
     pub fn need_reload(&mut self) -> anyhow::Result<()> {
-        self.need(
-            Role::Reload,
-            command::reload(self.options),
-            self.options.wait,
-        )
+        self.need(Role::Reload, plan::reload(self.options), self.options.wait)
     }
 
     /// Hands an instance to swift-spawn, once: its row as it is to be given.
@@ -223,7 +224,7 @@ impl<'a> Session<'a> {
             return self.act.connect(Role::Spawn, socket);
         }
         self.raise_limits();
-        let mut call = command::spawn(self.options);
+        let mut call = plan::spawn(self.options);
         call.arg("--keep-limits");
         self.need(Role::Spawn, call, self.options.wait)
     }

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use shared::catalogue::SWIFT_DIR;
 use shared::process::Process;
 use shared::signals::Signal;
 use shared::sys::error::reason_of;
@@ -16,48 +15,8 @@ use shared::sys::spawn::{Dispositions, Plan, spawn};
 use shared::{program, service};
 
 use crate::init;
-use crate::observe::complain_of_missing;
-use crate::options::{Options, TOOL};
-
-/// A tool and its arguments.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// The tool.
-    pub name: &'static str,
-    /// Its arguments without its own name.
-    pub args: Vec<OsString>,
-    /// Whether its rows are of use when it says that some may be missing: to
-    /// whoever only looks.
-    pub partial: bool,
-}
-
-impl Call {
-    /// A tool that looks where this command looks.
-    pub fn new(name: &'static str, options: &Options) -> Call {
-        let mut call = Call {
-            name,
-            args: Vec::new(),
-            partial: false,
-        };
-        if options.swift_dir != Path::new(SWIFT_DIR) {
-            call.value("--swift-dir", options.swift_dir.as_os_str());
-        }
-        call
-    }
-
-    /// Adds an argument.
-    pub fn arg(&mut self, arg: impl Into<OsString>) {
-        self.args.push(arg.into());
-    }
-
-    /// Adds an option with its value.
-    pub fn value(&mut self, option: &str, value: impl AsRef<OsStr>) {
-        let mut word = OsString::from(option);
-        word.push("=");
-        word.push(value);
-        self.args.push(word);
-    }
-}
+use crate::options::TOOL;
+use crate::plan::Call;
 
 /// A tool that runs.
 pub struct Stage {
@@ -70,6 +29,17 @@ pub struct Stage {
 /// The folder's file for a tool.
 pub fn find(name: &str) -> anyhow::Result<PathBuf> {
     program::neighbour(name).ok_or_else(|| complain_of_missing(name))
+}
+
+/// Whether a path leads to the running program's neighbours at all: said once,
+/// before anything else, instead of by each stage.
+fn complain_of_missing(name: &str) -> anyhow::Error {
+    let here = std::env::current_exe().unwrap_or_default();
+    let folder = here.parent().unwrap_or(Path::new("")).display().to_string();
+    anyhow::anyhow!(
+        "{name} is neither in {folder} nor on PATH ({} needs it)",
+        TOOL.name
+    )
 }
 
 /// The tools that look and that signal. What asks a whole process group to end

@@ -5,9 +5,9 @@ use shared::row::Row;
 use shared::state::State;
 
 use crate::act::{Event, Role};
-use crate::group::{self, Group};
+use crate::group::{self, Group, Place};
 use crate::options::Command;
-use crate::session::{Place, Session};
+use crate::session::Session;
 use crate::status;
 
 impl Session<'_> {

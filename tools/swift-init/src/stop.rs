@@ -6,10 +6,10 @@ use shared::signals::Signal;
 use shared::state::State;
 
 use crate::act::{Event, Role};
-use crate::group::{self, Group};
+use crate::group::{self, Group, Place};
 use crate::options::Command;
 use crate::report;
-use crate::session::{Place, Session};
+use crate::session::Session;
 use crate::start::left_alone;
 use crate::status;
 

@@ -133,7 +133,7 @@ fn verify(look: &Look, instance: &Instance, manner: Manner) -> (Finding, Facts) 
             return Ok((finding, facts));
         };
         if manner.owned && matches!(finding, Finding::Running { .. }) {
-            facts.owner = Unit::owner(process)?;
+            facts.owner = Unit::owner(process.pid)?;
         }
         if manner.start {
             facts.start = process.start()?;
