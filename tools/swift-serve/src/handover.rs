@@ -13,9 +13,9 @@ use shared::sys::{fd, handover};
 use crate::address::Address;
 use crate::file::{self, Settings};
 use crate::generation::Generation;
-use crate::keeper::Keeper;
-use crate::manager::Manager;
 use crate::sockets::Listener;
+use crate::standby::Keeper;
+use crate::state::Manager;
 use crate::worker::{Record, Worker};
 
 fn descriptor(fd: &impl AsFd) -> RawFd {

@@ -12,18 +12,10 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use shared::cli::Exit;
 use shared::program::SearchPath;
-use shared::signals::Signal;
 use shared::sys::handover;
-use shared::sys::signals::Inbox;
 
-use crate::options::{Job, Server};
-use crate::{environment, file, manager, status};
-
-/// The signals that a manager takes. They are blocked from the first moment on,
-/// across every exec.
-pub const SIGNALS: &[Signal] = &[Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1];
+use crate::options::Server;
 
 /// The longest first line that the kernel reads.
 const FIRST_LINE: u64 = 256;
@@ -52,30 +44,18 @@ fn bears_a_files_name(args: &[OsString]) -> bool {
     name.iter().nth(1).is_some() && interpreter(name).is_some()
 }
 
-/// Does what was asked for.
-pub fn run(job: Job) -> anyhow::Result<Exit> {
-    match job {
-        Job::Status(pid) => status::ask(pid),
-        Job::Check(server) => file::load(&server).map(|_| Exit::Ok),
-        Job::Serve(server) => {
-            // Before anything else: what comes from now on waits.
-            let inbox = Inbox::taking(SIGNALS)?;
-            let invocation = Invocation {
-                server,
-                line: std::env::args_os().collect(),
-            };
-            if !environment::is_handed_over() {
-                invocation.take_name();
-            }
-            manager::run(invocation, inbox)
+impl Invocation {
+    /// How this process was executed to serve that.
+    pub fn of(server: Server) -> Invocation {
+        Invocation {
+            server,
+            line: std::env::args_os().collect(),
         }
     }
-}
 
-impl Invocation {
     /// Executes this program once more under the file's name, if the file is a
     /// program. Where that is not possible, the name stays as it is.
-    fn take_name(&self) {
+    pub fn take_name(&self) {
         if bears_a_files_name(&self.line) {
             return;
         }

@@ -13,29 +13,15 @@ use shared::sys::signals::Inbox;
 use shared::sys::{fd, session};
 use shared::watch::{Watch, after, earlier};
 
+use crate::event::{CHECK, FIRST_WORKER, KEEPER, OUTPUT, READY, SIGNALLED, STATUS};
 use crate::file::Settings;
 use crate::generation::Generation;
 use crate::invocation::Invocation;
-use crate::keeper::Keeper;
 use crate::log::Log;
 use crate::notify::Notifier;
 use crate::sockets::{self, Listener};
-use crate::worker::Worker;
+use crate::state::{Attempt, Manager};
 use crate::{environment, file, handover, leftovers, status};
-
-/// A worker's end, as the second part of a [`token`].
-pub const ENDED: u64 = 0;
-/// A worker's word that it is ready.
-pub const READY: u64 = 1;
-const SIGNALS: u64 = 0;
-const OUTPUT: u64 = 1;
-const STATUS: u64 = 2;
-/// The check of a config.
-pub const CHECK: u64 = 3;
-/// The end of a keeper.
-pub const KEEPER: u64 = 4;
-/// Workers are counted from here, so that their tokens are none of those above.
-const FIRST_WORKER: u64 = 8;
 
 /// How often an address in use is tried again: nothing tells that it is free.
 const BIND_AGAIN: Duration = Duration::from_millis(100);
@@ -46,63 +32,6 @@ const LEFT_BEHIND: Duration = Duration::from_secs(2);
 const BIND_IN_RELOAD: Duration = Duration::from_secs(5);
 /// How long a worker that never got ready has, once it was told to leave.
 const NEVER_READY: Duration = Duration::from_secs(10);
-
-/// What is told by a descriptor of a worker.
-pub fn token(id: u64, what: u64) -> u64 {
-    id << 1 | what
-}
-
-/// A generation that is not ready yet.
-#[derive(Debug)]
-pub struct Attempt {
-    /// The generation.
-    pub generation: Generation,
-    /// When it has failed unless it is ready.
-    pub until: Option<Instant>,
-}
-
-/// All there is.
-pub struct Manager {
-    /// How this process was executed.
-    pub invocation: Invocation,
-    /// Where it logs.
-    pub log: Log,
-    /// What it waits for.
-    pub watch: Watch,
-    /// The signals that have come.
-    pub inbox: Inbox,
-    /// Whom it tells of itself.
-    pub notifier: Notifier,
-    /// The pipe into which the workers print, both ends: so that it never ends.
-    pub output: [OwnedFd; 2],
-    /// Where it is asked how it is.
-    pub status: Option<OwnedFd>,
-    /// The number of the last generation that was begun.
-    pub number: u64,
-    /// What serves; none until the first one is ready.
-    pub current: Option<Generation>,
-    /// What is to take its place.
-    pub attempt: Option<Attempt>,
-    /// Workers that were told to leave.
-    pub leaving: Vec<Worker>,
-    /// Whether one more reload is to follow.
-    pub again: bool,
-    /// True when systemd was told that a reload goes on.
-    pub is_announced: bool,
-    /// The check of the config of a reload.
-    pub check: Option<Checks>,
-    /// The keepers, the last of which may be waiting for the verdict.
-    pub keepers: Vec<Keeper>,
-    /// How the last reload has ended.
-    pub verdict: String,
-    /// The signal that ends it.
-    asked: Option<Signal>,
-    /// Why there will be no first generation.
-    failed: Option<String>,
-    next_worker: u64,
-    /// /dev/null.
-    pub null: OwnedFd,
-}
 
 /// Serves until it is told to stop.
 pub fn run(invocation: Invocation, inbox: Inbox) -> anyhow::Result<Exit> {
@@ -161,7 +90,7 @@ impl Manager {
     pub fn watch_all(&mut self) -> io::Result<()> {
         self.watch = Watch::new()?;
         fd::set_nonblocking(&self.output[0])?;
-        self.watch.add(&self.inbox, SIGNALS)?;
+        self.watch.add(&self.inbox, SIGNALLED)?;
         self.watch.add(&self.output[0], OUTPUT)?;
         if let Some(status) = &self.status {
             self.watch.add(status, STATUS)?;
@@ -182,12 +111,6 @@ impl Manager {
             Ok(socket) => self.status = Some(socket),
             Err(e) => self.log.warn(&format!("will not tell its status: {e}")),
         }
-    }
-
-    /// The number of the next worker.
-    pub fn next_id(&mut self) -> u64 {
-        self.next_worker += 1;
-        self.next_worker - 1
     }
 
     fn serve(&mut self) -> anyhow::Result<Exit> {
@@ -278,7 +201,7 @@ impl Manager {
 
     fn event(&mut self, token: u64) -> anyhow::Result<()> {
         match token {
-            SIGNALS => {}
+            SIGNALLED => {}
             OUTPUT => self.hear_output()?,
             STATUS => status::answer(self),
             CHECK => self.advance_check(),
@@ -352,7 +275,7 @@ impl Manager {
                 Err(refused) => return Err(format!("{:#}", refused.error)),
             }
             let wait = Watch::new().and_then(|watch| {
-                watch.add(&self.inbox, SIGNALS)?;
+                watch.add(&self.inbox, SIGNALLED)?;
                 watch.wait(after(BIND_AGAIN))
             });
             wait.and_then(|_| self.take_signals())
@@ -399,17 +322,5 @@ impl Manager {
             fd::take_over(stdio, fd::duplicate(&self.null)?)?;
         }
         Ok(())
-    }
-
-    /// All workers there are.
-    pub fn workers(&self) -> impl Iterator<Item = &Worker> {
-        let attempt = self.attempt.iter().flat_map(|one| &one.generation.workers);
-        let current = self.current.iter().flat_map(|one| &one.workers);
-        current.chain(attempt).chain(&self.leaving)
-    }
-
-    /// Whether any worker is not told to leave.
-    pub fn is_reloading(&self) -> bool {
-        self.check.is_some() || (self.attempt.is_some() && self.current.is_some())
     }
 }

@@ -7,9 +7,11 @@ use shared::faults;
 use shared::signals::Signal;
 use shared::sys::handover as sys;
 
+use crate::event::{CHECK, KEEPER};
 use crate::keeper::{self, Began};
-use crate::manager::{CHECK, KEEPER, Manager};
 use crate::sockets::{self, Listener};
+use crate::standby;
+use crate::state::{Attempt, Manager};
 use crate::worker::Stage;
 use crate::{connections, environment, handover};
 
@@ -131,7 +133,7 @@ impl Manager {
     /// Puts the new generation in the place of the old one once all of its
     /// workers are ready.
     pub fn commit_if_ready(&mut self) {
-        let is_ready = |one: &crate::manager::Attempt| one.generation.is_ready();
+        let is_ready = |one: &Attempt| one.generation.is_ready();
         let Some(attempt) = self.attempt.take_if(|one| is_ready(one)) else {
             return;
         };
@@ -194,7 +196,7 @@ impl Manager {
         self.notifier.is_main(status);
         let addresses: Vec<String> = gone.iter().map(|one| one.address.to_string()).collect();
         keeper.releases = Some(graceful);
-        keeper.tell(keeper::RELEASE, &addresses.join("\n"))
+        keeper.tell(standby::RELEASE, &addresses.join("\n"))
     }
 
     /// Takes out keepers that have ended, and does the work of one that could
@@ -228,7 +230,7 @@ impl Manager {
     pub fn dismiss_keeper(&mut self) {
         if let Some(keeper) = self.keepers.last_mut().filter(|one| one.is_waiting()) {
             self.notifier.is_main(&self.verdict);
-            keeper.tell(keeper::DISMISS, "");
+            keeper.tell(standby::DISMISS, "");
             keeper.hang_up();
         }
     }
@@ -237,7 +239,7 @@ impl Manager {
     /// the main process, kills what is left when that has ended.
     pub fn stop_keeper(&mut self) {
         if let Some(keeper) = self.keepers.last_mut().filter(|one| one.is_waiting()) {
-            keeper.tell(keeper::STOP, "");
+            keeper.tell(standby::STOP, "");
         }
     }
 

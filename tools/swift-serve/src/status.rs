@@ -9,7 +9,7 @@ use shared::cli::Exit;
 use shared::process::Pid;
 use shared::sys::{fd, netns, socket};
 
-use crate::manager::Manager;
+use crate::state::Manager;
 use crate::worker::{Stage, now};
 
 fn name(pid: u32) -> Vec<u8> {

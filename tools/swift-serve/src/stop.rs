@@ -10,8 +10,8 @@ use shared::sys::handover::{Forked, fork};
 use shared::sys::{fd, session};
 use shared::watch::{Watch, after};
 
-use crate::manager::Manager;
 use crate::sockets;
+use crate::state::Manager;
 use crate::worker::Worker;
 
 impl Manager {

@@ -14,8 +14,8 @@ use shared::sys::{fd, socket};
 use shared::watch::{Watch, after};
 
 use crate::environment;
+use crate::event::{ENDED, READY, token};
 use crate::file::{Ready, Settings};
-use crate::manager::{ENDED, READY, token};
 use crate::sockets::Listener;
 
 /// How far it is.

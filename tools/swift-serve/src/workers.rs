@@ -7,7 +7,7 @@ use shared::sys::fd;
 
 use crate::generation::Generation;
 use crate::leftovers;
-use crate::manager::Manager;
+use crate::state::Manager;
 use crate::worker::{Order, Worker, ended};
 
 /// How much of their output is read at a time.
