@@ -26,7 +26,7 @@ TO_INSTALL = $(shell sed 's/^[^ ]* *//' "$(BUILT)")
 TOOLS := $(notdir $(wildcard tools/*))
 COMPLETIONS := bash-completion/completions fish/vendor_completions.d zsh/site-functions
 PAGES := $(wildcard man/*.[1-8])
-UNITS := $(wildcard shared/systemd/*.service shared/systemd/*.target)
+UNITS := $(wildcard shared/installed/systemd/*.service shared/installed/systemd/*.target)
 # In a unit, only what is installed here is in BINDIR: Swift's servers stay in /usr/bin.
 OWN_PATHS = $(foreach tool,$(TOOLS),-e 's,/usr/bin/$(tool)\( \|$$\),$(BINDIR)/$(tool)\1,g')
 
@@ -165,16 +165,16 @@ install: installable
 	install -m 644 $(wildcard man/*.7) "$(DESTDIR)$(MANDIR)/man7"
 	install -d "$(DESTDIR)$(UNITDIR)"
 	for unit in $(notdir $(UNITS)); do \
-		sed $(OWN_PATHS) "shared/systemd/$$unit" >"$(DESTDIR)$(UNITDIR)/$$unit" || exit; \
+		sed $(OWN_PATHS) "shared/installed/systemd/$$unit" >"$(DESTDIR)$(UNITDIR)/$$unit" || exit; \
 	done
 	install -d "$(DESTDIR)$(TMPFILESDIR)" "$(DESTDIR)$(SYSUSERSDIR)" "$(DESTDIR)$(SYSCTLDIR)"
-	install -m 644 shared/tmpfiles.d/*.conf "$(DESTDIR)$(TMPFILESDIR)"
-	install -m 644 shared/sysusers.d/*.conf "$(DESTDIR)$(SYSUSERSDIR)"
-	install -m 644 shared/sysctl.d/*.conf "$(DESTDIR)$(SYSCTLDIR)"
+	install -m 644 shared/installed/tmpfiles.d/*.conf "$(DESTDIR)$(TMPFILESDIR)"
+	install -m 644 shared/installed/sysusers.d/*.conf "$(DESTDIR)$(SYSUSERSDIR)"
+	install -m 644 shared/installed/sysctl.d/*.conf "$(DESTDIR)$(SYSCTLDIR)"
 	install -d $(addprefix "$(DESTDIR)$(PREFIX)"/share/,$(COMPLETIONS))
-	install -m 644 $(wildcard shared/completions/*.fish) "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
-	install -m 644 $(wildcard shared/completions/_*) "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
-	for tool in $(TOOLS); do install -m 644 "shared/completions/$$tool.bash" \
+	install -m 644 $(wildcard shared/installed/completions/*.fish) "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
+	install -m 644 $(wildcard shared/installed/completions/_*) "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
+	for tool in $(TOOLS); do install -m 644 "shared/installed/completions/$$tool.bash" \
 		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$tool" || exit 1; done
 
 dist:

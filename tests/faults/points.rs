@@ -1,4 +1,4 @@
-//! The points at which the tools of a test build stop or die; shared/src/faults.rs says how.
+//! The points at which the tools of a test build stop or die; shared/sys/src/failpoint.rs says how.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -21,7 +21,7 @@ impl Points {
 
     /// Has a command, and all that it starts, look here.
     pub fn apply<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env(shared::faults::VARIABLE, &self.0)
+        command.env(swift_sys::failpoint::VARIABLE, &self.0)
     }
 
     /// Whoever comes first to `PROGRAM:POINT` kills itself there.
@@ -49,7 +49,7 @@ impl Points {
             (path, opened.expect("the fifo is ours"))
         };
         let (path, reached) = fifo(point);
-        let (go_path, go) = fifo(&format!("{point}{}", shared::faults::GO));
+        let (go_path, go) = fifo(&format!("{point}{}", swift_sys::failpoint::GO));
         Pause {
             point: point.to_owned(),
             paths: [path, go_path],

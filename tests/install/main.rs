@@ -130,7 +130,7 @@ fn units_name_our_programs_where_they_are_and_swifts_where_those_are() {
         words.filter(|word| word.starts_with('/')).collect()
     };
     let mut own = 0;
-    let sources = repository().join("shared/systemd");
+    let sources = repository().join("shared/installed/systemd");
     for name in names(&sources) {
         let text = fs::read_to_string(sources.join(&name)).expect("it is a unit");
         let unit = site.path("root/opt/swift/lib/systemd/system").join(&name);

@@ -13,15 +13,15 @@ fn boot() -> Option<Machine> {
     let install = |place: &str, text: &str| machine.write(&format!("/usr/local/lib/{place}"), text);
     install(
         "sysusers.d/swift-init.conf",
-        include_str!("../../shared/sysusers.d/swift-init.conf"),
+        include_str!("../../shared/installed/sysusers.d/swift-init.conf"),
     );
     install(
         "tmpfiles.d/swift-init.conf",
-        include_str!("../../shared/tmpfiles.d/swift-init.conf"),
+        include_str!("../../shared/installed/tmpfiles.d/swift-init.conf"),
     );
     install(
         "sysctl.d/50-swift-init.conf",
-        include_str!("../../shared/sysctl.d/50-swift-init.conf"),
+        include_str!("../../shared/installed/sysctl.d/50-swift-init.conf"),
     );
     machine.must("systemd-sysusers swift-init.conf && systemd-tmpfiles --create swift-init.conf");
     Some(machine)

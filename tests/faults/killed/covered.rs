@@ -14,7 +14,7 @@ fn every_point_in_the_source_has_a_case() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut sources = Vec::new();
     collect(&root.join("tools"), &mut sources);
-    collect(&root.join("shared/src"), &mut sources);
+    collect(&root.join("shared"), &mut sources);
     assert!(sources.len() > 50, "{root:?} has the sources");
     let met = met();
     let mut points = BTreeSet::new();
@@ -75,7 +75,7 @@ fn met() -> BTreeSet<String> {
 }
 
 fn points_in(text: &str) -> Vec<&str> {
-    let calls = ["faults::at(\"", "points.at(\""];
+    let calls = ["failpoint::at(\"", "points.at(\""];
     let after = calls.iter().flat_map(|call| text.split(call).skip(1));
     after
         .filter_map(|rest| Some(rest.split_once('"')?.0))

@@ -68,7 +68,7 @@ fn on_terminal(command: &Command) -> Command {
 fn seen(output: &[u8]) -> String {
     let text = String::from_utf8(output.to_vec()).expect("a terminal gets text");
     let text = text.replace("\r\x1b[K", "").replace("\r\n", "\n");
-    let steers = |c: char| shared::text::steers(c) && c != '\n' && c != '\t';
+    let steers = |c: char| swift_cli::text::steers(c) && c != '\n' && c != '\t';
     assert!(!text.contains(steers), "{text:?}");
     text
 }

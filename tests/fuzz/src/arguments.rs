@@ -4,11 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
 use std::os::unix::ffi::OsStrExt as _;
 
-use shared::cli::{Action, Arg, Args, Opt, Tool, UsageError, Value};
-use shared::text;
+use swift_cli::text;
+use swift_cli::{Action, Arg, Args, Opt, Tool, UsageError, Value};
 
 use crate::cursor::Cursor;
-use crate::{options as serve, tools};
+use crate::tools;
+use swift_serve::options as serve;
 
 /// How a tool reads its arguments, with what comes of it as text.
 type Parse = fn(Vec<OsString>) -> Result<String, UsageError>;

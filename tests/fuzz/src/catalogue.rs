@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
-use shared::catalogue::{Catalogue, SITE_FILE, Server};
-use shared::text;
+use swift_cli::text;
+use swift_records::catalogue::{Catalogue, SITE_FILE, Server};
 
 use crate::cursor::Cursor;
 use crate::folder::Folder;

@@ -2,14 +2,14 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use shared::text;
+use swift_cli::text;
 
-use crate::conf;
 use crate::cursor::Cursor;
-use crate::file;
 use crate::folder::Folder;
-use crate::options::Server;
 use crate::tools::section::has_section;
+use swift_serve::conf;
+use swift_serve::file;
+use swift_serve::options::Server;
 
 static FOLDER: LazyLock<Mutex<Folder>> = LazyLock::new(|| Mutex::new(Folder::new()));
 

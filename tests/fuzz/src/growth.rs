@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use shared::catalogue::{Catalogue, SITE_FILE, Server};
-use shared::excerpt::Excerpt;
-use shared::instance::place;
-use shared::process::{CommandLine, Pid, Stat};
-use shared::row::Row;
-use shared::state::State;
-use shared::stream::Decoder;
-use shared::text;
+use swift_cli::text;
+use swift_records::catalogue::{Catalogue, SITE_FILE, Server};
+use swift_records::instance::place;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::excerpt::Excerpt;
+use swift_server::process::{CommandLine, Pid, Stat};
+use swift_server::stream::Decoder;
 
 use crate::folder::Folder;
 use crate::tools;
@@ -199,13 +199,16 @@ fn section_lines(size: usize) {
 fn conf_options(size: usize) {
     let options: String = (0..size).map(|n| format!("o{n} = 1\n")).collect();
     in_file(&format!("[DEFAULT]\n{options}"), |file| {
-        assert_eq!(crate::conf::read(file).map(|values| values.len()), Ok(size));
+        assert_eq!(
+            swift_serve::conf::read(file).map(|values| values.len()),
+            Ok(size)
+        );
     });
 }
 
 fn conf_continued(size: usize) {
     let text = format!("[DEFAULT]\nx = 1\n{}", "  y\n".repeat(size));
-    in_file(&text, |file| assert!(crate::conf::read(file).is_ok()));
+    in_file(&text, |file| assert!(swift_serve::conf::read(file).is_ok()));
 }
 
 fn parse(words: Vec<OsString>) {

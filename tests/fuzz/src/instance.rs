@@ -4,10 +4,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
-use shared::catalogue::{Catalogue, Server};
-use shared::instance::{Place, config_file, others, pid_file, place};
-use shared::row::Row;
-use shared::state::State;
+use swift_records::catalogue::{Catalogue, Server};
+use swift_records::instance::{Place, config_file, others, pid_file, place};
+use swift_records::row::Row;
+use swift_records::state::State;
 
 use crate::cursor::Cursor;
 
@@ -94,7 +94,7 @@ fn resolved(server: &Server, config: &Path, swift_dir: &Path, run_dir: &Path) {
     let ends = |path: &Path, with: &str| path.as_os_str().as_bytes().ends_with(with.as_bytes());
     assert_eq!(ends(config, ".conf.d"), ends(&beneath, ".pid.d"));
     assert_eq!(ends(config, ".conf"), ends(&beneath, ".pid"));
-    let same = |source: &shared::catalogue::Source| {
+    let same = |source: &swift_records::catalogue::Source| {
         config_file(server, &source.stem, &beneath).is_some_and(|back| back == config)
     };
     assert!(server.sources.iter().any(same), "{}", beneath.display());

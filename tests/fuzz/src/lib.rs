@@ -25,17 +25,6 @@ mod stream;
 mod tools;
 mod words;
 
-// These name each other as crate::NAME.
-#[path = "../../../tools/swift-serve/src/address.rs"]
-mod address;
-#[path = "../../../tools/swift-serve/src/conf.rs"]
-mod conf;
-#[path = "../../../tools/swift-serve/src/file.rs"]
-#[allow(dead_code, reason = "only what reads is used")]
-mod file;
-#[path = "../../../tools/swift-serve/src/options.rs"]
-mod options;
-
 /// A property, by the name of its corpus.
 pub struct Property {
     /// The name of the file in `corpus/`, less its ending.

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
-use shared::pidfile::{self, Content};
-use shared::process::Pid;
-use shared::rundir::RunDir;
+use swift_server::pidfile::{self, Content};
+use swift_server::process::Pid;
+use swift_server::rundir::RunDir;
 
 use crate::folder::Folder;
 

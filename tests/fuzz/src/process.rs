@@ -7,10 +7,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use shared::catalogue::Server;
-use shared::process::{CommandLine, Disposition, Pid, Runs, Stat, Unit};
-use shared::signals::Signal;
-use shared::user;
+use swift_records::catalogue::Server;
+use swift_server::process::{CommandLine, Disposition, Pid, Runs, Stat, Unit};
+use swift_server::user;
+use swift_sys::signal::Signal;
 
 use crate::cursor::Cursor;
 use crate::folder::Folder;

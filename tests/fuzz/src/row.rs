@@ -4,16 +4,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use shared::process::Pid;
-use shared::row::{COLUMNS, Row, shown};
-use shared::state::State;
+use swift_records::row::{COLUMNS, Row, shown};
+use swift_records::state::State;
+use swift_server::process::Pid;
 
 use crate::cursor::Cursor;
 
 /// Whatever reads as a row, and whatever a tool may put into one, is written as one line of seven
 /// fields without a control character, and reads back the same.
 ///
-/// Fails when `escape` in shared/src/row.rs leaves U+0080 to U+009F alone, when it leaves the
+/// Fails when `escape` in shared/records/src/row.rs leaves U+0080 to U+009F alone, when it leaves the
 /// backslash alone, and when `-` is not written `\x2d`.
 pub fn check(data: &[u8]) {
     if let Ok(row) = Row::read(data) {

@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
-use shared::catalogue::{Catalogue, Server};
-use shared::instance::{config_file, pid_file};
+use swift_records::catalogue::{Catalogue, Server};
+use swift_records::instance::{config_file, pid_file};
 
 use crate::cursor::Cursor;
 use crate::folder::Folder;

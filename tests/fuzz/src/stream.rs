@@ -1,7 +1,7 @@
 //! Rows that arrive in pieces.
 
-use shared::row::Row;
-use shared::stream::{BadLine, Decoder, MAX_LINE};
+use swift_records::row::Row;
+use swift_server::stream::{BadLine, Decoder, MAX_LINE};
 
 use crate::cursor::Cursor;
 use crate::mutate::Random;

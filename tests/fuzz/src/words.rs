@@ -4,10 +4,12 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::{LazyLock, Mutex};
 
-use shared::excerpt::{Excerpt, KEPT};
-use shared::notify::{Notice, Notices, REFUSED};
-use shared::process::Pid;
-use shared::text::{backslash_replace, for_terminal, last_line, one_line, quote, without_numbers};
+use swift_cli::text::{
+    backslash_replace, for_terminal, last_line, one_line, quote, without_numbers,
+};
+use swift_server::excerpt::{Excerpt, KEPT};
+use swift_server::notify::{Notice, Notices, REFUSED};
+use swift_server::process::Pid;
 
 use crate::cursor::Cursor;
 use crate::mutate::Random;

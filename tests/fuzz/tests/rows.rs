@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use properties::mutate::{Random, mutation};
-use shared::catalogue::Catalogue;
-use shared::instance::place;
-use shared::process::{Pid, Process};
-use shared::row::Row;
-use shared::state::State;
+use swift_records::catalogue::Catalogue;
+use swift_records::instance::place;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::process::{Pid, Process};
 use test_helpers::{LIMIT, Outcome, Sandbox, run_with};
 
 /// How many bad lines a tool gets.

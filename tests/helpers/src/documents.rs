@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use shared::cli::Tool;
-use shared::completion::Shell;
+use swift_cli::Tool;
+use swift_cli::completion::Shell;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -51,7 +51,7 @@ pub fn check(tool: &Tool, words: &[&str]) {
     );
     for shell in Shell::ALL {
         let file = root()
-            .join("shared/completions")
+            .join("shared/installed/completions")
             .join(shell.file_name(tool));
         let wanted = shell.file(tool, words);
         if std::env::var_os("COMPLETIONS").is_some_and(|word| word == "write") {

@@ -30,7 +30,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 const HELPERS: [&str; 3] = ["fake-server", "http-client", "http-worker"];
 
 /// The units as they are installed: their programs are in /usr/bin.
-const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/systemd");
+const UNITS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../shared/installed/systemd"
+);
 
 /// Where the units lie inside.
 pub const UNIT_DIR: &str = "/usr/local/lib/systemd/system";

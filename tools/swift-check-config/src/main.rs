@@ -1,15 +1,3 @@
-//! Let Swift's servers check their own configs.
-#![forbid(unsafe_code)]
+//! The program `swift-check-config`.
 #![cfg_attr(all(not(test), target_env = "gnu"), no_main)]
-
-mod options;
-mod queue;
-mod run;
-
-use shared::cli::Exit;
-
-shared::entry!(main);
-
-fn main() -> Exit {
-    options::TOOL.main_of_observer(options::parse(std::env::args_os().skip(1)), run::run)
-}
+swift_sys::entry!(swift_check_config::main);

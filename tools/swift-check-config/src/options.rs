@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::catalogue::SWIFT_DIR;
-use shared::check;
-use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
-use shared::text;
+use swift_cli::text;
+use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
+use swift_records::catalogue::SWIFT_DIR;
+use swift_server::check;
 
 /// The table of options.
 pub static TOOL: Tool = Tool {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use shared::row::Row;
+use swift_records::row::Row;
 
 /// The rows that were read and not yet written.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::state::State;
+    use swift_records::state::State;
 
     #[test]
     fn rows_come_out_as_they_went_in() {

@@ -3,22 +3,22 @@
 use std::path::Path;
 use std::time::Instant;
 
-use shared::actor::{self, Actor, Pace, Report, Token};
-use shared::catalogue::{Catalogue, Server};
-use shared::check::{self, Checks, Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
-use shared::cli::Exit;
-use shared::faults;
-use shared::instance::place;
-use shared::preflight::{Preflight, Runner};
-use shared::process::Pid;
-use shared::program::SearchPath;
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::state::State;
-use shared::stream::BadLine;
-use shared::text;
-use shared::user;
-use shared::watch::Watch;
+use swift_cli::Exit;
+use swift_cli::program::SearchPath;
+use swift_cli::text;
+use swift_records::catalogue::{Catalogue, Server};
+use swift_records::instance::place;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::actor::{self, Actor, Pace, Report, Token};
+use swift_server::check::{self, Checks, Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
+use swift_server::preflight::{Preflight, Runner};
+use swift_server::process::Pid;
+use swift_server::stream::BadLine;
+use swift_server::user;
+use swift_sys::failpoint;
+use swift_sys::watch::Watch;
 
 use crate::options::{Options, TOOL};
 use crate::queue::Queue;
@@ -140,7 +140,7 @@ impl Checker {
     }
 
     fn settle(&mut self, number: u64, verdict: Verdict) {
-        faults::at("checked");
+        failpoint::at("checked");
         let row = self.queue.settle(number);
         let config = row.config.as_deref().unwrap_or(Path::new("-")).display();
         let server = &row.server;

@@ -5,14 +5,14 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use shared::faults;
-use shared::row::{Key, Row};
-use shared::signals::Signal;
-use shared::stream::{Input, Next};
-use shared::sys::fd;
-use shared::sys::signals::Inbox;
-use shared::text;
-use shared::watch::{Watch, earlier};
+use swift_cli::text;
+use swift_records::row::{Key, Row};
+use swift_server::stream::{Input, Next};
+use swift_sys::failpoint;
+use swift_sys::fd;
+use swift_sys::signal::Signal;
+use swift_sys::signals::Inbox;
+use swift_sys::watch::{Watch, earlier};
 
 use crate::actor::{Actor, Awaited, Channel};
 use crate::init::REQUESTS;
@@ -114,7 +114,7 @@ impl Act {
             given: 0,
         };
         self.actors.insert(role, actor);
-        faults::at("tool-started");
+        failpoint::at("tool-started");
         Ok(())
     }
 
@@ -185,7 +185,7 @@ impl Act {
         };
         actor.awaited.insert(row.key(), awaited);
         actor.to.send(row);
-        faults::at("row-given");
+        failpoint::at("row-given");
     }
 
     /// No more rows come for a tool.
@@ -334,7 +334,7 @@ impl Act {
             match actor.input.next_row() {
                 Next::Row(row) => {
                     actor.answered(&row);
-                    faults::at("row-heard");
+                    failpoint::at("row-heard");
                     self.ready.push_back(Event::Row(role, *row));
                 }
                 Next::Bad(bad) => {

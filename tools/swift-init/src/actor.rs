@@ -8,11 +8,11 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::mpsc;
 
 use anyhow::Context as _;
-use shared::process::Pid;
-use shared::row::{Key, Row};
-use shared::state::State;
-use shared::stream::Input;
-use shared::sys::{fd, private_socket};
+use swift_records::row::{Key, Row};
+use swift_records::state::State;
+use swift_server::process::Pid;
+use swift_server::stream::Input;
+use swift_sys::{fd, private_socket};
 
 use crate::stage::Stage;
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use shared::catalogue::Catalogue;
-use shared::cli::{self, Exit};
-use shared::closest::{closest, hint};
-use shared::faults;
-use shared::row::Row;
+use swift_cli::closest::{closest, hint};
+use swift_cli::{self as cli, Exit};
+use swift_records::catalogue::Catalogue;
+use swift_records::row::Row;
+use swift_sys::failpoint;
 
 use crate::group;
 use crate::observe;
@@ -84,11 +84,11 @@ fn carry_out(mut options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let selection = catalogue.select(options.servers.iter().map(String::as_str));
     let strict = options.strict.unwrap_or(selection.strict);
-    faults::at("begun");
+    failpoint::at("begun");
     let checks = options.check_timeout.unwrap_or(CHECK_TIMEOUT);
     Systemd::from_env().extend(checks + MARGIN);
     let rows = observe::run(&options, &catalogue, Progress::new())?;
-    faults::at("observed");
+    failpoint::at("observed");
     let groups = group::gather(&catalogue, &selection, rows);
     say_missing(&options, &groups);
     let mut voice = Voice::new();
@@ -122,7 +122,7 @@ fn carry_out(mut options: Options) -> anyhow::Result<Exit> {
         voice.flush();
         done?
     };
-    faults::at("done");
+    failpoint::at("done");
     if let Err(error) = voice.finish() {
         if up > 0 {
             let servers = if up == 1 {

@@ -2,9 +2,9 @@
 
 use anyhow::Context as _;
 use nix::sys::resource::Resource;
-use shared::catalogue::Limits;
-use shared::pidfile;
-use shared::sys::limits;
+use swift_records::catalogue::Limits;
+use swift_server::pidfile;
+use swift_sys::limits;
 
 /// How many open files this process and the tools need at least, so that none
 /// comes to its end in the middle of what it does.

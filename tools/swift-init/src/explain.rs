@@ -3,10 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
-use shared::catalogue::{Catalogue, Name};
-use shared::cli::{self, Exit};
-use shared::program::SearchPath;
-use shared::text;
+use swift_cli::program::SearchPath;
+use swift_cli::text;
+use swift_cli::{self as cli, Exit};
+use swift_records::catalogue::{Catalogue, Name};
 
 use crate::options::{Command, Options, TOOL};
 use crate::plan::{self, Call};

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::os::fd::AsFd as _;
 
-use shared::catalogue::Name;
-use shared::faults;
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::signals::Signal;
-use shared::state::State;
+use swift_records::catalogue::Name;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_sys::failpoint;
+use swift_sys::signal::Signal;
 
 use crate::act::{Event, Role};
 use crate::group;
@@ -76,7 +76,7 @@ fn stop(session: &mut Session, signal: Signal) -> anyhow::Result<bool> {
         session.voice.line("\nuser quit");
         session.voice.flush();
     }
-    faults::at("asked");
+    failpoint::at("asked");
     // What would be started after the look below would not be found by it.
     for (_, row) in session.act.halt(Role::Spawn)? {
         if row.reason() == Some(Reason::Interrupted) {

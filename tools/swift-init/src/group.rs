@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use shared::catalogue::{Catalogue, Name, Selection, Server};
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::state::State;
+use swift_records::catalogue::{Catalogue, Name, Selection, Server};
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
 
 use crate::index::Index;
 

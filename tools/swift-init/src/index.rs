@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use shared::row::{Identity, Row};
+use swift_records::row::{Identity, Row};
 
 /// Where rows are, such as numbers in a list, found by what is in the rows. Who
 /// asks says which row is where.
@@ -46,7 +46,7 @@ impl<T: Copy> Index<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::state::State;
+    use swift_records::state::State;
 
     #[test]
     fn a_row_is_found_by_its_instance_and_to_the_byte() {

@@ -4,10 +4,10 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use shared::process::{self, Pid};
-use shared::signals::Signal;
-use shared::sys::signals::{self, Inbox};
-use shared::sys::{fd, pidfd, session};
+use swift_server::process::{self, Pid};
+use swift_sys::signal::Signal;
+use swift_sys::signals::{self, Inbox};
+use swift_sys::{fd, pidfd, session};
 
 /// What asks this process to end.
 pub const REQUESTS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::signals::Signal;
-use shared::state::State;
-use shared::sys;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_sys as sys;
+use swift_sys::signal::Signal;
 
 use crate::act::{Event, Role};
 use crate::options::Command;

@@ -4,11 +4,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::state::State;
-use shared::sys::syslog::{self, Sent, Severity};
-use shared::{service, text, user};
+use swift_cli::service;
+use swift_cli::text;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::user;
+use swift_sys::syslog::{self, Sent, Severity};
 
 use crate::group::{Group, Place};
 use crate::options::{Command, Options, TOOL};

@@ -2,10 +2,10 @@
 
 use std::os::fd::OwnedFd;
 
-use shared::catalogue::Catalogue;
-use shared::row::Row;
-use shared::stream::Decoder;
-use shared::watch::Watch;
+use swift_records::catalogue::Catalogue;
+use swift_records::row::Row;
+use swift_server::stream::Decoder;
+use swift_sys::watch::Watch;
 
 use crate::options::{Options, TOOL};
 use crate::plan;

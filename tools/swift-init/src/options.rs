@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::catalogue::SWIFT_DIR;
-use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
+use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
+use swift_records::catalogue::SWIFT_DIR;
 
 /// What this tool takes. The help texts of the original's options are its own.
 pub static TOOL: Tool = Tool {

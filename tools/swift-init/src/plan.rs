@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::time::Duration;
 
-use shared::catalogue::{Catalogue, SWIFT_DIR, Server};
+use swift_records::catalogue::{Catalogue, SWIFT_DIR, Server};
 
 use crate::options::{Command, Options};
 

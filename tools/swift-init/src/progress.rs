@@ -3,8 +3,8 @@
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use shared::sys::session;
-use shared::watch::after;
+use swift_sys::session;
+use swift_sys::watch::after;
 
 /// A wait is spoken of when it takes longer than this, and then again as often.
 const PERIOD: Duration = Duration::from_secs(1);

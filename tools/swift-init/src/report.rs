@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::signals::Signal;
-use shared::state::State;
-use shared::text;
+use swift_cli::text;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_sys::signal::Signal;
 
 use crate::options::TOOL;
 

@@ -11,12 +11,12 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::Context as _;
-use shared::process::Pid;
-use shared::row::Row;
-use shared::rundir::RunDir;
-use shared::stream::Decoder;
-use shared::sys::beneath::{self, Kind};
-use shared::sys::{fd, private_socket};
+use swift_records::row::Row;
+use swift_server::process::Pid;
+use swift_server::rundir::RunDir;
+use swift_server::stream::Decoder;
+use swift_sys::beneath::{self, Kind};
+use swift_sys::{fd, private_socket};
 
 use crate::act::{Act, OTHERS};
 
@@ -164,7 +164,7 @@ fn remove_stale(run_dir: &RunDir) -> io::Result<()> {
 
 fn runs(pid: Pid) -> bool {
     // In doubt it stays.
-    !matches!(shared::sys::pidfd::open(pid), Ok(None))
+    !matches!(swift_sys::pidfd::open(pid), Ok(None))
 }
 
 /// A connection to the main process of the unit that executes this process, when that is a swift-init

@@ -1,8 +1,8 @@
 //! The seamless reload of servers that can, and the restart of those that
 //! cannot: never is anything stopped for good.
 
-use shared::row::Row;
-use shared::state::State;
+use swift_records::row::Row;
+use swift_records::state::State;
 
 use crate::act::{Event, Role};
 use crate::group::Group;

@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 
-use shared::process::Pid;
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::signals::Signal;
-use shared::state::State;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::process::Pid;
+use swift_sys::signal::Signal;
 
 use crate::act::{Event, Role};
 use crate::group::{self, Place};

@@ -3,11 +3,11 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
-use shared::catalogue::Catalogue;
-use shared::reason::Reason;
-use shared::row::{Identity, Key, Row};
-use shared::rundir::RunDir;
-use shared::state::State;
+use swift_records::catalogue::Catalogue;
+use swift_records::reason::Reason;
+use swift_records::row::{Identity, Key, Row};
+use swift_records::state::State;
+use swift_server::rundir::RunDir;
 
 use crate::act::{Act, Event, Role};
 use crate::group::{Group, Place};

@@ -6,13 +6,14 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use shared::process::Process;
-use shared::signals::Signal;
-use shared::sys::error::reason_of;
-use shared::sys::fd;
-use shared::sys::pidfd::{self, Ended};
-use shared::sys::spawn::{Dispositions, Plan, spawn};
-use shared::{program, service};
+use swift_cli::program;
+use swift_cli::service;
+use swift_server::process::Process;
+use swift_sys::error::reason_of;
+use swift_sys::fd;
+use swift_sys::pidfd::{self, Ended};
+use swift_sys::signal::Signal;
+use swift_sys::spawn::{Dispositions, Plan, spawn};
 
 use crate::init;
 use crate::options::TOOL;

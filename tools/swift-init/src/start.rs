@@ -1,8 +1,8 @@
 //! Starting, and the second half of restarting.
 
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::state::State;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
 
 use crate::act::{Event, Role};
 use crate::group::{self, Group, Place};

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use shared::row::Row;
-use shared::state::State;
+use swift_records::row::Row;
+use swift_records::state::State;
 
 use crate::group::{self, Group};
 use crate::options::Options;
@@ -74,7 +74,7 @@ pub fn configs(options: &Options, group: &Group, voice: &mut Voice) {
             }
             None => voice.line(&format!("Unable to locate config for {name}")),
         }
-        let text = shared::text::backslash_replace(row.text());
+        let text = swift_cli::text::backslash_replace(row.text());
         found_configs(options, text.lines().skip(1), voice);
         return;
     }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use shared::row::Row;
-use shared::state::State;
-use shared::watch::after;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_sys::watch::after;
 
 use crate::act::{Event, Role};
 use crate::group;

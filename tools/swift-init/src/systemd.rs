@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use shared::sd_notify::{Message, SdNotify};
-use shared::watch::after;
+use swift_server::sd_notify::{Message, SdNotify};
+use swift_sys::watch::after;
 
 /// How often a phase is prolonged, and by how much each time. A process that hangs is given up by
 /// systemd after that.

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write as _};
 
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::signals::Signal;
-use shared::text;
+use swift_cli::text;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_sys::signal::Signal;
 
 /// Standard output. When nobody reads it any more the command goes on; when it
 /// cannot be written, that is told in the end.
@@ -20,11 +20,11 @@ pub struct Voice {
 impl Voice {
     /// The standard output of this process.
     pub fn new() -> Voice {
-        let terminal = shared::sys::session::stdout_is_terminal();
+        let terminal = swift_sys::session::stdout_is_terminal();
         Voice {
             buffer: String::new(),
             terminal,
-            error: shared::sys::entry::need_output().err(),
+            error: swift_sys::entry::need_output().err(),
             held: false,
         }
     }
@@ -151,7 +151,7 @@ fn pid(row: &Row) -> String {
 mod tests {
     use std::path::PathBuf;
 
-    use shared::state::State;
+    use swift_records::state::State;
 
     use super::*;
 

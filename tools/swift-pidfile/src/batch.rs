@@ -3,11 +3,11 @@
 
 use std::thread::{self, available_parallelism};
 
-use shared::catalogue::{Catalogue, Server};
-use shared::locks::Locks;
-use shared::row::Row;
-use shared::rundirs::RunDirs;
-use shared::stream::BadLine;
+use swift_records::catalogue::{Catalogue, Server};
+use swift_records::row::Row;
+use swift_server::locks::Locks;
+use swift_server::rundirs::RunDirs;
+use swift_server::stream::BadLine;
 
 use crate::examine::{Examined, examine};
 use crate::options::Manner;
@@ -128,8 +128,8 @@ impl<'a> Examiner<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::state::State;
     use std::path::Path;
+    use swift_records::state::State;
 
     #[test]
     fn every_row_is_looked_at_and_keeps_its_place() {

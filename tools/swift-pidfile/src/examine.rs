@@ -3,19 +3,19 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use shared::catalogue::Server;
-use shared::faults;
-use shared::instance::{Instance, place};
-use shared::locks::Locks;
-use shared::pidfile::{self, Content, Finding, Look};
-use shared::process::Unit;
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::rundir::RunDir;
-use shared::rundirs::RunDirs;
-use shared::state::State;
-use shared::sys::error::reason_of;
-use shared::user;
+use swift_records::catalogue::Server;
+use swift_records::instance::{Instance, place};
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::locks::Locks;
+use swift_server::pidfile::{self, Content, Finding, Look};
+use swift_server::process::Unit;
+use swift_server::rundir::RunDir;
+use swift_server::rundirs::RunDirs;
+use swift_server::user;
+use swift_sys::error::reason_of;
+use swift_sys::failpoint;
 
 use crate::options::Manner;
 
@@ -100,14 +100,14 @@ pub fn examine(
     let mut seen = look_at(&run_dir);
     let mut kept = None;
     if manner.clean && seen.finding.lies() {
-        faults::at("lie-found");
+        failpoint::at("lie-found");
         // What was seen without the lock may be the middle of somebody's start.
         match locks.take(&run_dir) {
             Ok(_guard) => {
                 seen = look_at(&run_dir);
                 if seen.finding.lies() {
                     let removed = pidfile::remove_if(&run_dir, &place.beneath, &seen.content);
-                    faults::at("lie-removed");
+                    failpoint::at("lie-removed");
                     kept = removed.err().map(|e| reason_of(&e));
                 }
             }

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use shared::catalogue::SWIFT_DIR;
-use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
-use shared::text;
+use swift_cli::text;
+use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
+use swift_records::catalogue::SWIFT_DIR;
 
 /// The table of options.
 pub static TOOL: Tool = Tool {

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context as _;
-use shared::catalogue::Catalogue;
-use shared::cli::Exit;
-use shared::faults;
-use shared::row::Row;
-use shared::state::State;
-use shared::stream::{self, Input, Next, Output, bad_line};
+use swift_cli::Exit;
+use swift_records::catalogue::Catalogue;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::stream::{self, Input, Next, Output, bad_line};
+use swift_sys::failpoint;
 
 use crate::batch::{Batches, Line};
 use crate::examine::Examined;
@@ -26,7 +26,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         let mut lines = Vec::new();
         let ended = take_in(&mut input, &mut lines);
         batches.examine(&mut lines);
-        faults::at("examined");
+        failpoint::at("examined");
         for line in lines.into_iter().flatten() {
             exit = exit.and(match line {
                 Line::Bad(bad) => bad_line(&TOOL, &bad),

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use shared::process::{Pid, Process};
-use shared::signals::Signal;
+use swift_server::process::{Pid, Process};
+use swift_sys::signal::Signal;
 use test_helpers::{LIMIT, Outcome, Sandbox, run, run_with};
 
 /// A sandbox with one object server that runs, and its pid.
@@ -344,7 +344,7 @@ fn end_by_pid(pid: &str) {
     let pid = Pid::parse(pid.as_bytes()).unwrap();
     let process = Process::open(pid).unwrap().unwrap();
     process.signal(Signal::KILL).unwrap();
-    shared::sys::fd::wait_readable(&process).unwrap();
+    swift_sys::fd::wait_readable(&process).unwrap();
 }
 
 fn is_root() -> bool {

@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 
-use shared::process::{PROC_MAX, Pid, environment};
+use swift_server::process::{PROC_MAX, Pid, environment};
 
 /// What is the process's own business and not its check's.
 const NOT_FOR_CHECKS: [&[u8]; 7] = [

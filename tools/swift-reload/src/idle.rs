@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use shared::process::{Pid, Stat, stat};
+use swift_server::process::{Pid, Stat, stat};
 
 /// How long a start takes at most, as a rule. What is younger may still become
 /// able to take the signal, whatever it does.

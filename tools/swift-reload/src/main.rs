@@ -1,34 +1,3 @@
-//! `swift-reload`: one verified seamless reload, or several at the same time:
-//! proven, checked, signalled, awaited.
-#![forbid(unsafe_code)]
+//! The program `swift-reload`.
 #![cfg_attr(all(not(test), target_env = "gnu"), no_main)]
-
-mod environment;
-mod idle;
-mod many;
-mod one;
-mod options;
-mod reload;
-mod repr;
-mod rows;
-mod served;
-mod target;
-mod unit;
-mod witness;
-
-use shared::cli::Exit;
-
-use options::{Options, What};
-
-shared::entry!(main);
-
-fn main() -> Exit {
-    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run)
-}
-
-fn run(options: Options) -> anyhow::Result<Exit> {
-    match options.what {
-        What::Pid(pid) => one::run(&options, pid),
-        What::Rows => rows::run(options),
-    }
-}
+swift_sys::entry!(swift_reload::main);

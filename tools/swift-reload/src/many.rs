@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use shared::check::{Checks, Verdict};
-use shared::watch::{Watch, earlier};
+use swift_server::check::{Checks, Verdict};
+use swift_sys::watch::{Watch, earlier};
 
 use crate::options::Manner;
 use crate::reload::{End, Failure, News, Progress, Reload};

@@ -4,16 +4,16 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use shared::catalogue::Catalogue;
-use shared::check::{self, Checks};
-use shared::cli::{self, Exit};
-use shared::notify::Notice;
-use shared::process::Pid;
-use shared::reason::Reason;
-use shared::state::State;
-use shared::sys::error::reason_of;
-use shared::text;
-use shared::watch::Watch;
+use swift_cli::text;
+use swift_cli::{self as cli, Exit};
+use swift_records::catalogue::Catalogue;
+use swift_records::reason::Reason;
+use swift_records::state::State;
+use swift_server::check::{self, Checks};
+use swift_server::notify::Notice;
+use swift_server::process::Pid;
+use swift_sys::error::reason_of;
+use swift_sys::watch::Watch;
 
 use crate::many::Many;
 use crate::options::{Options, TOOL};

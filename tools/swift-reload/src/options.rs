@@ -4,10 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::catalogue::SWIFT_DIR;
-use shared::check;
-use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
-use shared::text;
+use swift_cli::text;
+use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
+use swift_records::catalogue::SWIFT_DIR;
+use swift_server::check;
 
 /// How long a reload may take unless the user says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(300);

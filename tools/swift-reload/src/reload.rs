@@ -9,15 +9,15 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::time::{Duration, Instant};
 
-use shared::check::Verdict;
-use shared::faults;
-use shared::notify::{self, Holder, Notice, Notices};
-use shared::process::{Effect, Process, command_line};
-use shared::reason::Reason;
-use shared::state::State;
-use shared::sys::error::reason_of;
-use shared::user;
-use shared::watch::{after, earlier};
+use swift_records::reason::Reason;
+use swift_records::state::State;
+use swift_server::check::Verdict;
+use swift_server::notify::{self, Holder, Notice, Notices};
+use swift_server::process::{Effect, Process, command_line};
+use swift_server::user;
+use swift_sys::error::reason_of;
+use swift_sys::failpoint;
+use swift_sys::watch::{after, earlier};
 
 use crate::idle::Idle;
 use crate::options::Manner;
@@ -176,7 +176,7 @@ impl Reload {
             )),
             Err(e) => return Err(Failure::unknown(&e)),
         };
-        faults::at("bound");
+        failpoint::at("bound");
         Ok(Reload {
             target,
             notices,
@@ -222,7 +222,7 @@ impl Reload {
 
     /// Goes on after the check, or without one.
     pub fn checked(&mut self, verdict: Verdict, told: &mut Vec<News>) -> Progress {
-        faults::at("checked");
+        failpoint::at("checked");
         match verdict {
             Verdict::Good => {}
             Verdict::TooOld => told.push(News::TooOld),
@@ -265,11 +265,11 @@ impl Reload {
             }
         }
         told.push(News::Sending);
-        faults::at("proven");
+        failpoint::at("proven");
         if !self.target.process.signal(self.target.signal)? {
             return Err(vanished(""));
         }
-        faults::at("signalled");
+        failpoint::at("signalled");
         self.phase = Phase::Signalled;
         self.ready = false;
         told.push(News::Signalled);
@@ -371,7 +371,7 @@ impl Reload {
 
     /// Its reload has come to its end.
     fn over(&self) -> Progress {
-        faults::at("answered");
+        failpoint::at("answered");
         // Whoever has its number when it has ended could say and show all this.
         if self.process().has_ended()? {
             return Err(self.ended());

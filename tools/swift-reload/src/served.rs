@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use shared::catalogue::Server;
-use shared::process::{CommandLine, Pid};
+use swift_records::catalogue::Server;
+use swift_server::process::{CommandLine, Pid};
 
 /// The program that runs servers of other kinds: swift-serve(1).
 const SERVE: &str = "swift-serve";

@@ -9,20 +9,20 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use shared::catalogue::{Catalogue, Server};
-use shared::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
-use shared::faults;
-use shared::instance::{Instance, Place};
-use shared::pidfile::mismatch;
-use shared::preflight::{Preflight, Runner};
-use shared::process::{
+use swift_cli::program::SearchPath;
+use swift_records::catalogue::{Catalogue, Server};
+use swift_records::instance::{Instance, Place};
+use swift_records::reason::Reason;
+use swift_server::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
+use swift_server::pidfile::mismatch;
+use swift_server::preflight::{Preflight, Runner};
+use swift_server::process::{
     CommandLine, Effect, PROC_MAX, Pid, Process, Sight, command_line, effect, stat,
 };
-use shared::program::SearchPath;
-use shared::reason::Reason;
-use shared::signals::Signal;
-use shared::sys::spawn::User;
-use shared::user;
+use swift_server::user;
+use swift_sys::failpoint;
+use swift_sys::signal::Signal;
+use swift_sys::spawn::User;
 
 use crate::environment;
 use crate::served;
@@ -94,7 +94,7 @@ impl Target {
     /// command line: a site's server or one of Swift's.
     pub fn by_pid(catalogue: &Catalogue, pid: Pid) -> Result<Target, Refusal> {
         let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
-        faults::at("pid-opened");
+        failpoint::at("pid-opened");
         let line = process.command_line()?.ok_or(Refusal::Gone)?;
         let of = |name: &[u8]| {
             let mut servers = catalogue.servers.iter();
@@ -130,7 +130,7 @@ impl Target {
         start: Option<u64>,
     ) -> Result<Target, Refusal> {
         let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
-        faults::at("process-opened");
+        failpoint::at("process-opened");
         let instance = &Instance {
             server: &server,
             config,
@@ -160,7 +160,7 @@ impl Target {
         line: CommandLine,
     ) -> Result<Target, Refusal> {
         let pid = process.pid;
-        faults::at("looked-at");
+        failpoint::at("looked-at");
         let stat = stat(pid)?.ok_or(Refusal::Gone)?;
         let user = user::of(pid)?.ok_or(Refusal::Gone)?;
         // Opened here and not when it is needed: by then it may be the

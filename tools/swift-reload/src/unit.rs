@@ -9,10 +9,10 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use shared::notify::Notice;
-use shared::process::{Pid, Process};
-use shared::reason::Reason;
-use shared::sd_notify::{Message, SdNotify};
+use swift_records::reason::Reason;
+use swift_server::notify::Notice;
+use swift_server::process::{Pid, Process};
+use swift_server::sd_notify::{Message, SdNotify};
 
 use crate::options::Manner;
 use crate::reload::{End, Failure, News, SETTLING};

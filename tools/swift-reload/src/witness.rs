@@ -15,9 +15,9 @@ use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
 
-use shared::process::{Pid, child_numbers, disposition, stat};
-use shared::signals::Signal;
-use shared::watch::after;
+use swift_server::process::{Pid, child_numbers, disposition, stat};
+use swift_sys::signal::Signal;
+use swift_sys::watch::after;
 
 /// How much time passes between two looks.
 pub const EVERY: Duration = Duration::from_millis(50);

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use shared::catalogue::Server;
+use swift_records::catalogue::Server;
 
 /// A config that is a directory ends in this, and is not looked into.
 const FOLDER: &[u8] = b".conf.d";

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use shared::catalogue::Catalogue;
-use shared::program::SearchPath;
+use swift_cli::program::SearchPath;
+use swift_records::catalogue::Catalogue;
 
 /// Writes one line a server: its name, its groups, its program, and whether
 /// that is installed.

@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use shared::rundir::RunDir;
-use shared::sys::beneath::{self, Kind};
+use swift_server::rundir::RunDir;
+use swift_sys::beneath::{self, Kind};
 
 use super::configs;
 

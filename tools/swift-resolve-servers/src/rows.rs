@@ -5,13 +5,13 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use shared::catalogue::{Server, Source};
-use shared::closest::{closest, hint};
-use shared::instance::{config_file, pid_file};
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::state::State;
-use shared::sys::error::reason_of;
+use swift_cli::closest::{closest, hint};
+use swift_records::catalogue::{Server, Source};
+use swift_records::instance::{config_file, pid_file};
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_sys::error::reason_of;
 
 use crate::configs::{Configs, beneath, is_named};
 use crate::pids::PidFiles;

@@ -5,14 +5,14 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use shared::catalogue::{Catalogue, Selection};
-use shared::cli::{self, Exit};
-use shared::faults;
-use shared::program::SearchPath;
-use shared::row::Row;
-use shared::state::State;
-use shared::stream;
-use shared::sys::error::reason_of;
+use swift_cli::program::SearchPath;
+use swift_cli::{self as cli, Exit};
+use swift_records::catalogue::{Catalogue, Selection};
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::stream;
+use swift_sys::error::reason_of;
+use swift_sys::failpoint;
 
 use crate::configs::Configs;
 use crate::list;
@@ -91,7 +91,7 @@ fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> an
         Some(_) => PidFiles::default(),
         None => pid_files(run_dir, catalogue, wanted),
     };
-    faults::at("scanned");
+    failpoint::at("scanned");
     let mut exit = Exit::Ok;
     if configs.is_missing {
         TOOL.say(&format!("{} does not exist", options.swift_dir.display()));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use shared::config;
+use swift_records::config;
 
 /// Whether a config, a file or a directory of files, has that section. The
 /// error names the file, and the line where it makes no sense.

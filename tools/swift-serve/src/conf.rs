@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use shared::config;
-use shared::ini::DEFAULT;
+use swift_records::config;
+use swift_records::ini::DEFAULT;
 
 /// What `[DEFAULT]` says.
 pub type Values = BTreeMap<String, String>;

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd as _;
 
-use shared::sys::socket;
+use swift_sys::socket;
 
 use crate::address::Address;
 use crate::sockets::Listener;

@@ -13,7 +13,7 @@ pub const GENERATION: &str = "SWIFT_SERVE_GENERATION";
 /// What a worker belongs to: FILE, a blank, CONF.
 pub const SERVER: &str = "SWIFT_SERVE_SERVER";
 /// Where the pid file lies.
-pub const PID_FILE: &str = shared::process::tag::PID_FILE;
+pub const PID_FILE: &str = swift_server::process::tag::PID_FILE;
 /// The directory under whose lock it is changed.
 pub const RUN_DIR: &str = "SWIFT_RUN_DIR";
 
@@ -24,9 +24,9 @@ const NOT_FOR_WORKERS: &[&str] = &[
     GENERATION,
     SERVER,
     PID_FILE,
-    shared::process::tag::CONFIG,
+    swift_server::process::tag::CONFIG,
     RUN_DIR,
-    shared::faults::VARIABLE,
+    swift_sys::failpoint::VARIABLE,
     "NOTIFY_SOCKET",
     "READY_FD",
     "LISTEN_FDS",

@@ -1,6 +1,6 @@
 //! What the manager waits for: the tokens of its epoll, and its signals.
 
-use shared::signals::Signal;
+use swift_sys::signal::Signal;
 
 /// The signals that a manager takes. They are blocked from the first moment on,
 /// across every exec.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use shared::account;
-use shared::program::SearchPath;
-use shared::signals::Signal;
-use shared::sys::spawn::User;
+use swift_cli::program::SearchPath;
+use swift_server::account;
+use swift_sys::signal::Signal;
+use swift_sys::spawn::User;
 use toml::Spanned;
 
 use crate::address::Address;
@@ -219,7 +219,7 @@ fn find(name: &str) -> Result<PathBuf, String> {
         let found = SearchPath::from_env().find(name);
         return found.ok_or_else(|| format!("{name}: PATH has no such program"));
     }
-    match shared::program::is_executable(name.as_ref()) {
+    match swift_cli::program::is_executable(name.as_ref()) {
         true => Ok(name.into()),
         false => Err(format!("{name}: no program that can be executed")),
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use shared::watch::{after, earlier};
+use swift_sys::watch::{after, earlier};
 
 use crate::file::Settings;
 use crate::sockets::Listener;

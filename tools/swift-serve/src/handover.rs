@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use shared::process::{Pid, Process};
-use shared::signals::Signal;
-use shared::sys::{fd, handover};
+use swift_server::process::{Pid, Process};
+use swift_sys::signal::Signal;
+use swift_sys::{fd, handover};
 
 use crate::address::Address;
 use crate::file::{self, Settings};

@@ -12,8 +12,8 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use shared::program::SearchPath;
-use shared::sys::handover;
+use swift_cli::program::SearchPath;
+use swift_sys::handover;
 
 use crate::options::Server;
 

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use shared::pidfile::{self, Content};
-use shared::process::{Pid, Process};
-use shared::rundir::RunDir;
-use shared::signals::Signal;
-use shared::sys::handover::{Forked, fork, fork_orphan};
-use shared::sys::signals::Inbox;
-use shared::sys::{fd, socket};
-use shared::watch::{Watch, after};
+use swift_server::pidfile::{self, Content};
+use swift_server::process::{Pid, Process};
+use swift_server::rundir::RunDir;
+use swift_sys::handover::{Forked, fork, fork_orphan};
+use swift_sys::signal::Signal;
+use swift_sys::signals::Inbox;
+use swift_sys::watch::{Watch, after};
+use swift_sys::{fd, socket};
 
 use crate::address::Address;
 use crate::event::SIGNALS;

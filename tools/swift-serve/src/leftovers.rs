@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use shared::process::{Pid, Process, command_line, environment};
-use shared::signals::Signal;
+use swift_server::process::{Pid, Process, command_line, environment};
+use swift_sys::signal::Signal;
 
 use crate::environment::{GENERATION, MANAGER, SERVER};
 use crate::invocation::Invocation;

@@ -1,7 +1,7 @@
 //! What is told to whoever looks after the server.
 
-use shared::sys::syslog::{self, Severity};
-use shared::text;
+use swift_cli::text;
+use swift_sys::syslog::{self, Severity};
 
 use crate::options::TOOL;
 

@@ -5,13 +5,13 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use shared::check::Checks;
-use shared::cli::Exit;
-use shared::faults;
-use shared::signals::Signal;
-use shared::sys::signals::Inbox;
-use shared::sys::{fd, session};
-use shared::watch::{Watch, after, earlier};
+use swift_cli::Exit;
+use swift_server::check::Checks;
+use swift_sys::failpoint;
+use swift_sys::signal::Signal;
+use swift_sys::signals::Inbox;
+use swift_sys::watch::{Watch, after, earlier};
+use swift_sys::{fd, session};
 
 use crate::event::{CHECK, FIRST_WORKER, KEEPER, OUTPUT, READY, SIGNALLED, STATUS};
 use crate::file::Settings;
@@ -37,7 +37,7 @@ const NEVER_READY: Duration = Duration::from_secs(10);
 pub fn run(invocation: Invocation, inbox: Inbox) -> anyhow::Result<Exit> {
     let note = environment::handed_over();
     if note.is_some() {
-        faults::at("after-exec");
+        failpoint::at("after-exec");
     }
     let log = Log::new(&invocation.name(), invocation.server.verbose);
     let mut manager = Manager {
@@ -68,7 +68,7 @@ pub fn run(invocation: Invocation, inbox: Inbox) -> anyhow::Result<Exit> {
                 log.error(&format!("cannot take over what was handed over: {e:#}"));
                 return Err(e);
             }
-            faults::at("state-read");
+            failpoint::at("state-read");
             match file::load_again(&manager.invocation.server) {
                 Ok(settings) => manager.begin(settings),
                 Err(why) => manager.fail(&why),
@@ -224,7 +224,7 @@ impl Manager {
             Ok(listeners) => listeners,
             Err(why) => return self.fail(&why),
         };
-        faults::at("bound");
+        failpoint::at("bound");
         let patience = settings.reload_timeout();
         let mut generation = Generation::new(self.number, settings, listeners);
         let mut result = Ok(());
@@ -237,7 +237,7 @@ impl Manager {
         // A first start has no end but that which its starter sets.
         let until = self.current.as_ref().and_then(|_| after(patience));
         self.attempt = Some(Attempt { generation, until });
-        faults::at("workers-started");
+        failpoint::at("workers-started");
         match result {
             Ok(()) => self.commit_if_ready(),
             Err(why) => self.fail(&why),

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use shared::notify::REFUSED;
-use shared::process::Pid;
-use shared::sd_notify::{Message, SdNotify};
-use shared::sys::socket;
+use swift_server::notify::REFUSED;
+use swift_server::process::Pid;
+use swift_server::sd_notify::{Message, SdNotify};
+use swift_sys::socket;
 
 use crate::log::Log;
 
@@ -40,7 +40,7 @@ impl Notifier {
 
     fn send_to_systemd(&self, message: &Message) {
         if let Err(e) = self.systemd.send(message) {
-            let why = shared::sys::error::reason_of(&e);
+            let why = swift_sys::error::reason_of(&e);
             self.log.warn(&format!("cannot notify systemd: {why}"));
         }
     }

@@ -3,9 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
-use shared::process::Pid;
-use shared::text;
+use swift_cli::text;
+use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
+use swift_server::process::Pid;
 
 /// The table of options.
 pub static TOOL: Tool = Tool {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use shared::check::{Checks, Command, ConfigCheck, Verdict};
-use shared::faults;
-use shared::signals::Signal;
-use shared::sys::handover as sys;
+use swift_server::check::{Checks, Command, ConfigCheck, Verdict};
+use swift_sys::failpoint;
+use swift_sys::handover as sys;
+use swift_sys::signal::Signal;
 
 use crate::event::{CHECK, KEEPER};
 use crate::keeper::{self, Began};
@@ -20,7 +20,7 @@ impl Manager {
     /// there is a keeper, so that the death of this process leaves no service
     /// that reloads for ever.
     pub fn reload(&mut self) {
-        faults::at("reload-begun");
+        failpoint::at("reload-begun");
         self.log.info("reloading");
         self.is_announced = false;
         let timeout = self.reload_timeout();
@@ -73,7 +73,7 @@ impl Manager {
         self.check = None;
         match verdict {
             Verdict::Good => {
-                faults::at("check-done");
+                failpoint::at("check-done");
                 if let Err(why) = self.execute() {
                     self.fail(&why);
                 }
@@ -95,20 +95,20 @@ impl Manager {
     /// returns only when that failed; in the keeper, when it has taken over.
     fn execute(&mut self) -> Result<(), String> {
         let cannot = |e: &dyn std::fmt::Display| format!("cannot execute anew: {e}");
-        faults::at("before-fork");
+        failpoint::at("before-fork");
         match keeper::begin(self).map_err(|e| cannot(&e))? {
             Began::TookOver => return Ok(()),
             Began::Here(keeper) => self.keepers.push(keeper),
         }
-        faults::at("after-fork");
+        failpoint::at("after-fork");
         if let Some(keeper) = self.keepers.last() {
             let pid = keeper.process.pid;
             self.notifier.reloading(pid, self.reload_timeout());
             self.is_announced = true;
         }
-        faults::at("announced");
+        failpoint::at("announced");
         let note = handover::leave(self).map_err(|e| cannot(&e))?;
-        faults::at("before-exec");
+        failpoint::at("before-exec");
         let error = handover::inheriting(self, &note, || {
             let own = std::process::id();
             sys::replace(
@@ -125,7 +125,7 @@ impl Manager {
         if let Some(keeper) = self.keepers.last() {
             let _ = self.watch.add(&keeper.process, KEEPER);
         }
-        let why = shared::sys::error::reason_of(&error);
+        let why = swift_sys::error::reason_of(&error);
         let program = self.invocation.program();
         Err(format!("cannot execute {}: {why}", program.display()))
     }
@@ -137,7 +137,7 @@ impl Manager {
         let Some(attempt) = self.attempt.take_if(|one| is_ready(one)) else {
             return;
         };
-        faults::at("workers-ready");
+        failpoint::at("workers-ready");
         let generation = attempt.generation;
         let workers = generation.workers.len();
         let mut verdict = format!(
@@ -150,7 +150,7 @@ impl Manager {
                 ": {} connections open, {} waiting ones handed over",
                 count.open, count.waiting
             ));
-            faults::at("before-release");
+            failpoint::at("before-release");
             let gone: Vec<Listener> = old
                 .listeners
                 .into_iter()
@@ -162,7 +162,7 @@ impl Manager {
                 })
                 .collect();
             let released = self.release(&gone, old.settings.graceful(), &verdict);
-            faults::at("after-release");
+            failpoint::at("after-release");
             if !released {
                 sockets::discard(&gone, &[]);
             }
@@ -180,7 +180,7 @@ impl Manager {
         self.log.info(&verdict);
         self.verdict = verdict;
         self.notifier.ready(&self.verdict);
-        faults::at("done");
+        failpoint::at("done");
         if let Some(keeper) = self.keepers.last() {
             keeper.hang_up();
         }
@@ -244,8 +244,8 @@ impl Manager {
     }
 
     /// Makes this process, which was the keeper, the manager.
-    pub fn take_over(&mut self, dead: shared::process::Pid) {
-        use shared::sys::session;
+    pub fn take_over(&mut self, dead: swift_server::process::Pid) {
+        use swift_sys::session;
         session::lead();
         self.keepers.clear();
         self.check = None;
@@ -276,7 +276,7 @@ impl Manager {
 
     /// Tells the workers to leave that the dead manager had started for the new
     /// generation.
-    fn end_strays(&mut self, dead: shared::process::Pid) {
+    fn end_strays(&mut self, dead: swift_server::process::Pid) {
         let Some((signal, patience)) = self.current.as_ref().map(|one| {
             let patience = Duration::from_secs(one.settings.reload_timeout.into());
             (one.settings.graceful(), patience)

@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::anyhow;
-use shared::sys::error::reason_of;
-use shared::sys::{fd, socket};
+use swift_sys::error::reason_of;
+use swift_sys::{fd, socket};
 
 use crate::address::Address;
 

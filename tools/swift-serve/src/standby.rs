@@ -2,10 +2,10 @@
 
 use std::os::fd::OwnedFd;
 
-use shared::process::Process;
-use shared::signals::Signal;
-use shared::sys::pidfd::Ended;
-use shared::sys::{fd, pidfd, socket};
+use swift_server::process::Process;
+use swift_sys::pidfd::Ended;
+use swift_sys::signal::Signal;
+use swift_sys::{fd, pidfd, socket};
 
 /// The new generation serves: drain these addresses, let the old one finish.
 pub const RELEASE: u8 = b'r';

@@ -3,10 +3,10 @@
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use shared::check::Checks;
-use shared::signals::Signal;
-use shared::sys::signals::Inbox;
-use shared::watch::Watch;
+use swift_server::check::Checks;
+use swift_sys::signal::Signal;
+use swift_sys::signals::Inbox;
+use swift_sys::watch::Watch;
 
 use crate::generation::Generation;
 use crate::invocation::Invocation;

@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use anyhow::{Context as _, bail};
-use shared::cli::Exit;
-use shared::process::Pid;
-use shared::sys::{fd, netns, socket};
+use swift_cli::Exit;
+use swift_server::process::Pid;
+use swift_sys::{fd, netns, socket};
 
 use crate::state::Manager;
 use crate::worker::{Stage, now};
@@ -98,7 +98,7 @@ fn rows(manager: &Manager) -> String {
 
 /// How many seconds ago a process was started.
 fn started_ago(pid: i32) -> Option<u64> {
-    let stat = shared::process::stat(Pid::new(pid)?).ok()??;
+    let stat = swift_server::process::stat(Pid::new(pid)?).ok()??;
     let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
     let uptime: f64 = uptime.split_ascii_whitespace().next()?.parse().ok()?;
     // Linux counts them in hundredths for everybody (USER_HZ).
@@ -108,10 +108,7 @@ fn started_ago(pid: i32) -> Option<u64> {
 /// Asks a running server, and shows what it says.
 pub fn ask(pid: Pid) -> anyhow::Result<Exit> {
     let (server, listens) = connect(pid).map_err(|e| {
-        anyhow::anyhow!(
-            "{pid} does not answer: {}",
-            shared::sys::error::reason_of(&e)
-        )
+        anyhow::anyhow!("{pid} does not answer: {}", swift_sys::error::reason_of(&e))
     })?;
     if listens != pid.number() {
         bail!("{pid} does not answer: its name belongs to {listens}");

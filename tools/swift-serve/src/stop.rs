@@ -3,12 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use shared::cli::Exit;
-use shared::process;
-use shared::signals::Signal;
-use shared::sys::handover::{Forked, fork};
-use shared::sys::{fd, session};
-use shared::watch::{Watch, after};
+use swift_cli::Exit;
+use swift_server::process;
+use swift_sys::handover::{Forked, fork};
+use swift_sys::signal::Signal;
+use swift_sys::watch::{Watch, after};
+use swift_sys::{fd, session};
 
 use crate::sockets;
 use crate::state::Manager;

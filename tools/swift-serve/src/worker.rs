@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use shared::process::{Pid, Process};
-use shared::signals::Signal;
-use shared::sys::pidfd::{self, Ended};
-use shared::sys::spawn::{Dispositions, Plan, spawn_as};
-use shared::sys::{fd, socket};
-use shared::watch::{Watch, after};
+use swift_server::process::{Pid, Process};
+use swift_sys::pidfd::{self, Ended};
+use swift_sys::signal::Signal;
+use swift_sys::spawn::{Dispositions, Plan, spawn_as};
+use swift_sys::watch::{Watch, after};
+use swift_sys::{fd, socket};
 
 use crate::environment;
 use crate::event::{ENDED, READY, token};
@@ -198,7 +198,7 @@ impl Worker {
                 let mut said = false;
                 while let Some((text, user)) = socket::receive(mailbox)? {
                     let trusted =
-                        user == 0 || user == shared::sys::session::user() || Some(user) == identity;
+                        user == 0 || user == swift_sys::session::user() || Some(user) == identity;
                     said |= trusted && text.split(|b| *b == b'\n').any(|line| line == b"READY=1");
                 }
                 said

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use shared::sys::fd;
+use swift_sys::fd;
 
 use crate::generation::Generation;
 use crate::leftovers;

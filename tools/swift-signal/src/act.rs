@@ -3,15 +3,15 @@
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 
-use shared::faults;
-use shared::instance::Instance;
-use shared::pidfile;
-use shared::process::{Process, Sight};
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::signals::Signal;
-use shared::state::State;
-use shared::sys::error::reason_of;
+use swift_records::instance::Instance;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::pidfile;
+use swift_server::process::{Process, Sight};
+use swift_sys::error::reason_of;
+use swift_sys::failpoint;
+use swift_sys::signal::Signal;
 
 /// What came of a row.
 pub enum Done {
@@ -42,7 +42,7 @@ pub fn prove(row: Row, instance: &Instance) -> Proof {
     let looked = Process::open(pid).and_then(|process| match process {
         None => Ok(None),
         Some(process) => {
-            faults::at("process-opened");
+            failpoint::at("process-opened");
             process.look(instance).map(|sight| Some((process, sight)))
         }
     });
@@ -100,13 +100,13 @@ pub fn signal(row: Row, instance: &Instance, signal: Signal, children: bool) -> 
         Proof::Row(row) => return Done::Row(row),
         Proof::Failure(row, what) => return Done::Failure(row, what),
     };
-    faults::at("proven");
+    failpoint::at("proven");
     if children {
         return signal_children(row, &process, signal);
     }
     match process.signal(signal) {
         Ok(true) => {
-            faults::at("signalled");
+            failpoint::at("signalled");
             Done::Signalled(row, process)
         }
         // Not to be looked at again: its number may be another's already, even
@@ -123,7 +123,7 @@ fn signal_children(row: Row, parent: &Process, signal: Signal) -> Done {
         Ok(None) => return Done::Row(stopped(row, Reason::Stale)),
         Err(e) => return denied(row, &e),
     };
-    faults::at("children-proven");
+    failpoint::at("children-proven");
     for child in children {
         match child.signal(signal) {
             Ok(reached) => count += u32::from(reached),

@@ -8,11 +8,11 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
-use shared::actor::Token;
-use shared::process::Process;
-use shared::row::Row;
-use shared::timers::Timers;
-use shared::watch::{Watch, after};
+use swift_records::row::Row;
+use swift_server::actor::Token;
+use swift_server::process::Process;
+use swift_server::timers::Timers;
+use swift_sys::watch::{Watch, after};
 
 /// One awaited process.
 pub struct Job {
@@ -134,8 +134,8 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::process::Pid;
-    use shared::state::State;
+    use swift_records::state::State;
+    use swift_server::process::Pid;
 
     fn this() -> Process {
         let me = Pid::new(std::process::id() as i32).unwrap();

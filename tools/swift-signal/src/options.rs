@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::catalogue::{SWIFT_DIR, Server};
-use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
-use shared::signals::Signal;
-use shared::text;
+use swift_cli::text;
+use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
+use swift_records::catalogue::{SWIFT_DIR, Server};
+use swift_sys::signal::Signal;
 
 /// What this tool takes.
 pub static TOOL: Tool = Tool {

@@ -4,18 +4,18 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use shared::actor::{self, Actor, Pace, Report, Token};
-use shared::catalogue::Catalogue;
-use shared::cli::Exit;
-use shared::faults;
-use shared::instance::{self, Instance};
-use shared::process::Process;
-use shared::reason::Reason;
-use shared::row::{Key, Row};
-use shared::state::State;
-use shared::stream::BadLine;
-use shared::sys;
-use shared::watch::Watch;
+use swift_cli::Exit;
+use swift_records::catalogue::Catalogue;
+use swift_records::instance::{self, Instance};
+use swift_records::reason::Reason;
+use swift_records::row::{Key, Row};
+use swift_records::state::State;
+use swift_server::actor::{self, Actor, Pace, Report, Token};
+use swift_server::process::Process;
+use swift_server::stream::BadLine;
+use swift_sys as sys;
+use swift_sys::failpoint;
+use swift_sys::watch::Watch;
 
 use crate::act::{self, Done, Proof};
 use crate::jobs::{Job, Jobs};
@@ -215,7 +215,7 @@ impl Run {
             return self.end(vec![(job, Some(process))]);
         }
         if self.options.kill && !job.killed {
-            faults::at("overdue");
+            failpoint::at("overdue");
             match process.kill_group() {
                 Ok(true) => {}
                 // It has ended by itself in the last moment.
@@ -225,7 +225,7 @@ impl Run {
                     return self.done(done);
                 }
             }
-            faults::at("killed");
+            failpoint::at("killed");
             let wait = self.wait.unwrap_or(KILL_WAIT).max(KILL_WAIT);
             return Ok(self.jobs.add(&self.watch, job.killed(wait), process)?);
         }

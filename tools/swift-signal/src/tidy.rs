@@ -6,18 +6,19 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use shared::catalogue::Server;
-use shared::instance::{Instance, Place, place};
-use shared::locks::Locks;
-use shared::pidfile;
-use shared::process::Process;
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::rundir::{Guard, RunDir};
-use shared::rundirs::RunDirs;
-use shared::state::State;
-use shared::sys::error::reason_of;
-use shared::{faults, sys::beneath};
+use swift_records::catalogue::Server;
+use swift_records::instance::{Instance, Place, place};
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::locks::Locks;
+use swift_server::pidfile;
+use swift_server::process::Process;
+use swift_server::rundir::{Guard, RunDir};
+use swift_server::rundirs::RunDirs;
+use swift_sys::beneath;
+use swift_sys::error::reason_of;
+use swift_sys::failpoint;
 
 use crate::act::Done;
 
@@ -64,9 +65,9 @@ impl Tidier {
         let mut hold = None;
         all.into_iter()
             .map(|ended| {
-                faults::at("ended");
+                failpoint::at("ended");
                 let removed = self.remove(&ended, &mut hold);
-                faults::at("removed");
+                failpoint::at("removed");
                 ended.told(removed)
             })
             .collect()

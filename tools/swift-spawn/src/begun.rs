@@ -5,22 +5,22 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use shared::actor::Token;
-use shared::catalogue::Server;
-use shared::excerpt::Excerpt;
-use shared::faults;
-use shared::instance::{Instance, Place};
-use shared::locks::Locks;
-use shared::pidfile;
-use shared::process::{self, Pid, Process};
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::rundir::RunDir;
-use shared::signals::Signal;
-use shared::state::State;
-use shared::sys::pidfd::Ended;
-use shared::sys::{fd, pidfd};
-use shared::watch::{Watch, after, earlier};
+use swift_records::catalogue::Server;
+use swift_records::instance::{Instance, Place};
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::actor::Token;
+use swift_server::excerpt::Excerpt;
+use swift_server::locks::Locks;
+use swift_server::pidfile;
+use swift_server::process::{self, Pid, Process};
+use swift_server::rundir::RunDir;
+use swift_sys::failpoint;
+use swift_sys::pidfd::Ended;
+use swift_sys::signal::Signal;
+use swift_sys::watch::{Watch, after, earlier};
+use swift_sys::{fd, pidfd};
 
 use crate::failure::{self, Failure};
 use crate::proof::{self, Proof};
@@ -200,7 +200,7 @@ impl Begun {
         if self.read(TURN)? {
             return Ok(Step::Wait);
         }
-        faults::at("output-ended");
+        failpoint::at("output-ended");
         // Closing takes it out of the watch.
         self.output = None;
         let stat = process::stat(self.process.pid)?;
@@ -416,7 +416,7 @@ impl Begun {
         match self.phase {
             Phase::Ready => {
                 self.phase = Phase::Terminated;
-                faults::at("not-ready");
+                failpoint::at("not-ready");
                 self.process.signal(Signal::TERM)?;
             }
             Phase::Terminated => {
@@ -479,7 +479,7 @@ pub fn remove_pid_file(
         config: row.config.as_deref().unwrap_or(Path::new("")),
         place,
     };
-    faults::at("timed-out");
+    failpoint::at("timed-out");
     let _guard = locks.take(&run_dir).map_err(anyhow::Error::msg)?;
     pidfile::remove_if_it_lies(&run_dir, &instance)?;
     Ok(())

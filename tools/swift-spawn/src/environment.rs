@@ -4,13 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use shared::catalogue::Limits;
-use shared::instance::Instance;
-use shared::process::tag;
-use shared::program::may_write_into;
-use shared::service;
-use shared::sys::error::reason_of;
-use shared::sys::limits::{Resource, raise};
+use swift_cli::program::may_write_into;
+use swift_cli::service;
+use swift_records::catalogue::Limits;
+use swift_records::instance::Instance;
+use swift_server::process::tag;
+use swift_sys::error::reason_of;
+use swift_sys::limits::{Resource, raise};
 
 /// Where Python unpacks programs, unless it is told; setup_env in manager.py
 /// tells it.

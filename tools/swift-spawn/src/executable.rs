@@ -7,8 +7,8 @@ use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use shared::program::is_executable;
-use shared::sys::error::reason_of;
+use swift_cli::program::is_executable;
+use swift_sys::error::reason_of;
 
 /// The kernel reads as much of a program to find its interpreter
 /// (BINPRM_BUF_SIZE in linux/binfmts.h).

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::signals::Signal;
-use shared::state::State;
-use shared::sys::error::reason_of;
-use shared::sys::pidfd::Ended;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_sys::error::reason_of;
+use swift_sys::pidfd::Ended;
+use swift_sys::signal::Signal;
 
 /// The longest part of a server's output that a message repeats, in bytes. The
 /// row holds all of it, and the end says most.
@@ -112,7 +112,7 @@ fn name(row: &Row) -> String {
 
 /// What happened, and the end of what the server printed.
 fn said(what: String, output: &[u8]) -> String {
-    let text = shared::text::backslash_replace(output);
+    let text = swift_cli::text::backslash_replace(output);
     let text = text.trim();
     if text.is_empty() {
         return what;

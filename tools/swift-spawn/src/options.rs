@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::catalogue::SWIFT_DIR;
-use shared::cli::{self, Action, Arg, Args, Opt, Tool, UsageError};
+use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
+use swift_records::catalogue::SWIFT_DIR;
 
 /// What this tool takes.
 pub static TOOL: Tool = Tool {
@@ -143,7 +143,7 @@ pub fn parse(
             Arg::Value("start-timeout", value) => start_timeout = Some(value.seconds()?),
             Arg::Value("swift-dir", value) => swift_dir = value.path()?,
             Arg::Operand(word) => {
-                let word = shared::text::quote(word.as_encoded_bytes());
+                let word = swift_cli::text::quote(word.as_encoded_bytes());
                 let what = format!("rows come from standard input: {word}");
                 return Err(UsageError(what));
             }

@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use shared::faults;
-use shared::instance::Instance;
-use shared::process::tag::Environment;
-use shared::process::{self, Pid, Process, Runs, Sight};
-use shared::sys::beneath;
+use swift_records::instance::Instance;
+use swift_server::process::tag::Environment;
+use swift_server::process::{self, Pid, Process, Runs, Sight};
+use swift_sys::beneath;
+use swift_sys::failpoint;
 
 /// How many generations of children are looked at.
 const GENERATIONS: usize = 8;
@@ -46,7 +46,7 @@ pub fn look(process: &Process, instance: &Instance) -> Proof {
         Ok(Sight::Stranger) => {
             "neither its command line nor its environment shows what it is".to_owned()
         }
-        Err(e) => format!("cannot look at it: {}", shared::sys::error::reason_of(&e)),
+        Err(e) => format!("cannot look at it: {}", swift_sys::error::reason_of(&e)),
     };
     Proof::Fails(why)
 }
@@ -114,7 +114,7 @@ fn others_than(own: Pid) -> Vec<Pid> {
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let pids = names.filter_map(|name| Pid::parse(name.as_bytes()));
     let others = pids.filter(|pid| *pid != own).collect();
-    faults::at("listed");
+    failpoint::at("listed");
     others
 }
 

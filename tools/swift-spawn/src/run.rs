@@ -6,21 +6,21 @@ use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
-use shared::actor::{self, Actor, Pace, Report, Token};
-use shared::catalogue::Catalogue;
-use shared::cli::Exit;
-use shared::faults;
-use shared::instance;
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::signals::Signal;
-use shared::state::State;
-use shared::stream::BadLine;
-use shared::sys::error::reason_of;
-use shared::sys::limits;
-use shared::sys::signals::{Inbox, die_of};
-use shared::timers::Timers;
-use shared::watch::Watch;
+use swift_cli::Exit;
+use swift_records::catalogue::Catalogue;
+use swift_records::instance;
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::actor::{self, Actor, Pace, Report, Token};
+use swift_server::stream::BadLine;
+use swift_server::timers::Timers;
+use swift_sys::error::reason_of;
+use swift_sys::failpoint;
+use swift_sys::limits;
+use swift_sys::signal::Signal;
+use swift_sys::signals::{Inbox, die_of};
+use swift_sys::watch::Watch;
 
 use crate::begun::{self, Begun, Patience, Step};
 use crate::environment;
@@ -104,7 +104,7 @@ impl Actor for Run {
 
     fn before_wait(&mut self, reading: bool) -> anyhow::Result<()> {
         if reading && !self.has_room() {
-            faults::at("full");
+            failpoint::at("full");
         }
         Ok(())
     }
@@ -281,7 +281,7 @@ impl Run {
                 }
             }
             Ok(Step::Remove(failure)) => {
-                faults::at("ended");
+                failpoint::at("ended");
                 // The lock may have to be waited for.
                 self.report.flush();
                 let Some(begun) = self.begun.remove(&id) else {

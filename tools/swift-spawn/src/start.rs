@@ -7,22 +7,22 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use shared::catalogue::Server;
-use shared::faults;
-use shared::instance::{Instance, Place};
-use shared::locks::Locks;
-use shared::pidfile::{self, Finding};
-use shared::process::{self, Process};
-use shared::program::SearchPath;
-use shared::reason::Reason;
-use shared::row::Row;
-use shared::rundir::RunDir;
-use shared::signals::Signal;
-use shared::state::State;
-use shared::sys::error::reason_of;
-use shared::sys::pidfd::{self, Ended};
-use shared::sys::spawn::{self, Dispositions, PidFile, Plan, spawn};
-use shared::sys::{beneath, fd};
+use swift_cli::program::SearchPath;
+use swift_records::catalogue::Server;
+use swift_records::instance::{Instance, Place};
+use swift_records::reason::Reason;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_server::locks::Locks;
+use swift_server::pidfile::{self, Finding};
+use swift_server::process::{self, Process};
+use swift_server::rundir::RunDir;
+use swift_sys::error::reason_of;
+use swift_sys::failpoint;
+use swift_sys::pidfd::{self, Ended};
+use swift_sys::signal::Signal;
+use swift_sys::spawn::{self, Dispositions, PidFile, Plan, spawn};
+use swift_sys::{beneath, fd};
 
 use crate::failure::Failure;
 use crate::options::{Options, Stdio};
@@ -133,14 +133,14 @@ impl Starter {
                 &format!("cannot make {path}: {}", reason_of(&e)),
             )
         })?;
-        faults::at("found");
+        failpoint::at("found");
         let guard = self.locks.take(&run_dir);
         let guard = guard.map_err(|why| Failure::new(Reason::Lock, &why))?;
-        faults::at("locked");
+        failpoint::at("locked");
         if let Some(found) = look(row, &run_dir, &instance)? {
             return Ok(found);
         }
-        faults::at("looked");
+        failpoint::at("looked");
         let folder = place.beneath.parent().unwrap_or(Path::new(""));
         let folder = beneath::create_dirs(&run_dir, folder).map_err(|e| cannot_write(&e))?;
         let name = place.beneath.file_name().unwrap_or_default();
@@ -168,7 +168,7 @@ impl Starter {
                 name: &name,
             }),
         };
-        faults::at("folder-made");
+        failpoint::at("folder-made");
         let child = match spawn(&plan) {
             Ok(child) => child,
             Err(spawn::Failure::PidFile(e)) => return Err(cannot_write(&e)),
@@ -180,7 +180,7 @@ impl Starter {
             Err(spawn::Failure::Exec(e)) => {
                 // The child wrote it and is gone. What cannot be removed is
                 // stale, and every command knows how to clean that.
-                faults::at("not-executed");
+                failpoint::at("not-executed");
                 let _ = pidfile::remove_if_it_lies(&run_dir, &instance);
                 let why = executable::explain(&program, &e);
                 let reason = match e.kind() {
@@ -190,7 +190,7 @@ impl Starter {
                 return Err(Failure::new(reason, &why));
             }
         };
-        faults::at("executed");
+        failpoint::at("executed");
         let process = Process::from_child(child);
         // A child that was not waited for keeps its number, so this is its own.
         let stat = process::stat(process.pid).ok().flatten();
@@ -200,7 +200,7 @@ impl Starter {
             return Err(failure);
         }
         drop(guard);
-        faults::at("unlocked");
+        failpoint::at("unlocked");
         let row = Row {
             pid: Some(process.pid),
             start: stat.map(|stat| stat.start),

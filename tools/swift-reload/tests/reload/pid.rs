@@ -86,7 +86,7 @@ fn a_process_that_proc_hides_is_not_told_of_as_gone() {
     let hidden = "Failed to get process information for PID\n\
                   swift-reload: cannot inspect PID: it lives, and /proc does not show it\n";
     // Without root there is no other user to become.
-    if shared::user::is_root() {
+    if swift_server::user::is_root() {
         assert_eq!(told(&outcome), says(hidden, "", 0));
     }
 }
@@ -113,7 +113,7 @@ fn a_server_in_another_network_namespace_is_heard_by_root() {
 
 #[test]
 fn that_a_server_in_another_network_namespace_is_not_heard_is_told() {
-    if !shared::user::is_root() {
+    if !swift_server::user::is_root() {
         return;
     }
     let user = "setpriv --reuid 65534 --regid 65534 --clear-groups";

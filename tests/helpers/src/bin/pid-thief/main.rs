@@ -94,7 +94,8 @@ fn born(troupe: &mut HashMap<i32, Actor>, start: impl Fn() -> Child) -> String {
     let mut told = BufReader::new(child.stdout.take().expect("its output is a pipe"));
     let mut line = String::new();
     told.read_line(&mut line).expect("lines of text");
-    let stat = shared::process::Pid::new(pid).and_then(|pid| shared::process::stat(pid).ok()?);
+    let stat = swift_server::process::Pid::new(pid)
+        .and_then(|pid| swift_server::process::stat(pid).ok()?);
     let start = stat.expect("nobody has waited for it").start;
     let workers: Vec<i32> = line.split_whitespace().map(number).collect();
     let answer = format!("{pid} {start} {}", line.trim());

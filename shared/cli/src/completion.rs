@@ -1,0 +1,133 @@
+//! Completions for shells, from a tool's table of options. The files lie in
+//! `shared/installed/completions/`; a test of each tool compares them with these.
+
+use crate::{Opt, Tool};
+
+/// A shell that completes words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shell {
+    /// bash(1).
+    Bash,
+    /// fish(1).
+    Fish,
+    /// zsh(1).
+    Zsh,
+}
+
+impl Shell {
+    /// All of them.
+    pub const ALL: [Shell; 3] = [Shell::Bash, Shell::Fish, Shell::Zsh];
+
+    /// What a tool's file is called.
+    pub fn file_name(self, tool: &Tool) -> String {
+        match self {
+            Shell::Bash => format!("{}.bash", tool.name),
+            Shell::Fish => format!("{}.fish", tool.name),
+            Shell::Zsh => format!("_{}", tool.name),
+        }
+    }
+
+    /// The file: the tool's options, and the words that can be its operands.
+    pub fn file(self, tool: &Tool, words: &[&str]) -> String {
+        let name = tool.name;
+        match self {
+            Shell::Bash => {
+                let options = tool.options.iter().flat_map(spellings);
+                let all: Vec<String> = options
+                    .chain(words.iter().map(|w| (*w).to_owned()))
+                    .collect();
+                format!("complete -o default -W '{}' {name}\n", all.join(" "))
+            }
+            Shell::Fish => {
+                let mut file = String::new();
+                for opt in tool.options {
+                    let short = opt.short.map(|c| format!(" -s {c}")).unwrap_or_default();
+                    let value = if opt.value.is_some() { " -r" } else { "" };
+                    let help = quote(opt.help);
+                    file += &format!(
+                        "complete -c {name}{short} -l {}{value} -d {help}\n",
+                        opt.long
+                    );
+                }
+                if !words.is_empty() {
+                    file += &format!("complete -c {name} -a '{}'\n", words.join(" "));
+                }
+                file
+            }
+            Shell::Zsh => {
+                let mut file = format!("#compdef {name}\n_arguments -s");
+                for opt in tool.options {
+                    // A colon and a bracket part what _arguments is told.
+                    let help = opt
+                        .help
+                        .replace('[', "(")
+                        .replace(']', ")")
+                        .replace(':', ";");
+                    let value = opt
+                        .value
+                        .map(|v| format!(":{v}:_files"))
+                        .unwrap_or_default();
+                    let equals = if opt.value.is_some() { "=" } else { "" };
+                    for word in spellings(opt) {
+                        let equals = if word.starts_with("--") { equals } else { "" };
+                        file += &format!(
+                            " \\\n  {}",
+                            quote(&format!("{word}{equals}[{help}]{value}"))
+                        );
+                    }
+                }
+                if words.is_empty() {
+                    file + "\n"
+                } else {
+                    file + &format!(" \\\n  '*:word:({})'\n", words.join(" "))
+                }
+            }
+        }
+    }
+}
+
+fn spellings(opt: &Opt) -> Vec<String> {
+    let short = opt.short.map(|c| format!("-{c}"));
+    short
+        .into_iter()
+        .chain([format!("--{}", opt.long)])
+        .collect()
+}
+
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HELP;
+
+    static TOOL: Tool = Tool {
+        name: "swift-x",
+        usage: "",
+        about: "",
+        options: &[HELP, Opt::value(None, "wait", "S", "don't wait longer")],
+        example: "",
+        pages: &[],
+    };
+
+    #[test]
+    fn every_option_is_completed() {
+        assert_eq!(
+            Shell::Bash.file(&TOOL, &["stop"]),
+            "complete -o default -W '-h --help --wait stop' swift-x\n"
+        );
+        assert_eq!(
+            Shell::Fish.file(&TOOL, &["stop"]),
+            "complete -c swift-x -s h -l help -d 'show this help and exit'\n\
+             complete -c swift-x -l wait -r -d 'don'\\''t wait longer'\n\
+             complete -c swift-x -a 'stop'\n"
+        );
+        assert_eq!(
+            Shell::Zsh.file(&TOOL, &[]),
+            "#compdef swift-x\n_arguments -s \\\n  '-h[show this help and exit]' \\\n  \
+             '--help[show this help and exit]' \\\n  '--wait=[don'\\''t wait longer]:S:_files'\n"
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! A tool from its command line to its exit status.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+
+use super::exit::Exit;
+use super::options::{Opt, UsageError};
+use crate::{service, text};
+use swift_sys::syslog::Severity;
+
+/// What a tool is called, and what it takes.
+#[derive(Debug)]
+pub struct Tool {
+    /// The program's name.
+    pub name: &'static str,
+    /// What follows the name in the usage line.
+    pub usage: &'static str,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// Its options.
+    pub options: &'static [Opt],
+    /// A line of shell that shows it at work, as its manual page has it; empty for none.
+    pub example: &'static str,
+    /// The manual pages that say more, such as `swift-records(5)`.
+    pub pages: &'static [&'static str],
+}
+
+/// What a command line asks for.
+#[derive(Debug, PartialEq)]
+pub enum Action<T> {
+    /// Show the help.
+    Help,
+    /// Show the version.
+    Version,
+    /// Do the tool's job.
+    Run(T),
+}
+
+impl Tool {
+    /// What `--help` shows.
+    pub fn help(&self) -> String {
+        let mut out = format!(
+            "Usage: {} {}\n\n{}\n\nOptions:\n",
+            self.name, self.usage, self.about
+        );
+        let left: Vec<String> = self.options.iter().map(Opt::spelling).collect();
+        let width = left.iter().map(String::len).max().unwrap_or(0);
+        for (left, opt) in left.iter().zip(self.options) {
+            out.push_str(&format!("  {left:width$}  {}\n", opt.help));
+        }
+        if !self.example.is_empty() {
+            out.push_str(&format!("\nExample:\n  {}\n", self.example));
+        }
+        if !self.pages.is_empty() {
+            out.push_str(&format!("\nSee {}.\n", self.pages.join(", ")));
+        }
+        out
+    }
+
+    /// What `--version` shows: the name and the version of all tools.
+    pub fn version(&self) -> String {
+        format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION"))
+    }
+
+    /// Runs a tool from its parsed command line: shows help or version, or
+    /// does the job, and turns the outcome into an exit status. Errors are one
+    /// line on standard error.
+    pub fn main<T>(
+        &self,
+        action: Result<Action<T>, UsageError>,
+        run: impl FnOnce(T) -> anyhow::Result<Exit>,
+    ) -> Exit {
+        self.main_with(action, run, Exit::Failed)
+    }
+
+    /// The same for a tool that observes. When it cannot do its job, rows are
+    /// missing, and whoever acts on the others has to be able to tell that from
+    /// a failure which is a row.
+    pub fn main_of_observer<T>(
+        &self,
+        action: Result<Action<T>, UsageError>,
+        run: impl FnOnce(T) -> anyhow::Result<Exit>,
+    ) -> Exit {
+        self.main_with(action, run, Exit::Unable)
+    }
+
+    fn main_with<T>(
+        &self,
+        action: Result<Action<T>, UsageError>,
+        run: impl FnOnce(T) -> anyhow::Result<Exit>,
+        unable: Exit,
+    ) -> Exit {
+        swift_sys::signals::keep_children();
+        let outcome = match action {
+            Ok(Action::Help) => show(&self.help()),
+            Ok(Action::Version) => show(&self.version()),
+            Ok(Action::Run(options)) => run(options),
+            Err(UsageError(what)) => {
+                self.say(&format!("{what} (see {} --help)", self.name));
+                return Exit::Usage;
+            }
+        };
+        outcome.unwrap_or_else(|error| {
+            // A reader that is gone has said all there is to say.
+            let gone = is_broken_pipe(&error);
+            if !gone {
+                self.say(&text::without_numbers(&format!("{error:#}")));
+            }
+            let exit = error.downcast_ref::<Exit>().copied();
+            exit.unwrap_or(if gone { Exit::Failed } else { unable })
+        })
+    }
+
+    /// Prints one line on standard error, in the grammar of all messages:
+    /// the tool's name, a colon, what is the matter.
+    pub fn say(&self, what: &str) {
+        self.say_at(Severity::LOG_ERR, what);
+    }
+
+    /// The same with a priority, which the journal of systemd learns by a prefix (sd-daemon(3)), and
+    /// no other reader sees.
+    pub fn say_at(&self, severity: Severity, what: &str) {
+        let what = text::one_line(what.as_bytes());
+        let prefix = match service::stderr_is_journal() {
+            true => format!("<{}>", severity as i32),
+            false => String::new(),
+        };
+        let name = self.name;
+        let line = format!("{prefix}{name}: {}\n", text::without_long_words(&what));
+        // Nobody is left to be told when standard error is gone.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// Writes text on standard output, at once.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    swift_sys::entry::need_output()
+        .and_then(|()| out.write_all(text.as_bytes()))
+        .and_then(|()| out.flush())
+        .context(UNWRITABLE)
+}
+
+/// What cannot be done when standard output is full.
+pub const UNWRITABLE: &str = "cannot write standard output";
+
+fn show(text: &str) -> anyhow::Result<Exit> {
+    print(text)?;
+    Ok(Exit::Ok)
+}
+
+/// Whether an error means that the reader of our output is gone.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|e| e.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

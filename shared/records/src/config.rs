@@ -1,0 +1,63 @@
+//! Reading a server's config from disk: a file, or all files of a directory.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::ini::{self, Ini};
+use swift_sys::error::reason_of;
+use swift_sys::regular_file;
+
+/// The files of a config, in the order in which Swift reads them: the config
+/// itself, or what counts of a directory.
+pub fn files(config: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(config) {
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(vec![config.to_owned()]),
+        entries => entries?,
+    };
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    Ok(ini::files_that_count(paths.collect::<io::Result<_>>()?))
+}
+
+/// Reads a config. All of its files are read, since one that makes no sense
+/// spoils the config. The error names the file, and the line where it makes no
+/// sense.
+pub fn read(config: &Path) -> Result<Ini, String> {
+    let cannot =
+        |path: &Path, e: &io::Error| format!("cannot read {}: {}", path.display(), reason_of(e));
+    let mut ini = Ini::default();
+    for file in files(config).map_err(|e| cannot(config, &e))? {
+        let text = regular_file::read(&file).map_err(|e| cannot(&file, &e))?;
+        ini.add(&file, &text).map_err(|fault| {
+            let line = fault.place.line;
+            format!("{}: line {line}: {}", file.display(), fault.what)
+        })?;
+    }
+    Ok(ini)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_all_its_files_in_their_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path();
+        let write = |name: &str, text: &str| fs::write(config.join(name), text).unwrap();
+        write("20.conf", "[DEFAULT]\nuser = two\n");
+        write("10.conf", "[DEFAULT]\nuser = one\n[a]\n");
+        write(".30.conf", "[hidden]\n");
+        write("30.conf~", "[saved]\n");
+        let ini = read(config).unwrap();
+        let user = ini.get("a", "user").unwrap().unwrap();
+        assert_eq!(user.text, "two");
+        assert_eq!(*user.place.file, config.join("20.conf"));
+        assert_eq!(ini.sections().collect::<Vec<_>>(), ["a"]);
+        write("30.conf", "x");
+        let error = read(config).unwrap_err();
+        assert!(error.ends_with("/30.conf: line 1: no section has begun here"));
+        let error = read(&config.join("none")).unwrap_err();
+        assert!(error.ends_with("/none: No such file or directory"));
+    }
+}

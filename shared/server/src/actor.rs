@@ -1,0 +1,312 @@
+//! The one loop of the tools that act: rows come in beside other events, and each tool says what a row,
+//! an event and a deadline mean to it.
+
+use std::fs::File;
+use std::io;
+use std::time::Instant;
+
+use crate::stream::{self, ActOutput, BadLine, Input, Next};
+use swift_cli::{Exit, Tool};
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_sys::watch::{Watch, earlier};
+
+/// A descriptor that a tool waits for: which of its subjects it belongs to, and which of the subject's
+/// descriptors it is. Subject 0 is standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The subject, which the tool counts from 1.
+    pub subject: u64,
+    /// One of the descriptors of that subject.
+    pub part: u8,
+}
+
+/// The token of standard input.
+const STDIN: Token = Token {
+    subject: 0,
+    part: 0,
+};
+
+impl From<Token> for u64 {
+    fn from(token: Token) -> u64 {
+        token.subject << 8 | u64::from(token.part)
+    }
+}
+
+impl From<u64> for Token {
+    fn from(number: u64) -> Token {
+        Token {
+            subject: number >> 8,
+            part: number as u8,
+        }
+    }
+}
+
+/// How a tool went on after a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At once: the next row may be taken in before events are looked at.
+    Quick,
+    /// It took a while, so events are looked at before the next row.
+    Slow,
+}
+
+/// A tool that acts on rows.
+pub trait Actor {
+    /// Acts on a row, which stands on that line.
+    fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace>;
+
+    /// Does what is to be done before the next wait. `reading` is false once no row comes any more.
+    fn before_wait(&mut self, _reading: bool) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// Rows have come during a wait.
+    fn rows_came(&mut self) {}
+
+    /// Acts on what has happened during one wait; on nothing when its deadline has come.
+    fn events(&mut self, tokens: &[Token]) -> anyhow::Result<()>;
+
+    /// The moment at which the tool has something to do by itself.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// Whether a further row can be taken in.
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// Whether nothing is under way.
+    fn is_idle(&self) -> bool;
+
+    /// Whether the tool begins nothing more: then only rows that have arrived are answered.
+    fn is_stopping(&self) -> bool {
+        false
+    }
+
+    /// Whether the tool ends at once, whatever is under way.
+    fn has_given_up(&self) -> bool {
+        false
+    }
+
+    /// The rows and messages that it writes.
+    fn report(&mut self) -> &mut Report;
+}
+
+/// Rows on standard output, messages on standard error, and the exit status that they add up to.
+pub struct Report {
+    tool: &'static Tool,
+    quiet: bool,
+    output: ActOutput<File>,
+    exit: Exit,
+    /// The exit status when rows cannot be read or written.
+    unable: Exit,
+    said_unlooked: bool,
+}
+
+impl Report {
+    /// The report of a tool; a `quiet` one repeats no row in words.
+    pub fn new(tool: &'static Tool, quiet: bool) -> io::Result<Report> {
+        Ok(Report {
+            tool,
+            quiet,
+            output: ActOutput::new(stream::stdout()?, tool),
+            exit: Exit::Ok,
+            unable: Exit::Failed,
+            said_unlooked: false,
+        })
+    }
+
+    /// The report of a tool that observes: when rows cannot be read or written, some are missing, and
+    /// its exit status has to tell that from a failure which is a row.
+    pub fn of_observer(self) -> Report {
+        Report {
+            unable: Exit::Unable,
+            ..self
+        }
+    }
+
+    /// Writes a row.
+    pub fn put(&mut self, row: &Row) {
+        self.output.put(row);
+    }
+
+    /// Passes on a row that is not acted on. One that nothing has looked at shows that a stage is
+    /// missing, which is said once and is a failure.
+    pub fn pass_on(&mut self, row: &Row) {
+        self.complain_of_unlooked(row);
+        self.put(row);
+    }
+
+    /// The complaint of [`Report::pass_on`] alone.
+    pub fn complain_of_unlooked(&mut self, row: &Row) {
+        if row.state != State::Configured {
+            return;
+        }
+        self.exit = self.exit.and(Exit::Failed);
+        if !std::mem::replace(&mut self.said_unlooked, true) {
+            self.tool.say(&format!(
+                "nothing done with {}: its row does not say whether it runs, since swift-pidfile is \
+                 missing before {} in the pipeline",
+                row.server, self.tool.name
+            ));
+        }
+    }
+
+    /// Writes the row of a failure, and says what failed.
+    pub fn fail(&mut self, row: &Row, what: &str) {
+        self.failed();
+        if !self.quiet {
+            self.tool.say(what);
+        }
+        self.put(row);
+    }
+
+    /// Something failed of which no row tells.
+    pub fn failed(&mut self) {
+        self.exit = self.exit.and(Exit::Failed);
+    }
+
+    /// Says that a line is no row.
+    pub fn bad_line(&mut self, bad: &BadLine) {
+        self.tool.say(&bad.to_string());
+        self.exit = self.exit.and(Exit::Usage);
+    }
+
+    /// Writes what is waiting. To be called before anything that may block.
+    pub fn flush(&mut self) {
+        self.output.flush();
+    }
+
+    /// Whether rows can no longer be written.
+    pub fn is_lost(&self) -> bool {
+        self.output.is_lost()
+    }
+
+    /// The exit status of all that was reported.
+    pub fn exit(&self) -> Exit {
+        match self.output.is_broken() {
+            true => self.exit.and(self.unable),
+            false => self.exit.and(self.output.exit()),
+        }
+    }
+}
+
+/// Hands rows and events to an actor until no row comes any more and nothing is under way. Once rows
+/// can no longer be written, none is taken in, and what is under way is brought to its end.
+pub fn run(actor: &mut impl Actor, watch: &Watch) -> anyhow::Result<()> {
+    let mut rows = Rows::new(watch)?;
+    loop {
+        let pace = rows.take_in(actor)?;
+        actor.before_wait(rows.reading)?;
+        actor.report().flush();
+        let idle = actor.is_idle();
+        if actor.has_given_up() || (!rows.reading && idle) {
+            return Ok(());
+        }
+        rows.watch(actor.has_room())?;
+        // Of an input that may have no end, only what is there is answered once nothing more begins.
+        let last_look = actor.is_stopping() && idle;
+        let now = (pace == Pace::Slow || last_look).then(Instant::now);
+        let tokens = watch.wait(earlier(now, actor.deadline()))?;
+        if last_look && tokens.is_empty() {
+            return Ok(());
+        }
+        let mut tokens: Vec<Token> = tokens.into_iter().map(Token::from).collect();
+        let before = tokens.len();
+        tokens.retain(|token| *token != STDIN);
+        if tokens.len() < before {
+            actor.rows_came();
+            rows.fill(actor.report());
+        }
+        actor.events(&tokens)?;
+    }
+}
+
+/// The rows on standard input, as far as they are still read.
+struct Rows<'a> {
+    watch: &'a Watch,
+    input: Input,
+    /// Whether the input is of a kind that can be waited for; a file is always ready.
+    can_wait: bool,
+    is_watched: bool,
+    reading: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn new(watch: &'a Watch) -> io::Result<Rows<'a>> {
+        let input = Input::stdin()?;
+        let can_wait = input.watch(watch, STDIN.into())?;
+        Ok(Rows {
+            watch,
+            input,
+            can_wait,
+            is_watched: can_wait,
+            reading: true,
+        })
+    }
+
+    /// Hands over the rows that are there, until the actor has no room or is slow.
+    fn take_in(&mut self, actor: &mut impl Actor) -> anyhow::Result<Pace> {
+        while self.reading && !actor.report().is_lost() && actor.has_room() {
+            match self.input.next_row() {
+                Next::Row(row) => {
+                    if actor.row(*row, self.input.line())? == Pace::Slow {
+                        return Ok(Pace::Slow);
+                    }
+                }
+                Next::Bad(bad) => actor.report().bad_line(&bad),
+                Next::Wait if !self.can_wait => self.fill(actor.report()),
+                Next::Wait => break,
+                Next::End => self.reading = false,
+            }
+        }
+        self.reading &= !actor.report().is_lost();
+        Ok(Pace::Quick)
+    }
+
+    /// Reads once. Where that fails, no more rows come.
+    fn fill(&mut self, report: &mut Report) {
+        if let Err(e) = self.input.fill() {
+            let why = swift_sys::error::reason_of(&e);
+            report
+                .tool
+                .say(&format!("cannot read standard input: {why}"));
+            report.exit = report.exit.and(report.unable);
+            self.reading = false;
+        }
+    }
+
+    /// Waits for further rows where they are wanted.
+    fn watch(&mut self, has_room: bool) -> io::Result<()> {
+        let wanted = self.can_wait && self.reading && has_room;
+        if wanted && !self.is_watched {
+            self.input.watch(self.watch, STDIN.into())?;
+        } else if !wanted && self.is_watched {
+            self.input.unwatch(self.watch);
+        }
+        self.is_watched = wanted;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_survives_its_way_through_epoll() {
+        for token in [
+            STDIN,
+            Token {
+                subject: 1,
+                part: 255,
+            },
+            Token {
+                subject: 1 << 55,
+                part: 3,
+            },
+        ] {
+            assert_eq!(Token::from(u64::from(token)), token);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What one check prints: kept in part, searched as a whole, and passed on
+//! where that is asked for.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+
+use crate::excerpt::Excerpt;
+use swift_sys::fd;
+use swift_sys::watch::Watch;
+
+/// The argument with which a server checks its config and does nothing else
+/// (Swift 2.32 and later).
+pub const TEST_CONFIG: &str = "--test-config";
+
+/// How much is read from one check before the others and the time get their
+/// turn, in bytes.
+const READ_BUDGET: usize = 256 * 1024;
+
+/// How much is held back before it is passed on, in bytes.
+const HELD_MAX: usize = 64 * 1024;
+
+/// optparse's words for an option that a program does not have
+/// (optparse.BadOptionError).
+const UNKNOWN_OPTION: &str = "no such option: ";
+
+/// The output of a check.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// Standard output and standard error; the first alone has both unless they
+    /// are passed on. None at its end.
+    pipes: [Option<OwnedFd>; 2],
+    finders: [Finder; 2],
+    excerpt: Excerpt,
+    relay: Option<Relay>,
+}
+
+impl Output {
+    /// An output, and the ends that the check is to have for standard output
+    /// and standard error.
+    pub fn new(relay: Option<Relay>) -> io::Result<(Output, [OwnedFd; 2])> {
+        let (stdout, stdout_end) = fd::pipe()?;
+        fd::set_nonblocking(&stdout)?;
+        let (stderr, stderr_end) = match &relay {
+            // One pipe keeps the order in which both were written to.
+            None => (None, fd::duplicate(&stdout_end)?),
+            Some(_) => {
+                let (stderr, end) = fd::pipe()?;
+                fd::set_nonblocking(&stderr)?;
+                (Some(stderr), end)
+            }
+        };
+        let output = Output {
+            pipes: [Some(stdout), stderr],
+            finders: [Finder::default(), Finder::default()],
+            excerpt: Excerpt::default(),
+            relay,
+        };
+        Ok((output, [stdout_end, stderr_end]))
+    }
+
+    /// Adds the pipes to a watch, with this token and the one above it.
+    pub fn watch(&self, watch: &Watch, token: u64) -> io::Result<()> {
+        for (pipe, token) in self.pipes.iter().zip(token..) {
+            if let Some(pipe) = pipe {
+                watch.add(pipe, token)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is there in both pipes, each up to a limit.
+    pub fn read_all(&mut self, watch: &Watch) -> io::Result<()> {
+        (0..self.pipes.len()).try_for_each(|which| self.read(which, watch))
+    }
+
+    /// Reads what is there in one pipe, up to a limit; takes it out of the
+    /// watch at its end.
+    pub fn read(&mut self, which: usize, watch: &Watch) -> io::Result<()> {
+        let Some(pipe) = &self.pipes[which] else {
+            return Ok(());
+        };
+        let mut buffer = [0; 8192];
+        let mut total = 0;
+        while total < READ_BUDGET {
+            match fd::read(pipe, &mut buffer) {
+                Ok(0) => {
+                    watch.remove(pipe)?;
+                    self.pipes[which] = None;
+                    return Ok(());
+                }
+                Ok(n) => {
+                    self.finders[which].push(&buffer[..n]);
+                    match &mut self.relay {
+                        Some(relay) => relay.push(which, &buffer[..n]),
+                        None => self.excerpt.push(&buffer[..n]),
+                    }
+                    total += n;
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the check said, anywhere, that it does not know [`TEST_CONFIG`].
+    pub fn names_unknown_option(&self) -> bool {
+        self.finders.iter().any(|finder| finder.found)
+    }
+
+    /// What was printed and not passed on. What is held back is passed on now,
+    /// or dropped when it is of no interest.
+    pub fn finish(self, of_interest: bool) -> Vec<u8> {
+        if let Some(relay) = self.relay
+            && of_interest
+        {
+            relay.finish();
+        }
+        self.excerpt.text()
+    }
+}
+
+/// Looks for the words of optparse in a stream that comes in pieces.
+#[derive(Debug, Default)]
+struct Finder {
+    /// The last bytes, too few to be the words.
+    last: Vec<u8>,
+    found: bool,
+}
+
+impl Finder {
+    fn push(&mut self, bytes: &[u8]) {
+        if self.found {
+            return;
+        }
+        let words = [UNKNOWN_OPTION.as_bytes(), TEST_CONFIG.as_bytes()].concat();
+        self.last.extend_from_slice(bytes);
+        self.found = self.last.windows(words.len()).any(|part| part == words);
+        let over = self.last.len().saturating_sub(words.len() - 1);
+        self.last.drain(..over);
+    }
+}
+
+/// Passes output on to where this process's own goes.
+#[derive(Debug)]
+pub(super) struct Relay {
+    to: [File; 2],
+    /// What came first, and where it is to go; none once it has been passed on.
+    held: Option<Vec<(usize, Vec<u8>)>>,
+    size: usize,
+}
+
+impl Relay {
+    /// To these two.
+    pub fn to(to: &[File; 2]) -> io::Result<Relay> {
+        Ok(Relay {
+            to: [to[0].try_clone()?, to[1].try_clone()?],
+            held: Some(Vec::new()),
+            size: 0,
+        })
+    }
+
+    fn push(&mut self, which: usize, bytes: &[u8]) {
+        self.size += bytes.len();
+        match &mut self.held {
+            Some(held) if self.size <= HELD_MAX => held.push((which, bytes.to_vec())),
+            _ => {
+                self.let_go();
+                self.write(which, bytes);
+            }
+        }
+    }
+
+    fn finish(mut self) {
+        self.let_go();
+    }
+
+    fn let_go(&mut self) {
+        for (which, bytes) in self.held.take().unwrap_or_default() {
+            self.write(which, &bytes);
+        }
+    }
+
+    /// A reader that is gone does not matter to the verdict.
+    fn write(&self, which: usize, bytes: &[u8]) {
+        let _ = (&self.to[which]).write_all(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_however_they_arrive() {
+        let text = b"Usage: x\n\nx: error: no such option: --test-config\n";
+        for size in [1, 7, 16, 64] {
+            let mut finder = Finder::default();
+            text.chunks(size).for_each(|piece| finder.push(piece));
+            assert!(finder.found, "in pieces of {size}");
+        }
+        let mut finder = Finder::default();
+        finder.push(b"can't open file '/usr/bin/x': no such option: --test");
+        assert!(!finder.found);
+        assert!(finder.last.len() < 64);
+    }
+
+    #[test]
+    fn one_that_prints_without_end_leaves_the_others_their_turn() {
+        let (mut output, _ends) = Output::new(None).unwrap();
+        output.pipes[0] = Some(File::open("/dev/zero").unwrap().into());
+        output.read(0, &Watch::new().unwrap()).unwrap();
+        assert!(output.pipes[0].is_some());
+    }
+
+    #[test]
+    fn what_is_passed_on_is_held_back_up_to_a_limit() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name| File::create(directory.path().join(name)).unwrap();
+        let size = |name| directory.path().join(name).metadata().unwrap().len();
+        let mut relay = Relay::to(&[file("out"), file("err")]).unwrap();
+        relay.push(0, b"first");
+        relay.push(1, b"second");
+        assert_eq!((size("out"), size("err")), (0, 0));
+        relay.push(1, &[b'x'; HELD_MAX]);
+        assert_eq!((size("out"), size("err")), (5, 6 + HELD_MAX as u64));
+        relay.push(0, b"third");
+        assert_eq!(size("out"), 10);
+    }
+}

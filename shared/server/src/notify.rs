@@ -1,0 +1,267 @@
+//! What a server announces of itself.
+//!
+//! Swift's servers send `READY=1`, `RELOADING=1` and `STOPPING=1` to systemd's
+//! NOTIFY_SOCKET, and also to an abstract datagram socket that is named after
+//! their process number (get_pid_notify_socket in swift/common/utils). Whoever
+//! wants to hear it has to bind that name first; since only one can, the name
+//! is also the lock between two who would reload the same server.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt,
+};
+
+use crate::user;
+use swift_sys::pid::Pid;
+use swift_sys::socket::receive_from;
+use swift_sys::{netns, unix_diag};
+
+/// The longest notification that is taken; longer ones are cut.
+const LONGEST: usize = 8192;
+
+/// One line of a notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// READY=1.
+    Ready,
+    /// RELOADING=1.
+    Reloading,
+    /// STOPPING=1.
+    Stopping,
+    /// Anything else, as it came.
+    Other(Vec<u8>),
+}
+
+/// How a server of swift-serve says, beside READY=1, that its reload failed and
+/// its old generation serves on. What follows is why.
+pub const REFUSED: &str = "X_SWIFT_RELOAD=failed";
+
+impl Notice {
+    /// Why a reload failed, when the line says that it did.
+    pub fn refused(&self) -> Option<&[u8]> {
+        match self {
+            Notice::Other(line) => Some(line.strip_prefix(REFUSED.as_bytes())?.trim_ascii()),
+            _ => None,
+        }
+    }
+
+    fn parse(line: &[u8]) -> Notice {
+        match line {
+            b"READY=1" => Notice::Ready,
+            b"RELOADING=1" => Notice::Reloading,
+            b"STOPPING=1" => Notice::Stopping,
+            other => Notice::Other(other.to_vec()),
+        }
+    }
+}
+
+/// How many notifications are taken in before others get their turn: anybody on
+/// this network can send any number of them.
+pub const TURN: usize = 256;
+
+/// The socket to which one server sends its notifications.
+#[derive(Debug)]
+pub struct Notices {
+    socket: OwnedFd,
+    pid: Pid,
+}
+
+impl AsFd for Notices {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn name(pid: Pid) -> Vec<u8> {
+    format!("swift-notifications\0{pid}").into_bytes()
+}
+
+/// A socket with the name of a process.
+fn listen(pid: Pid) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+    // Before the name is bound, so that no notification comes without its
+    // sender's credentials.
+    setsockopt(&socket, sockopt::PassCred, &true)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new_abstract(&name(pid))?)?;
+    Ok(socket)
+}
+
+impl Notices {
+    /// Binds the name of a process, in its network namespace. EADDRINUSE when another socket has it,
+    /// EADDRNOTAVAIL when that namespace may not be entered.
+    pub fn bind(pid: Pid) -> io::Result<Notices> {
+        let socket = netns::in_that_of(pid, || listen(pid))?;
+        Ok(Notices { socket, pid })
+    }
+
+    /// The lines of the next notification that the process itself sent; those
+    /// of anybody else are passed over. None when no more have come, or so many
+    /// of others that it is somebody else's turn: the descriptor stays readable.
+    pub fn receive(&self) -> io::Result<Option<Vec<Notice>>> {
+        let mut buffer = vec![0; LONGEST];
+        for _ in 0..TURN {
+            let Some((length, sender)) = receive_from(&self.socket, &mut buffer)? else {
+                return Ok(None);
+            };
+            if sender.is_some_and(|sender| sender.pid == self.pid.number()) {
+                let lines = buffer[..length]
+                    .split(|b| *b == b'\n')
+                    .filter(|line| !line.is_empty());
+                return Ok(Some(lines.map(Notice::parse).collect()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What has bound the name of a process, as far as this process may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process that has the socket, found among the descriptors of all
+    /// processes. None while the socket lies in a queue (SCM_RIGHTS in unix(7)),
+    /// or its process is hidden from this one.
+    pub pid: Option<Pid>,
+    /// The user who made the socket, as the kernel says; where it is not asked
+    /// (sock_diag(7)), the user of that process.
+    pub uid: Option<u32>,
+}
+
+/// What has bound a process's name. None when the name is free, and when two
+/// sockets are made to look like it.
+pub fn holder(pid: Pid) -> Option<Holder> {
+    let inode = inode(pid)?;
+    let wanted = format!("socket:[{inode}]");
+    let mut processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pid = processes.find_map(|entry| {
+        let pid = Pid::parse(entry.file_name().as_encoded_bytes())?;
+        let mut fds = fs::read_dir(entry.path().join("fd")).ok()?.flatten();
+        fds.any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str()))
+            .then_some(pid)
+    });
+    let uid = unix_diag::owner(inode).ok();
+    let uid = uid.or_else(|| Some(user::of(pid?).ok()??.uid));
+    Some(Holder {
+        pid,
+        uid: uid.filter(|uid| user::is_known(*uid)),
+    })
+}
+
+/// The inode of the socket that has a process's name, as /proc/net/unix shows it.
+fn inode(pid: Pid) -> Option<u32> {
+    let mut shown = [b"@", &*name(pid)].concat();
+    shown
+        .iter_mut()
+        .filter(|b| **b == 0)
+        .for_each(|b| *b = b'@');
+    // Names of others may hold any byte, and so a line that looks like ours.
+    let table = fs::read("/proc/net/unix").ok()?;
+    let inode = |line: &[u8]| {
+        let mut words = line
+            .split(|b| b.is_ascii_whitespace())
+            .filter(|w| !w.is_empty());
+        let inode = words.nth(6)?.to_vec();
+        (words.next() == Some(&*shown)).then_some(inode)
+    };
+    let mut found = table.split(|b| *b == b'\n').filter_map(inode);
+    match (found.next(), found.next()) {
+        (Some(inode), None) => std::str::from_utf8(&inode).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+    fn send(to: Pid, what: &[u8]) {
+        let address = SocketAddr::from_abstract_name(name(to)).unwrap();
+        UnixDatagram::unbound()
+            .unwrap()
+            .send_to_addr(what, &address)
+            .unwrap();
+    }
+
+    fn me() -> Holder {
+        Holder {
+            pid: Pid::new(std::process::id() as i32),
+            uid: Some(nix::unistd::geteuid().as_raw()),
+        }
+    }
+
+    #[test]
+    fn only_the_process_itself_is_believed() {
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        let mine = Notices::bind(me).unwrap();
+        assert_eq!(mine.receive().unwrap(), None);
+        send(me, b"RELOADING=1\nMONOTONIC_USEC=5\n");
+        assert_eq!(
+            mine.receive().unwrap(),
+            Some(vec![
+                Notice::Reloading,
+                Notice::Other(b"MONOTONIC_USEC=5".to_vec())
+            ])
+        );
+        // No process has this number: the kernel's highest is 2^22.
+        let other = Pid::new(1 << 23).unwrap();
+        let others = Notices::bind(other).unwrap();
+        send(other, b"READY=1");
+        assert_eq!(others.receive().unwrap(), None);
+    }
+
+    /// Fails when room that descriptors do not fit into spoils the notification, or when one is opened.
+    #[test]
+    fn descriptors_that_come_along_are_left_where_they_are() {
+        use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+        let me = Pid::new(std::process::id() as i32).unwrap();
+        // A name of its own, since another test has this process's.
+        let mine = Notices {
+            socket: swift_sys::socket::mailbox().unwrap().0,
+            pid: me,
+        };
+        let address: UnixAddr = nix::sys::socket::getsockname(mine.socket.as_raw_fd()).unwrap();
+        let (read, write) = swift_sys::fd::pipe().unwrap();
+        let fds = [read.as_raw_fd(); 64];
+        let from = UnixDatagram::unbound().unwrap();
+        let parts = [std::io::IoSlice::new(b"READY=1")];
+        let along = [ControlMessage::ScmRights(&fds)];
+        let flags = MsgFlags::empty();
+        sendmsg(from.as_raw_fd(), &parts, &along, flags, Some(&address)).unwrap();
+        assert_eq!(mine.receive().unwrap(), Some(vec![Notice::Ready]));
+        // A reader's end that is open here alone makes a writer's end an error.
+        drop(read);
+        let error = swift_sys::fd::write(&write, b"x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    /// Fails when a name that is no text, or a false line in one, hides the holder or blames another.
+    #[test]
+    fn names_of_others_blame_nobody() {
+        let pid = Pid::new((1 << 23) + 2).unwrap();
+        let _mine = Notices::bind(pid).unwrap();
+        let bind = |name: &[u8]| {
+            let address = SocketAddr::from_abstract_name(name).unwrap();
+            UnixDatagram::bind_addr(&address).unwrap()
+        };
+        let _odd = bind(format!("\u{e9}{pid}").as_bytes());
+        let _bytes = bind(&[b"\xff\xfe".as_slice(), pid.to_string().as_bytes()].concat());
+        assert_eq!(holder(pid), Some(me()));
+        let line = format!("x\n0: 2 0 10000 1 1 1 @swift-notifications@{pid}");
+        let _false = bind(line.as_bytes());
+        assert_eq!(holder(pid), None);
+    }
+
+    #[test]
+    fn one_listens_at_a_time_and_is_found() {
+        let pid = Pid::new((1 << 23) + 1).unwrap();
+        let _first = Notices::bind(pid).unwrap();
+        let error = Notices::bind(pid).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(holder(pid), Some(me()));
+    }
+}

@@ -1,0 +1,45 @@
+//! What a start of one of Swift's servers needs beyond a config that its own
+//! check takes: looked at before anything is stopped or signalled.
+//!
+//! Swift's check ends before the server binds its sockets, reads its certificate
+//! and gives up being root (check_config, then run_wsgi, in
+//! swift/common/wsgi.py; daemon.py for daemons, which have no check at all). In
+//! doubt nothing is found: a config that works is never refused here.
+
+mod conf;
+mod files;
+mod finding;
+mod numbers;
+mod reading;
+mod sockets;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use conf::{Preflight, Runner};
+pub use finding::Finding;
+
+use conf::Conf;
+
+use swift_records::catalogue::Kind;
+
+impl Preflight {
+    /// Looks. The error is the first thing that keeps the server from starting.
+    pub fn look(&self) -> Result<(), Finding> {
+        let Some(conf) = Conf::read(self)? else {
+            return Ok(());
+        };
+        let user = match conf.changes_user() {
+            true => conf.user()?,
+            false => None,
+        };
+        numbers::look(&conf)?;
+        if self.kind == Kind::Server {
+            if let Some(user) = user.filter(|user| self.runner.is_root() && user.uid != 0) {
+                files::look(&conf, &user)?;
+            }
+            sockets::look(&conf)?;
+        }
+        Ok(())
+    }
+}

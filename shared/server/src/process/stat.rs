@@ -1,0 +1,235 @@
+//! What /proc says of a process: proc_pid_stat(5), proc_pid_status(5).
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use swift_sys::clock;
+use swift_sys::fd;
+use swift_sys::pid::Pid;
+use swift_sys::signal::Signal;
+use swift_sys::spawn::UNBORN;
+
+/// The process exits: `PF_EXITING` in include/linux/sched.h of Linux.
+const PF_EXITING: u64 = 0x4;
+/// A kernel thread: `PF_KTHREAD` there.
+pub(super) const PF_KTHREAD: u64 = 0x0020_0000;
+
+/// What is used of /proc/PID/stat (proc_pid_stat(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Field 2: whether its name is the one of a child before its exec.
+    pub unborn: bool,
+    /// Field 3: the state's letter.
+    pub state: u8,
+    /// Field 4: the parent's number.
+    pub parent: i32,
+    /// Field 5: the process group.
+    pub group: i32,
+    /// Field 6: the session.
+    pub session: i32,
+    /// Field 9: the kernel's flags.
+    pub flags: u64,
+    /// Fields 14 and 15: the processor time that it has had, in clock ticks.
+    pub used: u64,
+    /// Field 22: the start, in clock ticks since boot.
+    pub start: u64,
+    /// Field 28: where its stack begins. A child has it from its parent, and an
+    /// exec changes it where addresses are randomised. None for a reader who may
+    /// not trace the process (PTRACE_MODE_READ in ptrace(2)), who is shown 0.
+    pub stack: Option<u64>,
+}
+
+impl Stat {
+    /// Reads the line. The second field is the program's name in parentheses,
+    /// which may itself hold blanks and parentheses: the last one ends it.
+    pub fn parse(line: &[u8]) -> Option<Stat> {
+        let begin = line.iter().position(|b| *b == b'(')? + 1;
+        let end = line.iter().rposition(|b| *b == b')')?;
+        let rest = line.get(end + 1..)?.strip_prefix(b" ")?;
+        let rest = std::str::from_utf8(rest).ok()?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().take(26).collect();
+        let field = |number: usize| fields.get(number - 3).copied();
+        let number = |at: usize| field(at)?.parse().ok();
+        let ticks = |at: usize| field(at)?.parse::<u64>().ok();
+        Some(Stat {
+            unborn: line.get(begin..end)? == UNBORN.to_bytes(),
+            state: *fields.first()?.as_bytes().first()?,
+            parent: number(4)?,
+            group: number(5)?,
+            session: number(6)?,
+            flags: field(9)?.parse().ok()?,
+            used: ticks(14)?.saturating_add(ticks(15)?),
+            start: ticks(22)?,
+            stack: ticks(28).filter(|address| *address != 0),
+        })
+    }
+
+    /// Whether it is a zombie or dead.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    /// How long ago it was started. An exec does not begin this anew.
+    pub fn age(&self) -> io::Result<Duration> {
+        clock::since(self.start)
+    }
+
+    /// Whether it has ended or is ending: exit closes a process's files before
+    /// its pidfd says that it is gone.
+    pub fn is_ending(&self) -> bool {
+        self.has_ended() || self.flags & PF_EXITING != 0
+    }
+}
+
+/// /proc/PID/stat; none when no process has that number.
+pub fn stat(pid: Pid) -> io::Result<Option<Stat>> {
+    let Some(line) = read_proc(pid, "stat")? else {
+        return Ok(None);
+    };
+    match Stat::parse(&line) {
+        Some(stat) => Ok(Some(stat)),
+        None => Err(io::Error::other(format!(
+            "cannot understand /proc/{pid}/stat"
+        ))),
+    }
+}
+
+/// How much of a file of /proc/PID is read, in bytes. Any process can make its
+/// own command line and environment as long as its address space
+/// (`PR_SET_MM_MAP` of prctl(2)), and whoever reads them to the end has no
+/// memory left. A single argument of execve(2) cannot be longer than this
+/// (`MAX_ARG_STRLEN` in include/uapi/linux/binfmts.h of Linux).
+pub const PROC_MAX: usize = 128 * 1024;
+
+/// Reads a file of /proc/PID, at most [`PROC_MAX`] of it, in few system calls:
+/// most fit into the first read, and one that fills less than it was given was
+/// the last.
+pub(super) fn read_proc(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(4096);
+    let read = fs::File::open(format!("/proc/{pid}/{file}")).and_then(|file| {
+        loop {
+            let room = bytes.capacity() - bytes.len();
+            if fd::read_behind(&file, &mut bytes)? < room || bytes.len() >= PROC_MAX {
+                bytes.truncate(PROC_MAX);
+                return Ok(());
+            }
+            bytes.reserve(bytes.len());
+        }
+    });
+    match read {
+        Ok(()) => Ok(Some(bytes)),
+        // ESRCH is what a read says when the process went away after the open.
+        Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// The environment that a process was executed with, as NAME=VALUE with a NUL
+/// after each, cut after [`PROC_MAX`]; none when no process has that pid.
+/// proc_pid_environ(5).
+pub fn environment(pid: Pid) -> io::Result<Option<Vec<u8>>> {
+    read_proc(pid, "environ")
+}
+
+/// What a process does with a signal, from /proc/PID/status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disposition {
+    /// It has a handler.
+    pub caught: bool,
+    /// It is blocked.
+    pub blocked: bool,
+    /// It is ignored.
+    pub ignored: bool,
+}
+
+impl Disposition {
+    /// Reads the file; none when it makes no sense.
+    pub fn parse(status: &[u8], signal: Signal) -> Option<Disposition> {
+        let text = std::str::from_utf8(status).ok().map(str::to_owned);
+        // Only the Name line can hold anything that is not ASCII.
+        let text = text.unwrap_or_else(|| String::from_utf8_lossy(status).into_owned());
+        let mask = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+            let bits = u64::from_str_radix(line.trim(), 16).ok()?;
+            Some(bits >> (signal.number() - 1) & 1 == 1)
+        };
+        Some(Disposition {
+            caught: mask("SigCgt:")?,
+            blocked: mask("SigBlk:")?,
+            ignored: mask("SigIgn:")?,
+        })
+    }
+}
+
+/// What a process does with a signal at this moment; none when it is gone.
+pub fn disposition(pid: Pid, signal: Signal) -> io::Result<Option<Disposition>> {
+    disposition_in(pid, "status", signal)
+}
+
+/// The same from one of the files `status` of its threads.
+pub(super) fn disposition_in(
+    pid: Pid,
+    file: &str,
+    signal: Signal,
+) -> io::Result<Option<Disposition>> {
+    let Some(status) = read_proc(pid, file)? else {
+        return Ok(None);
+    };
+    match Disposition::parse(&status, signal) {
+        Some(disposition) => Ok(Some(disposition)),
+        None => Err(io::Error::other(format!(
+            "cannot understand /proc/{pid}/{file}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_programs_name_may_hold_anything() {
+        let text = b"42 (a) b (c) S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2 3";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!(
+            (
+                stat.state,
+                stat.parent,
+                stat.group,
+                stat.session,
+                stat.start
+            ),
+            (b'S', 7, 42, 42, 987_654)
+        );
+        assert_eq!((stat.flags, stat.used, stat.stack), (4_194_560, 11, None));
+        assert!(!stat.is_ending() && !stat.unborn);
+        let text = String::from_utf8_lossy(text).replace("(a) b (c)", "(swift-starting)");
+        assert!(Stat::parse(text.as_bytes()).unwrap().unborn);
+        for bad in [
+            &b""[..],
+            b")",
+            b")(",
+            b"1 (a)",
+            b"1 (a) ",
+            b"1 (a) S 1 1",
+            b"1 (a) S x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            b"1 (a) S 4294967297 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            b"1 (a)1 S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+        ] {
+            assert_eq!(Stat::parse(bad), None);
+        }
+    }
+
+    #[test]
+    fn dispositions_are_read_from_masks() {
+        let status = b"Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000200\n";
+        let of = |signal| Disposition::parse(status, signal).unwrap();
+        assert!(of(Signal::USR1).caught);
+        assert!(of(Signal::from_number(13).unwrap()).ignored);
+        let term = of(Signal::TERM);
+        assert!(!term.caught && !term.blocked && !term.ignored);
+    }
+}

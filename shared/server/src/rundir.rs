@@ -1,0 +1,311 @@
+//! The run directory: where pid files lie, and the lock under which they are
+//! changed.
+//!
+//! The directory may belong to a user who is not to be trusted, so what lies in
+//! it is only reached through [`swift_sys::beneath`].
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+
+use swift_sys::{beneath, fd};
+
+/// The lock's name. It begins with a dot, since the original's swift-init
+/// removes everything that is named after a server.
+pub const LOCK: &str = ".swift-init.lock";
+
+/// How long the lock is waited for.
+pub const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// An open run directory.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    dir: OwnedFd,
+    lock: RefCell<Option<OwnedFd>>,
+}
+
+/// The lock, held until this is dropped. While it is held no row may be
+/// written: the reader of our rows may be waiting for the lock.
+#[derive(Debug)]
+pub struct Guard {
+    lock: OwnedFd,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // A copy of the descriptor stays open in the RunDir, so closing alone
+        // would not let go.
+        fd::unlock(&self.lock);
+    }
+}
+
+impl AsFd for RunDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+}
+
+impl RunDir {
+    /// Opens the directory; none when it does not exist.
+    pub fn open(path: &Path) -> io::Result<Option<RunDir>> {
+        // Whatever lies there is not waited for, as a fifo would be.
+        let dir = std::fs::File::options()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_NONBLOCK)
+            .open(path);
+        let dir = match dir {
+            Ok(file) => OwnedFd::from(file),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return absent(path),
+            Err(e) => return Err(e),
+        };
+        Ok(Some(RunDir {
+            path: path.to_owned(),
+            dir,
+            lock: RefCell::new(None),
+        }))
+    }
+
+    /// Opens the directory, and makes it first when it does not exist.
+    pub fn create(path: &Path) -> io::Result<RunDir> {
+        if let Some(run_dir) = RunDir::open(path)? {
+            return Ok(run_dir);
+        }
+        beneath::create_trusted_dirs(path)?;
+        RunDir::open(path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// The directory's path, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the lock, and waits for it at most [`LOCK_WAIT`]. The error names
+    /// the lock.
+    pub fn lock(&self) -> anyhow::Result<Guard> {
+        self.lock_within(LOCK_WAIT)
+    }
+
+    fn lock_within(&self, wait: Duration) -> anyhow::Result<Guard> {
+        let name = self.path.join(LOCK);
+        let begin = Instant::now();
+        loop {
+            let lock = self
+                .lock_file()
+                .with_context(|| format!("cannot lock {}", name.display()))?;
+            // Whoever removes the file each time makes nobody wait longer.
+            let left = wait.saturating_sub(begin.elapsed());
+            if !acquire(&lock, left).with_context(|| format!("cannot lock {}", name.display()))? {
+                // Somebody still waits on this open file and unlocks it in the
+                // end; a lock that is taken later must be another one's.
+                self.lock.replace(None);
+                return Err(anyhow!(
+                    "{} is held by somebody else for {} s",
+                    name.display(),
+                    wait.as_secs_f32()
+                ));
+            }
+            // The file may have been removed, renamed or replaced before it was
+            // locked: the next one to come would lock another file.
+            if self.is_at_its_name(&lock)? {
+                let guard = Guard { lock };
+                self.in_place()
+                    .with_context(|| format!("cannot lock {}", name.display()))?;
+                return Ok(guard);
+            }
+            self.lock.replace(None);
+            if begin.elapsed() > wait {
+                return Err(anyhow!("{} is replaced again and again", name.display()));
+            }
+        }
+    }
+
+    /// Whether a file is what the lock's name leads to.
+    fn is_at_its_name(&self, lock: &OwnedFd) -> io::Result<bool> {
+        let own = beneath::status(lock)?;
+        match nix::sys::stat::fstatat(&self.dir, LOCK, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(now) => Ok((now.st_dev, now.st_ino) == (own.st_dev, own.st_ino)),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Whether the path still leads to this directory: what is written into one
+    /// that was renamed or unmounted meanwhile, nobody finds.
+    fn in_place(&self) -> io::Result<()> {
+        let (now, own) = (std::fs::metadata(&self.path)?, beneath::status(&self.dir)?);
+        if (now.dev(), now.ino()) == (own.st_dev, own.st_ino) {
+            Ok(())
+        } else {
+            Err(io::Error::other("another directory is in its place"))
+        }
+    }
+
+    /// A copy of the lock file's descriptor, opened once.
+    fn lock_file(&self) -> io::Result<OwnedFd> {
+        if self.lock.borrow().is_none() {
+            let file = beneath::open_or_create(&self.dir, Path::new(LOCK))?;
+            if beneath::status(&file)?.st_mode & libc::S_IFMT != libc::S_IFREG {
+                return Err(io::Error::other("not a regular file"));
+            }
+            self.lock.replace(Some(file));
+        }
+        fd::duplicate(self.lock.borrow().as_ref().expect("it was opened just now"))
+    }
+}
+
+/// Whether a path that leads nowhere is missing, or has a link on its way whose
+/// target is: what that leads to when it is there again is not known.
+fn absent(path: &Path) -> io::Result<Option<RunDir>> {
+    let on_the_way = |part: &&Path| std::fs::symlink_metadata(part).is_ok();
+    match path.ancestors().find(on_the_way) {
+        Some(part) if part.is_symlink() && !part.exists() => Err(io::Error::other(format!(
+            "{} is a symbolic link that leads nowhere",
+            part.display()
+        ))),
+        _ => Ok(None),
+    }
+}
+
+/// Takes a lock within a time; `false` when the time is over.
+fn acquire(lock: &OwnedFd, wait: Duration) -> io::Result<bool> {
+    if fd::lock(lock, false)? {
+        return Ok(true);
+    }
+    // flock(2) knows no timeout, so a thread waits in it. When it succeeds too
+    // late, nobody takes its answer and it lets go at once.
+    let copy = fd::duplicate(lock)?;
+    let (send, receive) = mpsc::sync_channel(0);
+    std::thread::Builder::new().spawn(move || {
+        let result = fd::lock(&copy, true);
+        if send.send(result).is_err() {
+            fd::unlock(&copy);
+        }
+    })?;
+    match receive.recv_timeout(wait) {
+        Ok(result) => result,
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swift_sys::both_ways::both_ways;
+
+    #[test]
+    fn one_holds_the_lock_at_a_time() {
+        both_ways(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let one = RunDir::open(folder.path()).unwrap().unwrap();
+            let two = RunDir::open(folder.path()).unwrap().unwrap();
+            let guard = one.lock().unwrap();
+            let error = two
+                .lock_within(Duration::from_millis(1))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(LOCK), "{error}");
+            let waiting = std::thread::scope(|scope| {
+                let waiter =
+                    scope.spawn(|| RunDir::open(folder.path()).unwrap().unwrap().lock().is_ok());
+                drop(guard);
+                waiter.join().unwrap()
+            });
+            assert!(waiting);
+            assert!(two.lock_within(Duration::from_secs(5)).is_ok());
+        });
+    }
+
+    #[test]
+    fn who_gave_up_waiting_takes_nothing_from_who_waits_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let [holder, waiter, other] =
+            [(); 3].map(|()| RunDir::open(folder.path()).unwrap().unwrap());
+        let guard = holder.lock().unwrap();
+        for _ in 0..32 {
+            assert!(waiter.lock_within(Duration::from_millis(1)).is_err());
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                drop(guard);
+            });
+            let _guard = waiter.lock_within(Duration::from_secs(5)).unwrap();
+            assert!(other.lock_within(Duration::from_millis(100)).is_err());
+        });
+    }
+
+    #[test]
+    fn a_lock_that_was_removed_is_no_lock() {
+        both_ways(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+            drop(run_dir.lock().unwrap());
+            std::fs::remove_file(folder.path().join(LOCK)).unwrap();
+            let _guard = run_dir.lock().unwrap();
+            assert!(folder.path().join(LOCK).exists());
+        });
+    }
+
+    /// Fails when the file that was opened once counts as the lock, wherever it lies by now: two
+    /// hold a lock then, of two files.
+    #[test]
+    fn a_lock_that_was_renamed_or_replaced_is_no_lock() {
+        both_ways(|| {
+            for is_replaced in [false, true] {
+                let folder = tempfile::tempdir().unwrap();
+                let [early, late] = [(); 2].map(|()| RunDir::open(folder.path()).unwrap().unwrap());
+                let path = folder.path().join(LOCK);
+                drop(early.lock().unwrap());
+                std::fs::rename(&path, folder.path().join("away")).unwrap();
+                if is_replaced {
+                    std::fs::write(&path, "").unwrap();
+                }
+                let guard = late.lock().unwrap();
+                assert!(early.lock_within(Duration::from_millis(1)).is_err());
+                drop(guard);
+                let _guard = early.lock().unwrap();
+                assert!(late.lock_within(Duration::from_millis(1)).is_err());
+            }
+        });
+    }
+
+    #[test]
+    fn a_link_in_the_locks_place_is_not_followed() {
+        both_ways(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let target = folder.path().join("target");
+            std::os::unix::fs::symlink(&target, folder.path().join(LOCK)).unwrap();
+            let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+            assert!(run_dir.lock().is_err());
+            assert!(!target.exists());
+        });
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_missing_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let run_dir = folder.path().join("run/swift");
+        assert!(RunDir::open(&run_dir).unwrap().is_none());
+        std::os::unix::fs::symlink("gone", folder.path().join("run")).unwrap();
+        let told = RunDir::open(&run_dir).unwrap_err().to_string();
+        assert!(
+            told.ends_with("/run is a symbolic link that leads nowhere"),
+            "{told}"
+        );
+        std::fs::create_dir(folder.path().join("gone")).unwrap();
+        assert!(RunDir::open(&run_dir).unwrap().is_none());
+        assert!(RunDir::open(Path::new("")).unwrap().is_none());
+    }
+}

@@ -1,0 +1,97 @@
+//! Waiting for whichever of many descriptors has something to say first.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+/// A set of descriptors, each with a token that tells which one it was. The
+/// cost of a wait does not depend on how many there are (epoll(7)).
+#[derive(Debug)]
+pub struct Watch(Epoll);
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.0.as_fd()
+    }
+}
+
+impl Watch {
+    /// An empty set.
+    pub fn new() -> io::Result<Watch> {
+        Ok(Watch(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
+    }
+
+    /// Adds a descriptor: its token is reported when it can be read, has ended,
+    /// or, for a pidfd, when the process has ended. Closing the descriptor takes
+    /// it out again, unless it is open elsewhere too.
+    pub fn add(&self, fd: &impl AsFd, token: u64) -> io::Result<()> {
+        Ok(self
+            .0
+            .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
+    }
+
+    /// Takes a descriptor out.
+    pub fn remove(&self, fd: &impl AsFd) -> io::Result<()> {
+        Ok(self.0.delete(fd)?)
+    }
+
+    /// Waits until something has happened or the time has come. The tokens are
+    /// few at a time; an empty list means that the time has come.
+    pub fn wait(&self, until: Option<Instant>) -> io::Result<Vec<u64>> {
+        let mut events = [EpollEvent::empty(); 64];
+        loop {
+            let timeout = match until {
+                None => EpollTimeout::NONE,
+                Some(until) => milliseconds(until.saturating_duration_since(Instant::now())),
+            };
+            match self.0.wait(&mut events, timeout) {
+                Ok(0) if until.is_none_or(|until| Instant::now() < until) => {}
+                Ok(n) => return Ok(events[..n].iter().map(EpollEvent::data).collect()),
+                Err(nix::Error::EINTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
+/// Rounded up, so that a wait does not end before its time and spin.
+fn milliseconds(left: Duration) -> EpollTimeout {
+    let whole = left.as_nanos().div_ceil(1_000_000);
+    EpollTimeout::try_from(i32::try_from(whole).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::ZERO)
+}
+
+/// The earlier of two moments, where none means never.
+pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The moment after that span from now; none when it is too far away to be one.
+pub fn after(span: Duration) -> Option<Instant> {
+    Instant::now().checked_add(span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fd;
+
+    #[test]
+    fn what_happens_is_told_by_its_token() {
+        let watch = Watch::new().unwrap();
+        let (one, one_end) = fd::pipe().unwrap();
+        let (two, two_end) = fd::pipe().unwrap();
+        watch.add(&one, 1).unwrap();
+        watch.add(&two, 2).unwrap();
+        assert_eq!(watch.wait(Some(Instant::now())).unwrap(), []);
+        drop(two_end);
+        assert_eq!(watch.wait(None).unwrap(), [2]);
+        drop(two);
+        nix::unistd::write(&one_end, b"x").unwrap();
+        assert_eq!(watch.wait(None).unwrap(), [1]);
+    }
+}

@@ -1,0 +1,12 @@
+//! Let Swift's servers check their own configs.
+
+pub mod options;
+mod queue;
+mod run;
+
+use swift_cli::Exit;
+
+/// The program, from its arguments to its exit status.
+pub fn main() -> Exit {
+    options::TOOL.main_of_observer(options::parse(std::env::args_os().skip(1)), run::run)
+}

@@ -1,0 +1,13 @@
+//! Say which of Swift's servers run, from pid files and /proc.
+
+mod batch;
+mod examine;
+pub mod options;
+mod run;
+
+use swift_cli::Exit;
+
+/// The program, from its arguments to its exit status.
+pub fn main() -> Exit {
+    options::TOOL.main_of_observer(options::parse(std::env::args_os().skip(1)), run::run)
+}

@@ -1,0 +1,31 @@
+//! `swift-reload`: one verified seamless reload, or several at the same time:
+//! proven, checked, signalled, awaited.
+
+mod environment;
+mod idle;
+mod many;
+mod one;
+pub mod options;
+mod reload;
+mod repr;
+mod rows;
+mod served;
+mod target;
+mod unit;
+mod witness;
+
+use swift_cli::Exit;
+
+use options::{Options, What};
+
+/// The program, from its arguments to its exit status.
+pub fn main() -> Exit {
+    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run)
+}
+
+fn run(options: Options) -> anyhow::Result<Exit> {
+    match options.what {
+        What::Pid(pid) => one::run(&options, pid),
+        What::Rows => rows::run(options),
+    }
+}

@@ -1,0 +1,16 @@
+//! Turn names of Swift's servers into rows, one an instance.
+
+pub mod configs;
+mod list;
+pub mod options;
+pub mod pids;
+mod rows;
+mod run;
+pub mod section;
+
+use swift_cli::Exit;
+
+/// The program, from its arguments to its exit status.
+pub fn main() -> Exit {
+    options::TOOL.main_of_observer(options::parse(std::env::args_os().skip(1)), run::run)
+}

@@ -1,0 +1,53 @@
+//! Hold listen sockets, keep workers, reload without losing a connection.
+
+pub mod address;
+pub mod conf;
+mod connections;
+mod environment;
+mod event;
+pub mod file;
+mod generation;
+mod handover;
+mod invocation;
+mod keeper;
+mod leftovers;
+mod log;
+mod manager;
+mod notify;
+pub mod options;
+mod reload;
+mod sockets;
+mod standby;
+mod state;
+mod status;
+mod stop;
+mod worker;
+mod workers;
+
+use swift_cli::Exit;
+use swift_sys::signals::Inbox;
+
+use invocation::Invocation;
+use options::Job;
+
+/// The program, from its arguments to its exit status.
+pub fn main() -> Exit {
+    options::TOOL.main(options::parse(invocation::arguments()), run)
+}
+
+/// Does what was asked for.
+fn run(job: Job) -> anyhow::Result<Exit> {
+    match job {
+        Job::Status(pid) => status::ask(pid),
+        Job::Check(server) => file::load(&server).map(|_| Exit::Ok),
+        Job::Serve(server) => {
+            // Before anything else: what comes from now on waits.
+            let inbox = Inbox::taking(event::SIGNALS)?;
+            let invocation = Invocation::of(server);
+            if !environment::is_handed_over() {
+                invocation.take_name();
+            }
+            manager::run(invocation, inbox)
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! `swift-signal`: signal proven processes, wait for their end, then remove
+//! their pid files.
+
+mod act;
+mod jobs;
+pub mod options;
+mod run;
+mod tidy;
+
+use swift_cli::Exit;
+
+/// The program, from its arguments to its exit status.
+pub fn main() -> Exit {
+    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
+}

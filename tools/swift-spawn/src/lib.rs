@@ -1,0 +1,18 @@
+//! `swift-spawn`: start servers, each with its pid file in place before it
+//! runs, and wait until they are ready.
+
+mod begun;
+mod environment;
+mod executable;
+mod failure;
+pub mod options;
+mod proof;
+mod run;
+mod start;
+
+use swift_cli::Exit;
+
+/// The program, from its arguments to its exit status.
+pub fn main() -> Exit {
+    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
+}
