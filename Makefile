@@ -51,7 +51,7 @@ FAULTS := swift-init/faults,swift-serve/faults
 FUZZ_SECONDS ?= 600
 FUZZ ?= $(basename $(notdir $(wildcard tests/fuzz/corpus/*.txt)))
 
-.PHONY: all lint venv venvs test test-versions test-systemd soak fuzz growth bench bench-growth bench-reload demo \
+.PHONY: all check lint venv venvs test test-versions test-systemd soak fuzz growth bench bench-growth bench-reload demo \
 	demo-swift installable install dist clean
 
 all:
@@ -68,6 +68,10 @@ LINT = $(CARGO) fmt --all --check && \
 
 lint:
 	$(LINT)
+
+# What answers within a minute after a build: run it before each commit.
+check: lint
+	$(CARGO) test --workspace --features $(FAULTS) --lib --test transcripts --test house
 
 venv:
 	tests/lab/setup-venv 2.38 "$(SWIFT_VENV)"
