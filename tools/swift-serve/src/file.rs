@@ -155,29 +155,7 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
         }
         listen.push(address);
     }
-    let workers = match form.workers {
-        None => 1,
-        Some(count) => {
-            let span = count.span();
-            let fault = |why: String| (span.clone(), format!("workers: {why}"));
-            let number = match count.into_inner() {
-                Count::Number(number) => number,
-                Count::Text(text) => match expand(&text, conf).map_err(fault)?.as_str() {
-                    "auto" => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
-                    text => text
-                        .trim()
-                        .parse()
-                        .map_err(|_| fault(format!("{text}: no number")))?,
-                },
-            };
-            if !(1..=MOST_WORKERS).contains(&number) {
-                return Err(fault(format!(
-                    "a number from 1 to {MOST_WORKERS} is wanted"
-                )));
-            }
-            number
-        }
-    };
+    let workers = workers(form.workers, conf)?;
     let command = all("command", &form.command)?;
     let program = find(&command[0]).map_err(|why| {
         let span = form.command.get_ref()[0].span();
@@ -211,6 +189,31 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
         stop_timeout: form.stop_timeout.unwrap_or(10),
         identity,
     })
+}
+
+/// The number of workers: one unless it is said, and `auto` is one for each processor.
+fn workers(count: Option<Spanned<Count>>, conf: Option<&(String, Values)>) -> Result<u32, Fault> {
+    let Some(count) = count else {
+        return Ok(1);
+    };
+    let span = count.span();
+    let fault = |why: String| (span.clone(), format!("workers: {why}"));
+    let number = match count.into_inner() {
+        Count::Number(number) => number,
+        Count::Text(text) => match expand(&text, conf).map_err(fault)?.as_str() {
+            "auto" => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+            text => text
+                .trim()
+                .parse()
+                .map_err(|_| fault(format!("{text}: no number")))?,
+        },
+    };
+    if !(1..=MOST_WORKERS).contains(&number) {
+        return Err(fault(format!(
+            "a number from 1 to {MOST_WORKERS} is wanted"
+        )));
+    }
+    Ok(number)
 }
 
 /// Where a program lies.

@@ -63,6 +63,29 @@ pub struct Worker {
     signpost: Option<Signpost>,
 }
 
+/// The place where a worker says that it is ready, and the descriptor that it gets for that behind its
+/// listening sockets. The variable that names it is added to the worker's environment.
+fn signpost(
+    ready: Ready,
+    listeners: usize,
+    with: &mut Vec<(&str, String)>,
+) -> io::Result<(Option<Signpost>, Option<OwnedFd>)> {
+    match ready {
+        Ready::Exec => Ok((None, None)),
+        Ready::Notify => {
+            let (mailbox, name) = socket::mailbox()?;
+            with.push(("NOTIFY_SOCKET", name));
+            Ok((Some(Signpost::Mailbox(mailbox)), None))
+        }
+        Ready::Newline => {
+            let (near, far) = fd::pipe()?;
+            fd::set_nonblocking(&near)?;
+            with.push(("READY_FD", (3 + listeners).to_string()));
+            Ok((Some(Signpost::Pipe(near)), Some(far)))
+        }
+    }
+}
+
 /// A worker as it is handed over: descriptors by their numbers.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record {
@@ -122,22 +145,8 @@ impl Worker {
             (environment::GENERATION, order.generation.to_string()),
             (environment::SERVER, order.server.to_owned()),
         ];
-        let mut far_end = None;
-        let signpost = match settings.ready {
-            Ready::Exec => None,
-            Ready::Notify => {
-                let (mailbox, name) = socket::mailbox().map_err(|e| cannot(&e))?;
-                with.push(("NOTIFY_SOCKET", name));
-                Some(Signpost::Mailbox(mailbox))
-            }
-            Ready::Newline => {
-                let (near, far) = fd::pipe().map_err(|e| cannot(&e))?;
-                fd::set_nonblocking(&near).map_err(|e| cannot(&e))?;
-                with.push(("READY_FD", (3 + listeners.len()).to_string()));
-                far_end = Some(far);
-                Some(Signpost::Pipe(near))
-            }
-        };
+        let (signpost, far_end) =
+            signpost(settings.ready, listeners.len(), &mut with).map_err(|e| cannot(&e))?;
         extra.extend(far_end.iter().map(|end| end.as_fd()));
         let plan = Plan {
             program: settings.program.as_os_str(),

@@ -5,7 +5,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use swift_cli::program::SearchPath;
 use swift_records::catalogue::Server;
@@ -21,7 +21,7 @@ use swift_sys::error::reason_of;
 use swift_sys::failpoint;
 use swift_sys::pidfd::{self, Ended};
 use swift_sys::signal::Signal;
-use swift_sys::spawn::{self, Dispositions, PidFile, Plan, spawn};
+use swift_sys::spawn::{self, Child, Dispositions, PidFile, Plan, spawn};
 use swift_sys::{beneath, fd};
 
 use crate::failure::Failure;
@@ -107,11 +107,7 @@ impl Starter {
     }
 
     fn try_start(&mut self, row: &Row, server: &Server, place: &Place) -> Result<Outcome, Failure> {
-        let missing = || {
-            let why = format!("{} is not on PATH", server.command);
-            Failure::new(Reason::ExecMissing, &why)
-        };
-        let program = self.path.find(&server.command).ok_or_else(missing)?;
+        let program = self.program(server)?;
         let (output, end) = match self.stdio {
             Some(_) => (None, None),
             None => pipe().map(|(output, end)| (Some(output), Some(end)))?,
@@ -127,11 +123,8 @@ impl Starter {
             |e: &io::Error| Failure::of_path(Reason::PidFile, "cannot write", row_path, e);
 
         let run_dir = RunDir::create(&place.run_dir).map_err(|e| {
-            let path = place.run_dir.display();
-            Failure::new(
-                Reason::PidFile,
-                &format!("cannot make {path}: {}", reason_of(&e)),
-            )
+            let what = format!("cannot make {}: {}", place.run_dir.display(), reason_of(&e));
+            Failure::new(Reason::PidFile, &what)
         })?;
         failpoint::at("found");
         let guard = self.locks.take(&run_dir);
@@ -145,49 +138,20 @@ impl Starter {
         let folder = beneath::create_dirs(&run_dir, folder).map_err(|e| cannot_write(&e))?;
         let name = place.beneath.file_name().unwrap_or_default();
         let name = CString::new(name.as_bytes()).map_err(|e| cannot_write(&e.into()))?;
-        let args = self.args(server, config.as_os_str());
-        let stdio = match (&self.stdio, &end) {
-            (Some(stdio), _) => [&stdio[0], &stdio[1], &stdio[2]].map(AsFd::as_fd),
-            (None, Some(end)) => [self.null.as_fd(), end.as_fd(), end.as_fd()],
-            (None, None) => unreachable!("without descriptors there is a pipe"),
+        let pid_file = PidFile {
+            dir: folder.as_fd(),
+            temporary: TEMPORARY,
+            name: &name,
         };
-        let plan = Plan {
-            program: program.as_os_str(),
-            args: args.iter().map(OsString::as_os_str).collect(),
-            environment: Some(environment::of(&self.environment, &instance)),
-            own_number: None,
-            stdio,
-            extra: Vec::new(),
-            folder: None,
-            own_session: !self.foreground,
-            signals: Dispositions::Default,
-            parent_death: None,
-            pid_file: Some(PidFile {
-                dir: folder.as_fd(),
-                temporary: TEMPORARY,
-                name: &name,
-            }),
-        };
-        failpoint::at("folder-made");
-        let child = match spawn(&plan) {
+        let child = match self.execute(&program, &instance, end, pid_file) {
             Ok(child) => child,
             Err(spawn::Failure::PidFile(e)) => return Err(cannot_write(&e)),
-            Err(spawn::Failure::Fork(e)) => {
-                // It may have failed after the child wrote it.
-                let _ = pidfile::remove_if_it_lies(&run_dir, &instance);
-                return Err(Failure::new(Reason::ExecFailed, &reason_of(&e)));
-            }
-            Err(spawn::Failure::Exec(e)) => {
-                // The child wrote it and is gone. What cannot be removed is
-                // stale, and every command knows how to clean that.
+            Err(failure) => {
+                // The child may have written it and is gone. What cannot be removed is stale, and
+                // every command knows how to clean that.
                 failpoint::at("not-executed");
                 let _ = pidfile::remove_if_it_lies(&run_dir, &instance);
-                let why = executable::explain(&program, &e);
-                let reason = match e.kind() {
-                    io::ErrorKind::NotFound => Reason::ExecMissing,
-                    _ => Reason::ExecFailed,
-                };
-                return Err(Failure::new(reason, &why));
+                return Err(not_executed(&program, &failure));
             }
         };
         failpoint::at("executed");
@@ -207,6 +171,45 @@ impl Starter {
             ..row.clone()
         };
         Ok(Outcome::Started(row.plain(State::Started), process, output))
+    }
+
+    /// Executes the server with these. Its output goes to the pipe's end where there is one.
+    fn execute(
+        &self,
+        program: &Path,
+        instance: &Instance,
+        end: Option<OwnedFd>,
+        pid_file: PidFile,
+    ) -> Result<Child, spawn::Failure> {
+        let args = self.args(instance.server, instance.config.as_os_str());
+        let stdio = match (&self.stdio, &end) {
+            (Some(stdio), _) => [&stdio[0], &stdio[1], &stdio[2]].map(AsFd::as_fd),
+            (None, Some(end)) => [self.null.as_fd(), end.as_fd(), end.as_fd()],
+            (None, None) => unreachable!("without descriptors there is a pipe"),
+        };
+        let plan = Plan {
+            program: program.as_os_str(),
+            args: args.iter().map(OsString::as_os_str).collect(),
+            environment: Some(environment::of(&self.environment, instance)),
+            own_number: None,
+            stdio,
+            extra: Vec::new(),
+            folder: None,
+            own_session: !self.foreground,
+            signals: Dispositions::Default,
+            parent_death: None,
+            pid_file: Some(pid_file),
+        };
+        failpoint::at("folder-made");
+        spawn(&plan)
+    }
+
+    fn program(&self, server: &Server) -> Result<PathBuf, Failure> {
+        let missing = || {
+            let why = format!("{} is not on PATH", server.command);
+            Failure::new(Reason::ExecMissing, &why)
+        };
+        self.path.find(&server.command).ok_or_else(missing)
     }
 
     /// The server's arguments, as spawn in manager.py has them.
@@ -267,6 +270,23 @@ fn look(row: &Row, run_dir: &RunDir, instance: &Instance) -> Result<Option<Outco
             } else {
                 row.with(State::Denied, Reason::Permission, b"")
             })))
+        }
+    }
+}
+
+/// The failure of a server that could not be forked or executed.
+fn not_executed(program: &Path, failure: &spawn::Failure) -> Failure {
+    match failure {
+        spawn::Failure::Fork(e) | spawn::Failure::PidFile(e) => {
+            Failure::new(Reason::ExecFailed, &reason_of(e))
+        }
+        spawn::Failure::Exec(e) => {
+            let why = executable::explain(program, e);
+            let reason = match e.kind() {
+                io::ErrorKind::NotFound => Reason::ExecMissing,
+                _ => Reason::ExecFailed,
+            };
+            Failure::new(reason, &why)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -121,6 +122,9 @@ impl Fault {
     }
 }
 
+/// What is wrong, and the bytes of the text that it is about.
+type Spot = (Range<usize>, String);
+
 /// Lays one file over the catalogue.
 fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
     let line = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
@@ -135,38 +139,48 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
             },
         }
     })?;
-    let at = |spanned: std::ops::Range<usize>, what: String| Fault {
-        line: line(spanned.start),
-        what,
-    };
+    defaults(&file.defaults, &file.limits, catalogue);
+    servers(file.server, catalogue)
+        .and_then(|()| groups(file.groups, catalogue))
+        .map_err(|(span, what)| Fault {
+            line: line(span.start),
+            what,
+        })
+}
 
-    if let Some(run_dir) = file.defaults.run_dir {
-        catalogue.run_dir = run_dir;
+fn defaults(defaults: &Defaults, limits: &LimitsTable, catalogue: &mut Catalogue) {
+    if let Some(run_dir) = &defaults.run_dir {
+        catalogue.run_dir.clone_from(run_dir);
     }
-    if let Some(seconds) = file.defaults.kill_wait {
+    if let Some(seconds) = defaults.kill_wait {
         catalogue.kill_wait = Duration::from_secs(seconds.into());
     }
-    catalogue.log = file.defaults.log.unwrap_or(catalogue.log);
-    let limits = &mut catalogue.limits;
-    limits.files = file.limits.files.unwrap_or(limits.files);
-    limits.data = file.limits.data.unwrap_or(limits.data);
-    limits.processes = file.limits.processes.unwrap_or(limits.processes);
+    catalogue.log = defaults.log.unwrap_or(catalogue.log);
+    let own = &mut catalogue.limits;
+    own.files = limits.files.unwrap_or(own.files);
+    own.data = limits.data.unwrap_or(own.data);
+    own.processes = limits.processes.unwrap_or(own.processes);
+}
 
+fn servers(
+    tables: BTreeMap<Spanned<String>, ServerTable>,
+    catalogue: &mut Catalogue,
+) -> Result<(), Spot> {
     // A map sorts by name; the file's own order is what is shown.
-    let mut servers: Vec<_> = file.server.into_iter().collect();
+    let mut servers: Vec<_> = tables.into_iter().collect();
     servers.sort_by_key(|(name, _)| name.span().start);
     // A file of ten thousand servers is not searched ten thousand times.
     let named = catalogue.servers.iter().map(|server| server.name.clone());
     let mut places: HashMap<Word, usize> = named.zip(0..).collect();
     for (name, table) in servers {
-        server_name(name.get_ref()).map_err(|what| at(name.span(), what))?;
+        server_name(name.get_ref()).map_err(|what| (name.span(), what))?;
         let place = places.get(name.get_ref().as_str()).copied();
         let mut server = match place {
             Some(place) => catalogue.servers[place].clone(),
             None => Server::unlisted(name.get_ref()),
         };
         overlay(&mut server, table)
-            .map_err(|(span, what)| at(span, format!("server {}: {what}", server.name)))?;
+            .map_err(|(span, what)| (span, format!("server {}: {what}", server.name)))?;
         let servers = catalogue.servers.to_mut();
         match place {
             Some(place) => servers[place] = server,
@@ -176,22 +190,30 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
             }
         }
     }
+    Ok(())
+}
 
+fn groups(
+    tables: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    catalogue: &mut Catalogue,
+) -> Result<(), Spot> {
+    // A group of ten thousand servers is not searched ten thousand times.
+    let named: HashSet<Word> = catalogue.servers.iter().map(|s| s.name.clone()).collect();
     let mut known: HashSet<String> = catalogue.groups().map(str::to_owned).collect();
-    let mut groups: Vec<_> = file.groups.into_iter().collect();
+    let mut groups: Vec<_> = tables.into_iter().collect();
     groups.sort_by_key(|(name, _)| name.span().start);
     for (name, members) in groups {
         let group = name.get_ref();
         if group == "all" {
-            return Err(at(
+            return Err((
                 name.span(),
                 "groups: all is every server, and cannot be another".into(),
             ));
         }
-        server_name(group).map_err(|what| at(name.span(), format!("groups: {what}")))?;
+        server_name(group).map_err(|what| (name.span(), format!("groups: {what}")))?;
         if members.is_empty() {
             let what = format!("groups.{group}: at least one server or group is wanted");
-            return Err(at(name.span(), what));
+            return Err((name.span(), what));
         }
         let mut names: Vec<String> = Vec::new();
         let mut taken = HashSet::new();
@@ -200,9 +222,9 @@ fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
             let group_of_that_name = known.contains(word).then(|| catalogue.members(word));
             let found = match group_of_that_name.flatten() {
                 Some(members) => members.into_iter().map(str::to_owned).collect(),
-                None if places.contains_key(word) => vec![word.to_owned()],
+                None if named.contains(word) => vec![word.to_owned()],
                 None => {
-                    return Err(at(
+                    return Err((
                         member.span(),
                         format!("groups.{group}: no server or group is named {word}"),
                     ));
