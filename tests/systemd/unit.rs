@@ -306,6 +306,27 @@ fn requests_are_finished_however_short_systemds_own_timeouts() {
     gone(&machine, "proxy-server");
 }
 
+/// Fails when the end of the reload that a stop cuts off is the failure of the unit.
+#[test]
+fn a_stop_in_a_reload_is_no_failure() {
+    let Some(machine) = machine() else { return };
+    let unit = "swift@proxy-server";
+    machine.must("mkfifo -m 666 /run/gate");
+    machine.must(&format!("systemctl start {unit}"));
+    proxy(&machine, "reload_after = /run/gate");
+    for command in ["stop", "restart"] {
+        machine.must(&format!("systemctl reload --no-block {unit}"));
+        machine.until_property(unit, "ActiveState", "reloading");
+        machine.must(&format!("systemctl {command} {unit}"));
+        if command == "stop" {
+            gone(&machine, "proxy-server");
+            machine.must(&format!("systemctl start {unit}"));
+        }
+        agree(&machine, "proxy-server", &[""]);
+    }
+    assert!(!machine.journal(unit).contains("Failed with result"));
+}
+
 #[test]
 fn the_target_is_all_of_them() {
     let Some(machine) = machine() else { return };
