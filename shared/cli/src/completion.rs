@@ -43,7 +43,7 @@ impl Shell {
                 for opt in tool.options {
                     let short = opt.short.map(|c| format!(" -s {c}")).unwrap_or_default();
                     let value = if opt.value.is_some() { " -r" } else { "" };
-                    let help = quote(opt.help);
+                    let help = quote(&opt.help.replace('\n', " "));
                     file += &format!(
                         "complete -c {name}{short} -l {}{value} -d {help}\n",
                         opt.long
@@ -60,6 +60,7 @@ impl Shell {
                     // A colon and a bracket part what _arguments is told.
                     let help = opt
                         .help
+                        .replace('\n', " ")
                         .replace('[', "(")
                         .replace(']', ")")
                         .replace(':', ";");

@@ -9,7 +9,7 @@ pub struct Opt {
     pub long: &'static str,
     /// What its value is called in `--help`, where it takes one.
     pub value: Option<&'static str>,
-    /// What it does, in one line that begins with a small letter.
+    /// What it does, in lines of a help text; the first begins with a small letter.
     pub help: &'static str,
 }
 

@@ -47,10 +47,22 @@ impl Tool {
         let left: Vec<String> = self.options.iter().map(Opt::spelling).collect();
         let width = left.iter().map(String::len).max().unwrap_or(0);
         for (left, opt) in left.iter().zip(self.options) {
-            out.push_str(&format!("  {left:width$}  {}\n", opt.help));
+            let mut lines = opt.help.lines();
+            let first = lines.next().unwrap_or_default();
+            out.push_str(&format!("  {left:width$}  {first}\n"));
+            for line in lines {
+                out.push_str(&format!("  {:width$}  {line}\n", ""));
+            }
         }
         if !self.example.is_empty() {
-            out.push_str(&format!("\nExample:\n  {}\n", self.example));
+            let what = match self.example.contains('\n') {
+                true => "Examples",
+                false => "Example",
+            };
+            out.push_str(&format!("\n{what}:\n"));
+            for line in self.example.lines() {
+                out.push_str(&format!("  {line}\n"));
+            }
         }
         if !self.pages.is_empty() {
             out.push_str(&format!("\nSee {}.\n", self.pages.join(", ")));

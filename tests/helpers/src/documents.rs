@@ -43,12 +43,13 @@ pub fn check(tool: &Tool, words: &[&str]) {
         assert!(found, "{} describes no option -{long}", page.display());
     }
     let words_of = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        words_of(&text).contains(&words_of(tool.example)),
-        "{} does not show: {}",
-        page.display(),
-        tool.example
-    );
+    for example in tool.example.lines() {
+        assert!(
+            words_of(&text).contains(&words_of(example)),
+            "{} does not show: {example}",
+            page.display()
+        );
+    }
     for shell in Shell::ALL {
         let file = root()
             .join("shared/installed/completions")

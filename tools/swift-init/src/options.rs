@@ -7,68 +7,55 @@ use std::time::Duration;
 use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
 use swift_records::catalogue::SWIFT_DIR;
 
-/// What this tool takes. The help texts of the original's options are its own.
+/// What this tool takes.
 pub static TOOL: Tool = Tool {
     name: "swift-init",
-    usage: "<server>[.<config>] [<server>[.<config>] ...] <command> [options]",
-    about: "",
+    usage: "[options] SERVER[.CONFIG] ... COMMAND",
+    about: "Start, stop, look at and reload the servers of OpenStack Swift.",
     options: &[
-        Opt::flag(Some('h'), "help", "show this help message and exit"),
-        Opt::flag(Some('v'), "verbose", "display verbose output"),
-        Opt::flag(
-            Some('w'),
-            "no-wait",
-            "won't wait for server to start before returning",
-        ),
-        Opt::flag(Some('o'), "once", "only run one pass of daemon"),
-        Opt::flag(Some('n'), "no-daemon", "start server interactively"),
-        Opt::flag(Some('g'), "graceful", "send SIGHUP to supporting servers"),
+        cli::HELP,
+        Opt::flag(Some('v'), "verbose", "name the pid files that are removed"),
+        Opt::flag(Some('w'), "no-wait", "do not wait until servers are ready"),
+        Opt::flag(Some('o'), "once", "let daemons do one pass"),
+        Opt::flag(Some('n'), "no-daemon", "start servers on this terminal"),
+        Opt::flag(Some('g'), "graceful", "let servers finish their requests"),
         Opt::value(
             Some('c'),
             "config-num",
             "N",
-            "send command to the Nth server only",
+            "act on the Nth config of each server",
         ),
         Opt::value(
             Some('k'),
             "kill-wait",
             "N",
-            "wait N seconds for processes to die (default 15)",
+            "wait N seconds for servers to end (default 15)",
         ),
         Opt::value(
             Some('r'),
             "run-dir",
-            "RUN_DIR",
-            "alternative directory to store running pid files default: /var/run/swift",
+            "DIR",
+            "keep pid files in DIR (default /var/run/swift)",
         ),
         Opt::flag(
             None,
             "strict",
-            "Return non-zero status code if some config is missing. Default mode if all \
-             servers are explicitly named.",
+            "exit 1 if a config is missing, or with status\n\
+             if an instance is down",
         ),
         Opt::flag(
             None,
             "non-strict",
-            "Return zero status code even if some config is missing. Default mode if any \
-             server is a glob or one of aliases `all`, `main` or `rest`.",
+            "exit 0 though a config is missing\n\
+             (default for groups and globs)",
         ),
         Opt::flag(
             None,
             "kill-after-timeout",
-            "Kill daemon and all children after kill-wait period.",
+            "kill what has not ended after the kill wait",
         ),
-        Opt::value(
-            None,
-            "swift-dir",
-            "DIR",
-            "where configs and swift-init.toml lie (default /etc/swift)",
-        ),
-        Opt::flag(
-            None,
-            "no-check",
-            "do not let servers check their configs first",
-        ),
+        cli::SWIFT_DIR,
+        Opt::flag(None, "no-check", "do not check configs first"),
         Opt::value(
             None,
             "check-timeout",
@@ -85,70 +72,56 @@ pub static TOOL: Tool = Tool {
             None,
             "start-timeout",
             "S",
-            "stop a server that is not ready within S seconds (default: wait for ever)",
+            "stop what is not ready within S seconds",
         ),
         Opt::flag(
             None,
             "force",
-            "stop and restart also what a unit of systemd owns",
+            "stop and restart also what a systemd unit owns",
         ),
-        Opt::flag(
-            None,
-            "explain",
-            "print the pipeline that would do it, and do nothing",
-        ),
-        Opt::flag(Some('V'), "version", "show the version and exit"),
+        Opt::flag(None, "explain", "print the pipeline, and do nothing"),
+        cli::VERSION,
     ],
-    example: "",
-    pages: &[],
+    example: "swift-init main start\n\
+              swift-init object.2 restart\n\
+              swift-init proxy reload-seamless",
+    pages: &["swift-init(1)", "swift-systemd(7)", "swift-records(5)"],
 };
 
-/// The commands, with the original's words for them, in its order.
+/// The commands, and what each does. Of two names for the same, the last one is its name.
 pub const COMMANDS: &[(&str, Command, &str)] = &[
-    ("force-reload", Command::Reload, "alias for reload"),
     (
-        "kill",
-        Command::Kill,
-        "stop a server (no error if not running)",
+        "start",
+        Command::Start,
+        "start what does not run, and wait until it is ready",
+    ),
+    ("stop", Command::Stop, "stop, and wait for the end"),
+    (
+        "status",
+        Command::Status,
+        "show what runs, and what is down",
+    ),
+    ("restart", Command::Restart, "stop and start"),
+    ("force-reload", Command::Reload, "the same as reload"),
+    ("reload", Command::Reload, "finish requests, and start anew"),
+    (
+        "reload-seamless",
+        Command::ReloadSeamless,
+        "take up a new config under the same pid, and serve on",
+    ),
+    ("shutdown", Command::Shutdown, "finish requests, and stop"),
+    ("kill", Command::Kill, "stop; that nothing runs is no error"),
+    ("once", Command::Once, "let daemons do one pass"),
+    (
+        "no-wait",
+        Command::NoWait,
+        "start, and do not wait until servers are ready",
     ),
     (
         "no-daemon",
         Command::NoDaemon,
-        "start a server interactively",
+        "start on this terminal, and stay",
     ),
-    (
-        "no-wait",
-        Command::NoWait,
-        "spawn server and return immediately",
-    ),
-    (
-        "once",
-        Command::Once,
-        "start server and run one pass on supporting daemons",
-    ),
-    (
-        "reload",
-        Command::Reload,
-        "graceful shutdown then restart on supporting servers",
-    ),
-    (
-        "reload-seamless",
-        Command::ReloadSeamless,
-        "seamlessly re-exec, then shutdown of old listen sockets on\n           supporting servers",
-    ),
-    ("restart", Command::Restart, "stops then restarts server"),
-    (
-        "shutdown",
-        Command::Shutdown,
-        "allow current requests to finish on supporting servers",
-    ),
-    ("start", Command::Start, "starts a server"),
-    (
-        "status",
-        Command::Status,
-        "display status of tracked pids for server",
-    ),
-    ("stop", Command::Stop, "stops a server"),
 ];
 
 /// What is to be done.
