@@ -267,7 +267,7 @@ fn what_may_not_be_read_is_told() {
         assert_eq!(outcome.code(), 1, "{command}: {outcome}");
         assert!(outcome.err().starts_with(told), "{command}: {outcome}");
         assert!(
-            outcome.err().contains("so nothing is done"),
+            outcome.err().contains("no action taken"),
             "{command}: {outcome}"
         );
         assert_tracked(&sandbox, 2, command);

@@ -1,4 +1,4 @@
-complete -c swift-pidfile -l clean -d 'remove pid files that lie'
+complete -c swift-pidfile -l clean -d 'remove stale or invalid pid files'
 complete -c swift-pidfile -l no-start -d 'leave out when what runs was started'
 complete -c swift-pidfile -l owned -d 'tell apart what a unit of systemd owns'
 complete -c swift-pidfile -l running -d 'write only the rows of what runs'

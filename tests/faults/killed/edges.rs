@@ -37,7 +37,7 @@ fn what_cannot_observe_is_not_believed() {
             );
             let wanted = format!(
                 "{tool}: cannot read standard input: Is a directory\nswift-init: {tool} exited with 3\n\
-                 swift-init: cannot tell what runs, so nothing is done\n"
+                 swift-init: cannot determine what is running; no action taken\n"
             );
             assert_eq!(outcome.err(), wanted, "{line}");
             assert_eq!(scene.census.servers(), had, "{line}: {outcome}");

@@ -57,7 +57,7 @@ pub fn run(
     if failed == 0 && bad.is_none() {
         Ok(rows)
     } else {
-        anyhow::bail!("cannot tell what runs, so nothing is done")
+        anyhow::bail!("cannot determine what is running; no action taken")
     }
 }
 

@@ -139,7 +139,7 @@ fn nothing_is_missed_when_all_of_the_group_are_asked_to_end() {
     init.signal("TERM", true);
     let (status, _, errors) = init.end();
     assert_eq!(status, Ok(0), "{errors}");
-    assert!(!errors.contains("gave no word"), "{errors}");
+    assert!(!errors.contains("without reporting a result"), "{errors}");
 }
 
 #[test]

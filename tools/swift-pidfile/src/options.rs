@@ -13,7 +13,7 @@ pub static TOOL: Tool = Tool {
     usage: "[OPTION]... < ROWS",
     about: "Say which Swift servers run, from pid files and /proc.",
     options: &[
-        Opt::flag(None, "clean", "remove pid files that lie"),
+        Opt::flag(None, "clean", "remove stale or invalid pid files"),
         Opt::flag(None, "no-start", "leave out when what runs was started"),
         Opt::flag(None, "owned", "tell apart what a unit of systemd owns"),
         Opt::flag(None, "running", "write only the rows of what runs"),

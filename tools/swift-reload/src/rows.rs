@@ -303,7 +303,7 @@ pub fn what_failed(who: &str, failure: &Failure) -> String {
         Reason::Untested => with_text("its config could not be checked"),
         Reason::Interrupted => "another one failed before its turn came".into(),
         Reason::Refused => with_text("its old generation serves on"),
-        Reason::Busy => with_text("somebody else has its notification socket"),
+        Reason::Busy => with_text("another process has its notification socket"),
         _ => text,
     };
     format!("cannot reload {who}: {why}")

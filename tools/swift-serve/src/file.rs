@@ -205,7 +205,7 @@ fn workers(count: Option<Spanned<Count>>, conf: Option<&(String, Values)>) -> Re
             text => text
                 .trim()
                 .parse()
-                .map_err(|_| fault(format!("{text}: no number")))?,
+                .map_err(|_| fault(format!("{text}: not a number")))?,
         },
     };
     if !(1..=MOST_WORKERS).contains(&number) {

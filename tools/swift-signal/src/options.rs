@@ -137,10 +137,10 @@ pub fn parse(
         ))
     })?;
     if children && (kill || wait.is_some()) {
-        return Err(UsageError("--children waits for nobody's end".into()));
+        return Err(UsageError("--children cannot be combined with --wait or --kill".into()));
     }
     if kill && wait.is_none() && !meaning.ends() {
-        return Err(UsageError("--kill wants --wait SECONDS".into()));
+        return Err(UsageError("--kill requires --wait SECONDS".into()));
     }
     Ok(Action::Run(Options {
         meaning,
@@ -197,10 +197,10 @@ mod tests {
                 &["--wait", "-1", "TERM"],
                 "option --wait: invalid number of seconds: '-1'",
             ),
-            (&["--kill", "HUP"], "--kill wants --wait SECONDS"),
+            (&["--kill", "HUP"], "--kill requires --wait SECONDS"),
             (
                 &["--children", "--wait=3", "HUP"],
-                "--children waits for nobody's end",
+                "--children cannot be combined with --wait or --kill",
             ),
         ] {
             assert_eq!(parse(words), Err(UsageError(what.into())));
