@@ -164,9 +164,11 @@ installable:
 install: installable
 	install -d "$(DESTDIR)$(BINDIR)" $(addprefix "$(DESTDIR)$(MANDIR)"/man,1 5 7)
 	install -m 755 $(addprefix "$(TARGET_DIR)"/,$(TO_INSTALL)) "$(DESTDIR)$(BINDIR)"
-	install -m 644 $(wildcard man/*.1) "$(DESTDIR)$(MANDIR)/man1"
-	install -m 644 $(wildcard man/*.5) "$(DESTDIR)$(MANDIR)/man5"
-	install -m 644 $(wildcard man/*.7) "$(DESTDIR)$(MANDIR)/man7"
+	for page in $(PAGES); do \
+		installed="$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; \
+		sed $(OWN_PATHS) -e 's,/usr/lib/systemd/system,$(UNITDIR),' "$$page" >"$$installed" || exit; \
+		chmod 644 "$$installed" || exit; \
+	done
 	install -d "$(DESTDIR)$(UNITDIR)"
 	for unit in $(notdir $(UNITS)); do \
 		sed $(OWN_PATHS) "shared/installed/systemd/$$unit" >"$(DESTDIR)$(UNITDIR)/$$unit" || exit; \

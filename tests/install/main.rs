@@ -152,6 +152,15 @@ fn units_name_our_programs_where_they_are_and_swifts_where_those_are() {
     ] {
         assert!(site.path("root").join(file).exists(), "{file}");
     }
+    // What a page shows can be copied word by word.
+    let page = site.path("root/opt/swift/share/man/man7/swift-systemd.7");
+    let page = fs::read_to_string(page).expect("it is installed");
+    for (wrong, right) in [
+        ("/usr/bin/swift-init ", "/opt/swift/bin/swift-init "),
+        ("/usr/lib/systemd/system", "/opt/swift/lib/systemd/system"),
+    ] {
+        assert!(!page.contains(wrong) && page.contains(right), "{right}");
+    }
 }
 
 fn names(directory: &Path) -> Vec<String> {

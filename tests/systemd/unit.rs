@@ -351,8 +351,15 @@ fn the_target_is_all_of_them() {
     agree(&machine, "object-server", &CONFIGS);
     machine.must("systemctl stop swift.target");
     all.iter().for_each(|server| gone(&machine, server));
-    let wanted = machine.path("/etc/systemd/system/multi-user.target.wants/swift.target");
-    assert!(wanted.symlink_metadata().is_ok());
+    // What is not disabled is started at boot, whatever else is.
+    machine.must("systemctl disable swift@object-server");
+    for (server, is_wanted) in [("proxy-server", true), ("object-server", false)] {
+        for target in ["multi-user", "swift"] {
+            let link = format!("/etc/systemd/system/{target}.target.wants/swift@{server}.service");
+            let link = machine.path(&link).symlink_metadata();
+            assert_eq!(link.is_ok(), is_wanted, "{target} {server}");
+        }
+    }
 }
 
 /// All of Swift's own servers, each kind in a unit of its own and then all in one.

@@ -81,7 +81,12 @@ impl Told {
         }
         for line in self.err.lines() {
             assert!(line.starts_with("swift-"), "{line}: {self:#?}");
-            for blame in ["without reporting a result", "was ended by", "exited with", "panicked"] {
+            for blame in [
+                "without reporting a result",
+                "was ended by",
+                "exited with",
+                "panicked",
+            ] {
                 assert!(!line.contains(blame), "{line}: {self:#?}");
             }
         }

@@ -130,7 +130,11 @@ fn a_reload_that_cannot_be_seen_is_not_begun() {
     );
     assert!(outcome.err().ends_with(&told), "{outcome}");
     assert_eq!(outcome.code(), 1);
-    must(&sandbox, &format!("kill {holder}"));
+    let holder = holder.trim();
+    must(
+        &sandbox,
+        &format!("kill {holder}; while kill -0 {holder} 2>/dev/null; do sleep 0.02; done"),
+    );
     let outcome = reload(&sandbox, &pid);
     assert_eq!(outcome.code(), 0, "{outcome}");
 }

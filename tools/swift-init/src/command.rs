@@ -96,7 +96,8 @@ fn carry_out(mut options: Options) -> anyhow::Result<Exit> {
     let mut up = 0;
     let done = if groups.is_empty() {
         if is_service {
-            let what = format!("no such server: {}", options.servers.join(" "));
+            let names = options.servers.join(" ");
+            let what = format!("no server of that name is installed: {names}");
             Systemd::from_env().status(&what);
         }
         // Nothing that was named is installed. The original tries its limits

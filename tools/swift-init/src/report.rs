@@ -21,13 +21,18 @@ pub fn failure(row: &Row, verbose: bool) {
 }
 
 /// Says that a unit of systemd owns an instance, and how systemctl(1) does what was
-/// asked for: `restart` or `stop`.
+/// asked for: `reload`, `restart` or `stop`.
 pub fn owned(row: &Row, then: &str) {
     let words = text::one_line(row.text());
     let unit = words.rsplit(' ').next().unwrap_or_default();
     let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
+    // systemctl stops what runs before anything reads the new config.
+    let unchecked = match then {
+        "restart" => " (it checks no config)",
+        _ => "",
+    };
     say(&format!(
-        "{}: left alone: {unit} owns pid {pid}: use systemctl {then} {words}, or --force",
+        "{}: left alone: {unit} owns pid {pid}: use systemctl {then} {words}{unchecked}, or --force",
         name_of(row)
     ));
 }

@@ -108,7 +108,7 @@ fn may_start(session: &mut Session) -> bool {
             may &= group::may_be_started(row) || refuse(report::not_started(row));
         }
         if session.strict && rows().all(|row| row.state == State::Unconfigured) {
-            may &= refuse(format!("{} has no config to start with", group.server.name));
+            may &= refuse(format!("no config of {} was found", group.server.name));
         }
     }
     let rows = || session.groups.iter().flat_map(|group| &group.rows);

@@ -146,7 +146,11 @@ impl Session<'_> {
 
     /// Says which unit owns an instance, and what to do instead.
     fn refuse(&mut self, row: &Row) {
-        let then = if self.restarts() { "restart" } else { "stop" };
+        let then = match self.options.command {
+            Command::Restart => "restart",
+            Command::Reload | Command::ReloadSeamless => "reload",
+            _ => "stop",
+        };
         self.before_report();
         report::owned(row, then);
     }

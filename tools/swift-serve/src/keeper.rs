@@ -198,7 +198,8 @@ pub fn write_pid_file(dead: Pid) -> anyhow::Result<()> {
         Content::Number(pid) if pid == dead => {}
         _ => return Err(anyhow!("{} does not name {dead}", path.display())),
     }
-    let own = Pid::new(std::process::id() as i32).ok_or_else(|| anyhow!("this process has no pid"))?;
+    let own =
+        Pid::new(std::process::id() as i32).ok_or_else(|| anyhow!("this process has no pid"))?;
     pidfile::replace(&run_dir, beneath, own)
         .with_context(|| format!("cannot write {}", path.display()))
 }

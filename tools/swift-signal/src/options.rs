@@ -137,7 +137,9 @@ pub fn parse(
         ))
     })?;
     if children && (kill || wait.is_some()) {
-        return Err(UsageError("--children cannot be combined with --wait or --kill".into()));
+        return Err(UsageError(
+            "--children cannot be combined with --wait or --kill".into(),
+        ));
     }
     if kill && wait.is_none() && !meaning.ends() {
         return Err(UsageError("--kill requires --wait SECONDS".into()));
