@@ -95,7 +95,6 @@ const KINDS: &[Kind] = &[
 fn boot() -> Option<Machine> {
     let machine = Machine::boot()?;
     machine.user("swift");
-    machine.must("install -d -o swift -g swift /run/swift");
     hello::install(&machine, &[]);
     machine.fake_servers(&["proxy-server"]);
     machine.write(

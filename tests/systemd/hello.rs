@@ -20,6 +20,7 @@ bind_timeout = 10
 /// Installs it with the usual config, but for these values. It is not started.
 pub fn install(machine: &Machine, changes: &[(&str, &str)]) {
     machine.user("swift");
+    machine.must("install -d -o swift -g swift /run/swift");
     machine.program("/usr/bin/swift-hello-server", FILE);
     let known = "[server.hello-server]\ngroup = \"main\"\nserve = true\n";
     machine.write("/etc/swift/swift-init.toml", known);

@@ -173,8 +173,6 @@ fn kills(unit: &'static str, victims: &[Victim], rounds: usize) {
         return;
     };
     hello::install(&machine, &[]);
-    machine.user("swift");
-    machine.must("install -d -o swift -g swift /run/swift");
     let site = Site::new(machine, unit);
     let mut random = Random::new();
     let mut downs = Vec::new();

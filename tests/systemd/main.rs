@@ -12,5 +12,6 @@ mod kills;
 mod owner;
 mod reloads;
 mod serve;
+mod site;
 mod unit;
 mod verify;

@@ -5,13 +5,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
-use swift_server::pidfile::{self, Content};
 use swift_server::process::{Pid, Process};
-use swift_server::rundir::RunDir;
 use swift_sys::handover::{Forked, fork, fork_orphan};
 use swift_sys::signal::Signal;
 use swift_sys::signals::Inbox;
@@ -19,11 +15,11 @@ use swift_sys::watch::{Watch, after};
 use swift_sys::{fd, socket};
 
 use crate::address::Address;
+use crate::connections;
 use crate::event::SIGNALS;
 use crate::sockets::{self, Listener};
 use crate::standby::{DONE, Keeper, RELEASE, STOP};
 use crate::state::Manager;
-use crate::{connections, environment};
 
 const CONTROL: u64 = 1;
 const MANAGER: u64 = 2;
@@ -176,30 +172,4 @@ pub fn drain(gone: &[Listener]) {
             break;
         }
     }
-}
-
-/// Writes this process's number into the pid file, if that still names the
-/// manager that is dead. Where no pid file was told, there is nothing to do.
-pub fn write_pid_file(dead: Pid) -> anyhow::Result<()> {
-    let Some(path) = std::env::var_os(environment::PID_FILE).map(PathBuf::from) else {
-        return Ok(());
-    };
-    let folder = std::env::var_os(environment::RUN_DIR).map(PathBuf::from);
-    let folder = folder
-        .or_else(|| path.parent().map(Path::to_owned))
-        .unwrap_or_default();
-    let beneath = path
-        .strip_prefix(&folder)
-        .map_err(|_| anyhow!("{} is not beneath {}", path.display(), folder.display()))?;
-    let run_dir =
-        RunDir::open(&folder)?.ok_or_else(|| anyhow!("{}: not there", folder.display()))?;
-    let _guard = run_dir.lock()?;
-    match pidfile::read(&run_dir, beneath).content {
-        Content::Number(pid) if pid == dead => {}
-        _ => return Err(anyhow!("{} does not name {dead}", path.display())),
-    }
-    let own =
-        Pid::new(std::process::id() as i32).ok_or_else(|| anyhow!("this process has no pid"))?;
-    pidfile::replace(&run_dir, beneath, own)
-        .with_context(|| format!("cannot write {}", path.display()))
 }

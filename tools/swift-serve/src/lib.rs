@@ -15,6 +15,7 @@ mod log;
 mod manager;
 mod notify;
 pub mod options;
+mod pid_file;
 mod reload;
 mod sockets;
 mod standby;

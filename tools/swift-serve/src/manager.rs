@@ -21,7 +21,7 @@ use crate::log::Log;
 use crate::notify::Notifier;
 use crate::sockets::{self, Listener};
 use crate::state::{Attempt, Manager};
-use crate::{environment, file, handover, leftovers, status};
+use crate::{environment, file, handover, leftovers, pid_file, status};
 
 /// How often an address in use is tried again: nothing tells that it is free.
 const BIND_AGAIN: Duration = Duration::from_millis(100);
@@ -76,13 +76,16 @@ pub fn run(invocation: Invocation, inbox: Inbox) -> anyhow::Result<Exit> {
         }
         None => {
             let settings = file::load(&manager.invocation.server)?;
+            pid_file::begin(&manager.invocation.server)?;
             session::lead();
             manager.open_status();
             manager.watch_all()?;
             manager.begin(settings);
         }
     }
-    manager.serve()
+    let outcome = manager.serve();
+    pid_file::end(log);
+    outcome
 }
 
 impl Manager {

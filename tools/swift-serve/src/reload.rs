@@ -260,7 +260,7 @@ impl Manager {
         if let Err(e) = self.watch_all() {
             self.log.error(&format!("cannot watch: {e}"));
         }
-        if let Err(e) = keeper::write_pid_file(dead) {
+        if let Err(e) = crate::pid_file::take_over(dead) {
             self.log
                 .error(&format!("cannot update the pid file: {e:#}"));
         }

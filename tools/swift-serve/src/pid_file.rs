@@ -1,0 +1,122 @@
+//! The pid file that this process was told of: swift-spawn writes it before it executes a server, and
+//! its starter removes it. Where something else starts the server, as systemd does, the server keeps it
+//! itself.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use swift_cli::text::without_numbers;
+use swift_records::catalogue::Server;
+use swift_records::instance::{Instance, Place};
+use swift_server::pidfile::{self, Content, Finding};
+use swift_server::process::Pid;
+use swift_server::rundir::RunDir;
+
+use crate::environment;
+use crate::log::Log;
+use crate::options;
+
+/// Where the pid file lies; none when this process was told of none.
+fn told() -> anyhow::Result<Option<Place>> {
+    let Some(path) = std::env::var_os(environment::PID_FILE).map(PathBuf::from) else {
+        return Ok(None);
+    };
+    let run_dir = std::env::var_os(environment::RUN_DIR).map(PathBuf::from);
+    let run_dir = run_dir
+        .or_else(|| path.parent().map(Path::to_owned))
+        .unwrap_or_default();
+    let beneath = path
+        .strip_prefix(&run_dir)
+        .map_err(|_| anyhow!("{} is not beneath {}", path.display(), run_dir.display()))?
+        .to_owned();
+    Ok(Some(Place { run_dir, beneath }))
+}
+
+/// True when swift-spawn has started this process: it alone names the run directory.
+fn is_starters() -> bool {
+    std::env::var_os(environment::RUN_DIR).is_some()
+}
+
+fn own() -> anyhow::Result<Pid> {
+    Pid::new(std::process::id() as i32).ok_or_else(|| anyhow!("this process has no pid"))
+}
+
+/// Writes the pid file of a server that starts, unless its starter has done so. An error when it cannot
+/// be written, or names a server of this config that lives.
+pub fn begin(server: &options::Server) -> anyhow::Result<()> {
+    let Some(place) = told()?.filter(|_| !is_starters()) else {
+        return Ok(());
+    };
+    let path = place.run_dir.join(&place.beneath);
+    let failed = || format!("cannot write the pid file {}", path.display());
+    let run_dir = RunDir::create(&place.run_dir).with_context(failed)?;
+    let _guard = run_dir.lock().with_context(failed)?;
+    let look = pidfile::read(&run_dir, &place.beneath);
+    if look.content == Content::Number(own()?) {
+        return Ok(());
+    }
+    let command = server
+        .file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let name = command.strip_prefix("swift-").unwrap_or(&command);
+    let instance = Instance {
+        server: &Server {
+            command: command.to_string().into(),
+            ..Server::unlisted(name)
+        },
+        config: server.conf.as_deref().unwrap_or(Path::new("")),
+        place: &place,
+    };
+    let path = path.display();
+    match pidfile::verify(&look, &instance).with_context(|| format!("cannot read {path}"))? {
+        Finding::Stopped(..) => {}
+        Finding::Unreadable(why) => bail!("cannot read {path}: {why}"),
+        Finding::Starting(pid) => bail!("{path}: {name} runs already, pid {pid}: stop it first"),
+        Finding::Running { process, .. } | Finding::WrongConfig { process, .. } => {
+            bail!(
+                "{path}: {name} runs already, pid {}: stop it first",
+                process.pid
+            )
+        }
+    }
+    pidfile::replace(&run_dir, &place.beneath, own()?).with_context(failed)
+}
+
+/// Removes the pid file of a server that has ended, unless its starter does or it names another one.
+pub fn end(log: Log) {
+    if let Err(e) = remove() {
+        let why = without_numbers(&format!("{e:#}"));
+        log.warn(&format!("cannot remove the pid file: {why}"));
+    }
+}
+
+fn remove() -> anyhow::Result<()> {
+    let Some(place) = told()?.filter(|_| !is_starters()) else {
+        return Ok(());
+    };
+    let Some(run_dir) = RunDir::open(&place.run_dir)? else {
+        return Ok(());
+    };
+    let _guard = run_dir.lock()?;
+    pidfile::remove_if(&run_dir, &place.beneath, &Content::Number(own()?))?;
+    Ok(())
+}
+
+/// Writes this process's pid into the pid file, if that still names the manager that is dead.
+pub fn take_over(dead: Pid) -> anyhow::Result<()> {
+    let Some(Place { run_dir, beneath }) = told()? else {
+        return Ok(());
+    };
+    let path = run_dir.join(&beneath);
+    let run_dir =
+        RunDir::open(&run_dir)?.ok_or_else(|| anyhow!("{}: not there", run_dir.display()))?;
+    let _guard = run_dir.lock()?;
+    match pidfile::read(&run_dir, &beneath).content {
+        Content::Number(pid) if pid == dead => {}
+        _ => bail!("{} does not name {dead}", path.display()),
+    }
+    pidfile::replace(&run_dir, &beneath, own()?)
+        .with_context(|| format!("cannot write {}", path.display()))
+}
