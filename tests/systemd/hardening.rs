@@ -265,6 +265,9 @@ fn what_the_page_says_passes_does() {
         "the page's table, and that of this test"
     );
     if std::env::var_os("SWIFT_SOAK").is_none() {
+        test_helpers::tell(
+            "not played without SWIFT_SOAK: each directive of systemd.exec(5) alone",
+        );
         return;
     }
     let Some(machine) = boot() else {

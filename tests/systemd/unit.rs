@@ -324,7 +324,8 @@ fn a_stop_in_a_reload_is_no_failure() {
         }
         agree(&machine, "proxy-server", &[""]);
     }
-    assert!(!machine.journal(unit).contains("Failed with result"));
+    let journal = machine.journal(unit);
+    assert!(!journal.contains("Failed with result"), "{journal}");
 }
 
 #[test]
