@@ -1,6 +1,7 @@
 //! One command at work: its servers, what was said, and the tools that act.
 
 use std::collections::{BTreeSet, HashSet};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 
 use swift_records::catalogue::Catalogue;
@@ -8,6 +9,7 @@ use swift_records::reason::Reason;
 use swift_records::row::{Identity, Key, Row};
 use swift_records::state::State;
 use swift_server::rundir::RunDir;
+use swift_sys::handover;
 
 use crate::act::{Act, Event, Role};
 use crate::group::{Group, Place};
@@ -194,12 +196,19 @@ impl<'a> Session<'a> {
     pub fn need_signal(&mut self) -> anyhow::Result<()> {
         let mut call = plan::signal(self.options, self.catalogue);
         call.arg("--announce");
-        self.need(Role::Signal, call, true)
+        if !self.options.supervise {
+            return self.need(Role::Signal, call, true, &[]);
+        }
+        // What runs is stopped by the site's file that it was started by.
+        let site = handover::note(self.catalogue.site.as_bytes())?;
+        call.value("--site-file", "/proc/self/fd/3");
+        self.need(Role::Signal, call, true, &[site.as_fd()])
     }
 
     /// Starts swift-reload when it does not run yet.
     pub fn need_reload(&mut self) -> anyhow::Result<()> {
-        self.need(Role::Reload, plan::reload(self.options), self.options.wait)
+        let call = plan::reload(self.options);
+        self.need(Role::Reload, call, self.options.wait, &[])
     }
 
     /// Hands an instance to swift-spawn, once: its row as it is to be given.
@@ -226,7 +235,7 @@ impl<'a> Session<'a> {
         self.raise_limits();
         let mut call = plan::spawn(self.options);
         call.arg("--keep-limits");
-        self.need(Role::Spawn, call, self.options.wait)
+        self.need(Role::Spawn, call, self.options.wait, &[])
     }
 
     /// To be called before anything is stopped that is to be started again: sees
@@ -245,12 +254,19 @@ impl<'a> Session<'a> {
         run_dir.unwrap_or(&self.catalogue.run_dir)
     }
 
-    fn need(&mut self, role: Role, mut call: Call, waits: bool) -> anyhow::Result<()> {
+    /// Starts a tool when it does not run yet. `extra` are its descriptors from 3 on.
+    fn need(
+        &mut self,
+        role: Role,
+        mut call: Call,
+        waits: bool,
+        extra: &[BorrowedFd],
+    ) -> anyhow::Result<()> {
         if self.act.runs(role) {
             return Ok(());
         }
         call.arg("--quiet");
-        self.act.start(role, &call, waits, &[])
+        self.act.start(role, &call, waits, extra)
     }
 
     /// Raises the limits that servers inherit, once.

@@ -414,6 +414,26 @@ fn a_lost_tool_ends_the_unit_and_its_servers() {
 
 /// Fails when the unit ends with its servers, while their workers still finish requests: systemd would
 /// kill them.
+/// Fails when the site's file is read anew for a stop: its author may be in the midst of a change.
+#[test]
+fn a_stop_goes_by_the_file_that_the_start_went_by() {
+    let stage = Stage::new(&[("1", ""), ("2", "")]);
+    let write = |text: &str| fs::write(stage.sandbox.etc().join("swift-init.toml"), text).unwrap();
+    write("[server.object-server]\ngraceful = \"INT\"\n");
+    let mut unit = stage.unit("object-server");
+    unit.tells(READY);
+    let pids = [1, 2].map(|n| stage.pid(&format!("object-server/{n}.pid")));
+    write("[server.object-server\n");
+    kill("TERM", unit.child.id());
+    let (status, out) = unit.end();
+    assert_eq!(status, Some(0), "{}", unit.errors());
+    assert!(!pids.into_iter().any(runs));
+    for pid in pids {
+        let line = format!("Signal object-server  pid: {pid}  signal: 2\n");
+        assert!(out.contains(&line), "{out}");
+    }
+}
+
 #[test]
 fn workers_that_finish_requests_are_waited_for() {
     let stage = Stage::new(&[("1", "workers = 2\nlinger = true")]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use swift_cli::text;
 use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
-use swift_records::catalogue::{SWIFT_DIR, Server};
+use swift_records::catalogue::{SITE_FILE, SWIFT_DIR, Server};
 use swift_sys::signal::Signal;
 
 /// What this tool takes.
@@ -20,6 +20,12 @@ pub static TOOL: Tool = Tool {
         cli::VERSION,
         cli::QUIET,
         cli::SWIFT_DIR,
+        Opt::value(
+            None,
+            "site-file",
+            "FILE",
+            "read FILE in the place of swift-init.toml",
+        ),
         Opt::value(
             None,
             "wait",
@@ -100,8 +106,8 @@ pub struct Options {
     pub announce: bool,
     /// Whether failures are not repeated on standard error.
     pub quiet: bool,
-    /// Where the site's catalogue lies.
-    pub swift_dir: PathBuf,
+    /// The site's catalogue.
+    pub site_file: PathBuf,
 }
 
 /// Reads the arguments that follow the program's name.
@@ -112,7 +118,7 @@ pub fn parse(
     let mut words = Vec::new();
     let (mut wait, mut kill, mut children, mut quiet) = (None, false, false, false);
     let mut announce = false;
-    let mut swift_dir = PathBuf::from(SWIFT_DIR);
+    let (mut swift_dir, mut site_file) = (PathBuf::from(SWIFT_DIR), None);
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Flag("help") => return Ok(Action::Help),
@@ -123,6 +129,7 @@ pub fn parse(
             Arg::Flag("announce") => announce = true,
             Arg::Value("wait", value) => wait = Some(value.seconds()?),
             Arg::Value("swift-dir", value) => swift_dir = value.path()?,
+            Arg::Value("site-file", value) => site_file = Some(value.path()?),
             Arg::Operand(word) => words.push(word),
             other => unreachable!("{other:?} is in the table"),
         }
@@ -151,7 +158,7 @@ pub fn parse(
         children,
         announce,
         quiet,
-        swift_dir,
+        site_file: site_file.unwrap_or_else(|| swift_dir.join(SITE_FILE)),
     }))
 }
 

@@ -41,7 +41,7 @@ struct Run {
 
 /// Does the tool's job.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
-    let catalogue = Catalogue::load(&options.swift_dir)?;
+    let catalogue = Catalogue::load_file(&options.site_file)?;
     let default = options.meaning.ends().then_some(catalogue.kill_wait);
     let descriptors = sys::limits::raise_descriptors()?;
     let watch = Rc::new(Watch::new()?);

@@ -79,8 +79,13 @@ impl Catalogue {
     /// The servers of Swift, with the site's file where there is one.
     /// The error names the file, the line and what is wrong there.
     pub fn load(swift_dir: &Path) -> anyhow::Result<Catalogue> {
+        Catalogue::load_file(&swift_dir.join(SITE_FILE))
+    }
+
+    /// The same with a site's file that lies elsewhere.
+    pub fn load_file(path: &Path) -> anyhow::Result<Catalogue> {
         let mut catalogue = swift::catalogue();
-        add_site(swift_dir, &mut catalogue)?;
+        add_site(path, &mut catalogue)?;
         Ok(catalogue)
     }
 
@@ -92,12 +97,14 @@ impl Catalogue {
 }
 
 /// Lays the site's file, where there is one, over the catalogue.
-fn add_site(swift_dir: &Path, catalogue: &mut Catalogue) -> anyhow::Result<()> {
-    let path = swift_dir.join(SITE_FILE);
-    match regular_file::read_text(&path) {
-        Ok(text) => catalogue.add(&text, &path.display().to_string())?,
+fn add_site(path: &Path, catalogue: &mut Catalogue) -> anyhow::Result<()> {
+    match regular_file::read_text(path) {
+        Ok(text) => {
+            catalogue.add(&text, &path.display().to_string())?;
+            catalogue.site = text;
+        }
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-        Err(e) if e.kind() == ErrorKind::PermissionDenied && is_out_of_sight(&path) => {}
+        Err(e) if e.kind() == ErrorKind::PermissionDenied && is_out_of_sight(path) => {}
         Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
     }
     Ok(())

@@ -91,6 +91,8 @@ pub struct Catalogue {
     pub limits: Limits,
     /// Whether swift-init tells the system's log what it did.
     pub log: bool,
+    /// The text of the site's file; empty when there is none.
+    pub site: String,
 }
 
 impl Catalogue {
@@ -107,6 +109,7 @@ impl Catalogue {
                 processes: 0,
             },
             log: true,
+            site: String::new(),
         }
     }
 

@@ -22,6 +22,7 @@ pub fn catalogue() -> Catalogue {
             processes: 8192,
         },
         log: true,
+        site: String::new(),
     }
 }
 
