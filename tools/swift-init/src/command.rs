@@ -174,7 +174,11 @@ fn act(session: &mut Session) -> anyhow::Result<bool> {
             session.stop()?;
             foreground::start(session)
         }
-        _ if options.daemon => session.start(),
-        _ => foreground::start(session),
+        Command::Start | Command::Once | Command::NoWait | Command::NoDaemon => {
+            match options.daemon {
+                true => session.start(),
+                false => foreground::start(session),
+            }
+        }
     }
 }

@@ -126,16 +126,14 @@ pub fn seconds(span: Duration) -> String {
     span.as_secs_f64().to_string()
 }
 
-/// Whether a command starts what does not run.
+/// True for a command that starts what does not run.
 pub fn starts(command: Command) -> bool {
-    !matches!(
-        command,
-        Command::Status
-            | Command::Stop
-            | Command::Shutdown
-            | Command::Kill
-            | Command::ReloadSeamless
-    )
+    match command {
+        Command::Start | Command::Once | Command::NoWait | Command::NoDaemon => true,
+        Command::Restart | Command::Reload => true,
+        Command::Status | Command::ReloadSeamless => false,
+        Command::Stop | Command::Shutdown | Command::Kill => false,
+    }
 }
 
 /// The calls of the act half for a command; for a seamless reload, of servers
@@ -148,7 +146,9 @@ pub fn actors(options: &Options, catalogue: &Catalogue, seamless: bool) -> Vec<C
         Command::ReloadSeamless | Command::Restart | Command::Reload => {
             vec![signal(options, catalogue), spawn(options)]
         }
-        _ => vec![spawn(options)],
+        Command::Start | Command::Once | Command::NoWait | Command::NoDaemon => {
+            vec![spawn(options)]
+        }
     }
 }
 
