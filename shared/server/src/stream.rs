@@ -295,9 +295,13 @@ impl Input {
         let _ = watch.remove(&self.fd);
     }
 
-    /// Reads once. Waits when there is nothing to read.
+    /// Reads once. Waits when there is nothing to read. The other end of a socket that ends with
+    /// something unread has ended all the same.
     pub fn fill(&mut self) -> io::Result<()> {
-        self.ended = self.decoder.fill(&self.fd)? == 0;
+        self.ended = match self.decoder.fill(&self.fd) {
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => true,
+            result => result? == 0,
+        };
         Ok(())
     }
 

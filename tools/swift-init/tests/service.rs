@@ -2,7 +2,7 @@
 //! NOTIFY_SOCKET, and reads what it is told.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -374,6 +374,28 @@ fn without_the_main_process_nothing_is_stopped() {
     assert!(runs(stage.pid("object-replicator/1.pid")));
     kill("TERM", unit.child.id());
     assert_eq!(unit.end().0, Some(0));
+}
+
+/// Fails when a main process that ends with requests unread is an error of the connection.
+#[test]
+fn a_main_process_that_dies_in_a_reload_is_named() {
+    let stage = Stage::new(&[("1", "")]);
+    let mut unit = stage.unit("object-replicator");
+    unit.tells(READY);
+    kill("STOP", unit.child.id());
+    let mut reload = unit.reload(&stage, "object-replicator");
+    reload.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut reload = reload.spawn().unwrap();
+    let mut told = BufReader::new(reload.stdout.take().unwrap()).lines();
+    // By then the request was sent.
+    assert!(told.any(|line| line.unwrap().starts_with("Starting object-replicator...")));
+    kill("KILL", unit.child.id());
+    let outcome = reload.wait_with_output().unwrap();
+    let errors = String::from_utf8(outcome.stderr).unwrap();
+    assert_eq!(outcome.status.code(), Some(1), "{errors}");
+    let line = "the main process of this unit exited without reporting a result";
+    assert!(errors.contains(line), "{errors}");
+    assert_eq!(unit.end().0, None);
 }
 
 #[test]
