@@ -121,6 +121,25 @@ fn a_refused_reload_fails_and_says_why() {
     assert!(status.contains("serves with 2 workers"), "{status}");
 }
 
+#[test]
+fn what_fails_has_the_priority_err() {
+    let Some(machine) = started("") else { return };
+    let errors = || {
+        let line = format!("journalctl --sync; journalctl -q -b -o cat -p err -u {UNIT}");
+        machine.must(&line).out()
+    };
+    assert_eq!(errors(), "");
+    hello::conf(&machine, &[("bind_port", "nonsense")]);
+    assert_eq!(machine.sh(&format!("systemctl reload {UNIT}")).code(), 1);
+    let told = errors();
+    assert!(told.contains("no address"), "{told}");
+    assert!(told.contains("Failed to validate config"), "{told}");
+    assert_eq!(machine.sh(&format!("systemctl restart {UNIT}")).code(), 1);
+    let told = errors();
+    assert!(told.contains("swift-serve: "), "{told}");
+    assert!(!told.contains("<3>"), "{told}");
+}
+
 /// Without a timeout of systemd's, a unit that waits for a word of the dead waits for ever.
 #[test]
 fn whatever_is_killed_in_a_reload_the_unit_is_back() {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use swift_sys::beneath;
+use swift_sys::syslog::Severity;
 
 /// The variables that are meant for the process which systemd executed, and for no process that it
 /// starts in turn (systemd.exec(5), sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)): a server
@@ -31,6 +32,15 @@ pub fn stderr_is_journal() -> bool {
     };
     let own = beneath::status(&std::io::stderr());
     own.is_ok_and(|own| stream == *format!("{}:{}", own.st_dev, own.st_ino))
+}
+
+/// The start of a line on standard error by which the journal learns its priority (sd-daemon(3)):
+/// `<3>`, say. Empty where standard error leads elsewhere.
+pub fn priority_prefix(severity: Severity) -> String {
+    match stderr_is_journal() {
+        true => format!("<{}>", severity as i32),
+        false => String::new(),
+    }
 }
 
 /// True for a variable that is to be kept from the programs that this process starts.

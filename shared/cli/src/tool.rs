@@ -134,10 +134,7 @@ impl Tool {
     /// no other reader sees.
     pub fn say_at(&self, severity: Severity, what: &str) {
         let what = text::one_line(what.as_bytes());
-        let prefix = match service::stderr_is_journal() {
-            true => format!("<{}>", severity as i32),
-            false => String::new(),
-        };
+        let prefix = service::priority_prefix(severity);
         let name = self.name;
         let line = format!("{prefix}{name}: {}\n", text::without_long_words(&what));
         // Nobody is left to be told when standard error is gone.

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use swift_cli::text;
 use swift_cli::{self as cli, Exit};
+use swift_cli::{service, text};
 use swift_records::catalogue::Catalogue;
 use swift_records::reason::Reason;
 use swift_records::state::State;
@@ -13,6 +13,7 @@ use swift_server::check::{self, Checks};
 use swift_server::notify::Notice;
 use swift_server::process::Pid;
 use swift_sys::error::reason_of;
+use swift_sys::syslog::Severity;
 use swift_sys::watch::Watch;
 
 use crate::many::Many;
@@ -134,7 +135,8 @@ impl Story {
         match (failure.state, failure.reason) {
             (State::Misconfigured, Reason::Exit(_)) => {
                 // Its words, unless they were relayed.
-                let _ = io::stderr().write_all(&failure.text);
+                let words = String::from_utf8_lossy(&failure.text);
+                words.lines().for_each(complain);
                 complain("Failed to validate config");
             }
             (State::Misconfigured, _) | (_, Reason::Untested) => {
@@ -172,5 +174,6 @@ fn print(line: &str) -> anyhow::Result<()> {
 /// tool's name.
 fn complain(line: &str) {
     // Nobody is left to be told when standard error is gone.
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    let prefix = service::priority_prefix(Severity::LOG_ERR);
+    let _ = io::stderr().write_all(format!("{prefix}{line}\n").as_bytes());
 }
