@@ -356,7 +356,7 @@ impl Act {
             self.sound &= actor.stage.is_none_or(Stage::finish);
             for key in lost {
                 let who = report::name(key.server(), key.config());
-                TOOL.say(&format!("{who}: {name} exited without reporting a result"));
+                TOOL.say(&format!("{who}: {name} ended without reporting a result"));
                 self.sound = false;
                 self.ready.push_back(Event::Lost(key));
             }

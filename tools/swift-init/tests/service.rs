@@ -393,7 +393,7 @@ fn a_main_process_that_dies_in_a_reload_is_named() {
     let outcome = reload.wait_with_output().unwrap();
     let errors = String::from_utf8(outcome.stderr).unwrap();
     assert_eq!(outcome.status.code(), Some(1), "{errors}");
-    let line = "the main process of this unit exited without reporting a result";
+    let line = "the main process of this unit ended without reporting a result";
     assert!(errors.contains(line), "{errors}");
     assert_eq!(unit.end().0, None);
 }
