@@ -14,8 +14,15 @@ pub fn times(short: usize, long: usize) -> usize {
 }
 
 /// Reloads a unit under clients that never pause, each with a new connection for each request. Nothing is
-/// lost, the process stays the same, and the journal has no warning.
-fn reloads_lose_nothing(machine: &Machine, unit: &str, address: &str, path: &str, reloads: usize) {
+/// refused, no more than `closed` are closed without an answer, the process stays the same, and the journal
+/// has no warning.
+fn reloads_lose_nothing(
+    machine: &Machine,
+    unit: &str,
+    (address, path): (&str, &str),
+    reloads: usize,
+    closed: u64,
+) {
     let pid = machine.main_pid(unit);
     let load = machine.load_path(address, path, 16, 0);
     for number in 1..=reloads {
@@ -34,7 +41,9 @@ fn reloads_lose_nothing(machine: &Machine, unit: &str, address: &str, path: &str
         machine.version(),
         counts.line.trim()
     ));
-    counts.all_answered();
+    assert!(counts.answered > 0, "{}", counts.line);
+    assert_eq!(counts.lost() - counts.reset, 0, "{}", counts.line);
+    assert!(counts.reset + counts.raced <= closed, "{}", counts.line);
     assert_eq!(machine.main_pid(unit), pid);
     let line = format!("journalctl -q -p warning -u {unit}");
     assert_eq!(machine.must(&line).out(), "", "the journal warns");
@@ -48,12 +57,14 @@ fn reloads_of_swift_serve_lose_nothing() {
     hello::install(&machine, &[]);
     machine.must(&format!("systemctl start {}", hello::UNIT));
     let reloads = times(5, 100);
-    reloads_lose_nothing(&machine, hello::UNIT, hello::ADDRESS, "/", reloads);
+    reloads_lose_nothing(&machine, hello::UNIT, (hello::ADDRESS, "/"), reloads, 0);
     let generation = hello::told(&machine, "generation");
     assert_eq!(generation, (reloads + 1).to_string());
 }
 
-/// Linux has to hand connections that wait at a closed socket over to the next one for that.
+/// Linux has to hand connections that wait at a closed socket over to the next one for that. An old worker
+/// of eventlet closes what it has accepted and not begun to read, which is one request in many reloads, see
+/// swift-reload(1); so one in twenty reloads is excused, and none in two.
 #[test]
 fn reloads_of_a_real_proxy_lose_nothing() {
     let Some((machine, address)) = Machine::boot_with_swift() else {
@@ -63,5 +74,7 @@ fn reloads_of_a_real_proxy_lose_nothing() {
     machine.must("install -d -o swift -g swift /run/swift");
     let unit = "swift@proxy";
     machine.must(&format!("systemctl start {unit}"));
-    reloads_lose_nothing(&machine, unit, &address, "/healthcheck", times(2, 100));
+    let reloads = times(2, 100);
+    let target = (address.as_str(), "/healthcheck");
+    reloads_lose_nothing(&machine, unit, target, reloads, reloads as u64 / 20);
 }
