@@ -5,7 +5,7 @@ use std::fs;
 use test_helpers::Outcome;
 use test_helpers::lab::Lab;
 
-use test_helpers::http::healthy;
+use test_helpers::http::{await_healthy, healthy};
 
 /// Runs a line on a proxy whose config was broken after it had started.
 fn with_broken_config(line: &str) -> Outcome {
@@ -130,7 +130,7 @@ fn a_config_that_swift_takes_and_cannot_start_with_is_refused() {
         fs::write(&config, &good).expect("the laboratory's configs can be written");
     }
     lab.must("swift-init proxy-server reload-seamless");
-    assert!(healthy(&lab));
+    await_healthy(&lab);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use test_helpers::lab::{Lab, Process};
 
 use crate::{MAIN, PATIENCE};
-use test_helpers::http::{Upload, max_header_size, max_header_size_after_reload, request};
+use test_helpers::http::{Upload, await_max_header_size, max_header_size, request};
 
 /// Larger than what sockets and proxy can hold back, so that the servers have to work for it.
 const SIZE: usize = 4 << 20;
@@ -80,8 +80,7 @@ fn seamless(lab: &Lab, reload: &str) -> test_helpers::Outcome {
     assert_eq!(lab.server("proxy-server").pid, before.proxy.pid);
     // The child that closes the old generation's sockets may still be there, too.
     assert!(before.new_workers(&before.proxy) >= 2);
-    let limit = max_header_size_after_reload(lab);
-    assert_eq!(limit, 12345, "the new config is in force");
+    await_max_header_size(lab, 12345);
     before.finish(lab);
     outcome
 }

@@ -1,6 +1,6 @@
 //! A config that the server refuses: whatever was asked for, the old server goes on serving.
 
-use test_helpers::http::healthy;
+use test_helpers::http::{await_healthy, healthy};
 
 use crate::Release;
 
@@ -49,5 +49,5 @@ pub fn is_refused(release: &Release) {
         lab.edit("proxy-server.conf", bad, good);
     }
     lab.must("swift-init proxy-server restart");
-    assert!(healthy(&lab), "the good config is as good as before");
+    await_healthy(&lab);
 }

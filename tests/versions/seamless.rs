@@ -1,6 +1,6 @@
 //! Seamless reloads, and what is said where the servers know none.
 
-use test_helpers::http::{Upload, healthy, max_header_size, max_header_size_after_reload, request};
+use test_helpers::http::{Upload, await_max_header_size, healthy, max_header_size, request};
 use test_helpers::lab::Lab;
 
 use crate::{MAIN, PATIENCE, Release};
@@ -48,7 +48,7 @@ fn assert_reloads(lab: &Lab, command: &str, old: u32, new: u32) {
     lab.edit("swift.conf", &from, &to);
 
     lab.must(command);
-    assert_eq!(max_header_size_after_reload(lab), new, "{command}");
+    await_max_header_size(lab, new);
     assert_eq!(upload.finish(), 201, "{command}");
     assert!(request(lab, "GET", OBJECT, b"").1 == body, "{command}");
     for worker in &workers {

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::lab::Lab;
 
@@ -43,18 +43,35 @@ pub fn max_header_size(lab: &Lab) -> u32 {
     limit_in(request(lab, "GET", "/info", b""))
 }
 
-/// The same just after a reload, when Swift's old generation closes its sockets with what came to them
-/// and was not taken yet: who is dropped by that asks again. It comes to an end, since the old sockets
-/// are closed once.
-pub fn max_header_size_after_reload(lab: &Lab) -> u32 {
+/// Waits until the new generation answers with this limit after a reload.
+pub fn await_max_header_size(lab: &Lab, limit: u32) {
+    after_reload(lab, "/info", |answer| limit_in(answer) == limit);
+}
+
+/// Waits until the proxy says after a reload that it is well.
+pub fn await_healthy(lab: &Lab) {
+    after_reload(lab, "/healthcheck", |answer| {
+        answer == (200, b"OK".to_vec())
+    });
+}
+
+/// Asks until the answer is the right one. Swift's old generation closes its sockets a moment after the
+/// new one is ready: what came to them is answered by it, or dropped when it was not taken yet.
+fn after_reload(lab: &Lab, path: &str, is_right: impl Fn((u16, Vec<u8>)) -> bool) {
     let dropped = [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof];
-    let mut answers = (0..10).map(|_| ask(lab, "GET", "/info", b""));
-    let answer = answers.find(|a| !matches!(a, Err(e) if dropped.contains(&e.kind())));
-    limit_in(
-        answer
-            .expect("one of ten is not dropped")
-            .expect("an answer"),
-    )
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        match ask(lab, "GET", path, b"") {
+            Ok(answer) if is_right(answer.clone()) => return,
+            Ok(_) => {}
+            Err(e) if dropped.contains(&e.kind()) => {}
+            Err(e) => panic!("{path}: {e}"),
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{path}: the old generation stays"
+        );
+    }
 }
 
 fn limit_in((status, body): (u16, Vec<u8>)) -> u32 {
