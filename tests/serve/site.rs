@@ -72,7 +72,7 @@ impl Site {
     /// Writes the config: the usual values, but for these.
     pub fn conf(&self, changes: &[(&str, &str)]) {
         let worker = tools_dir().join("http-worker");
-        let mut values = vec![
+        let usual = [
             ("bind_ip", "127.0.0.1"),
             ("bind_port", "8080"),
             ("workers", "2"),
@@ -81,15 +81,8 @@ impl Site {
             ("gate", "-"),
             ("text", "hello"),
         ];
-        for (key, value) in changes {
-            match values.iter_mut().find(|(known, _)| known == key) {
-                Some(place) => place.1 = value,
-                None => values.push((key, value)),
-            }
-        }
-        let lines: Vec<String> = values.iter().map(|(k, v)| format!("{k} = {v}")).collect();
-        self.sandbox
-            .conf(&format!("{}.conf", self.name), &lines.join("\n"));
+        let lines = test_helpers::lines_of(&usual, changes);
+        self.sandbox.conf(&format!("{}.conf", self.name), &lines);
     }
 
     /// Runs a line of shell where the server lives.

@@ -118,6 +118,11 @@ fn strip(machine: &Machine) {
 }
 
 impl Kind {
+    fn assert_passes(&self, machine: &Machine) {
+        let played = self.play(machine);
+        assert_eq!(played, Ok(()), "{}\n{}", self.unit, machine.states());
+    }
+
     /// Starts, shows and reloads it, by systemd and by hand, is refused a reload, and stops it. Says which
     /// step failed, and with what.
     fn play(&self, machine: &Machine) -> Result<(), String> {
@@ -173,13 +178,7 @@ fn units_pass_all_that_they_set() {
         return;
     };
     for kind in KINDS {
-        assert_eq!(
-            kind.play(&machine),
-            Ok(()),
-            "{}\n{}",
-            kind.unit,
-            machine.states()
-        );
+        kind.assert_passes(&machine);
     }
 }
 
@@ -194,13 +193,7 @@ fn units_pass_without_openat2() {
     machine.must("rmdir /run/swift");
     for kind in KINDS {
         kind.set(&machine, "DynamicUser=yes\nRuntimeDirectory=swift");
-        assert_eq!(
-            kind.play(&machine),
-            Ok(()),
-            "{}\n{}",
-            kind.unit,
-            machine.states()
-        );
+        kind.assert_passes(&machine);
     }
 }
 

@@ -29,7 +29,7 @@ pub fn install(machine: &Machine, changes: &[(&str, &str)]) {
 
 /// Writes its config anew: the usual values, but for these.
 pub fn conf(machine: &Machine, changes: &[(&str, &str)]) {
-    let mut values = vec![
+    let usual = [
         ("bind_ip", "127.0.0.1"),
         ("bind_port", "8080"),
         ("workers", "2"),
@@ -37,14 +37,8 @@ pub fn conf(machine: &Machine, changes: &[(&str, &str)]) {
         ("gate", "-"),
         ("text", "hello"),
     ];
-    for (key, value) in changes {
-        match values.iter_mut().find(|(known, _)| known == key) {
-            Some(place) => place.1 = value,
-            None => values.push((key, value)),
-        }
-    }
-    let lines: Vec<String> = values.iter().map(|(k, v)| format!("{k} = {v}\n")).collect();
-    let text = format!("[DEFAULT]\n{}", lines.concat());
+    let lines = test_helpers::lines_of(&usual, changes);
+    let text = format!("[DEFAULT]\n{lines}\n");
     machine.write("/etc/swift/hello-server.conf", &text);
 }
 

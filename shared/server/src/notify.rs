@@ -189,14 +189,14 @@ mod tests {
 
     fn me() -> Holder {
         Holder {
-            pid: Pid::new(std::process::id() as i32),
+            pid: Some(Pid::own()),
             uid: Some(nix::unistd::geteuid().as_raw()),
         }
     }
 
     #[test]
     fn only_the_process_itself_is_believed() {
-        let me = Pid::new(std::process::id() as i32).unwrap();
+        let me = Pid::own();
         let mine = Notices::bind(me).unwrap();
         assert_eq!(mine.receive().unwrap(), None);
         send(me, b"RELOADING=1\nMONOTONIC_USEC=5\n");
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn descriptors_that_come_along_are_left_where_they_are() {
         use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-        let me = Pid::new(std::process::id() as i32).unwrap();
+        let me = Pid::own();
         // A name of its own, since another test has this process's.
         let mine = Notices {
             socket: swift_sys::socket::mailbox().unwrap().0,

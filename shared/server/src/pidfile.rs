@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn this_process_is_a_stranger_to_every_row() {
         let me = Look {
-            content: Content::Number(Pid::new(std::process::id() as i32).unwrap()),
+            content: Content::Number(Pid::own()),
             world_writable: false,
             owner: None,
         };

@@ -183,9 +183,7 @@ mod tests {
 
     #[test]
     fn this_process_is_ours() {
-        let me = of(Pid::new(std::process::id() as i32).unwrap())
-            .unwrap()
-            .unwrap();
+        let me = of(Pid::own()).unwrap().unwrap();
         assert_eq!(me.uid, nix::unistd::getuid().as_raw());
         assert_eq!(me.gid, nix::unistd::getgid().as_raw());
     }

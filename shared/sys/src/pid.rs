@@ -12,6 +12,11 @@ impl Pid {
         (number > 0).then_some(Pid(number))
     }
 
+    /// The pid of this process.
+    pub fn own() -> Pid {
+        Pid(nix::unistd::getpid().as_raw())
+    }
+
     /// A number as text: digits only, no sign, no blanks.
     pub fn parse(text: &[u8]) -> Option<Pid> {
         if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
@@ -39,7 +44,7 @@ impl fmt::Display for Pid {
 /// The digits of this process's pid. It allocates nothing and takes no lock, so a child may call it
 /// between clone and exec.
 pub fn own_digits(digits: &mut [u8; 16]) -> &[u8] {
-    let mut rest = nix::unistd::getpid().as_raw();
+    let mut rest = Pid::own().number();
     let mut at = digits.len();
     while rest > 0 {
         at -= 1;

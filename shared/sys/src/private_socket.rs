@@ -2,12 +2,12 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect, getsockopt,
-    listen, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen,
+    socket, sockopt,
 };
 use nix::sys::stat::{Mode, fchmod};
 
@@ -36,23 +36,6 @@ pub fn connect_in(dir: &impl AsFd, name: &OsStr) -> io::Result<(OwnedFd, Option<
     Ok((socket, Pid::new(peer.pid())))
 }
 
-/// The next connection, if there is one. Reading and writing never wait.
-pub fn accept(listener: &impl AsFd) -> io::Result<Option<OwnedFd>> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    match accept4(listener.as_fd().as_raw_fd(), flags) {
-        // SAFETY: accept4 returned this descriptor just now, and nothing else has it.
-        Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
-        Err(nix::Error::EAGAIN | nix::Error::ECONNABORTED | nix::Error::EINTR) => Ok(None),
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// Sends no more; what the other end sends can still be read.
-pub fn close_writing(socket: &impl AsFd) -> io::Result<()> {
-    use nix::sys::socket::{Shutdown, shutdown};
-    Ok(shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write)?)
-}
-
 fn new(flags: SockFlag) -> io::Result<OwnedFd> {
     let flags = flags | SockFlag::SOCK_CLOEXEC;
     Ok(socket(AddressFamily::Unix, SockType::Stream, flags, None)?)
@@ -69,6 +52,7 @@ fn path_in(dir: &impl AsFd, name: &OsStr) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::socket::accept;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
@@ -83,7 +67,7 @@ mod tests {
         assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
         assert!(accept(&listener).unwrap().is_none());
         let (_socket, peer) = connect_in(&dir, name).unwrap();
-        assert_eq!(peer, Pid::new(std::process::id() as i32));
+        assert_eq!(peer, Some(Pid::own()));
         assert!(accept(&listener).unwrap().is_some());
     }
 

@@ -126,7 +126,7 @@ fn stream_one_by_one(size: usize) {
 }
 
 fn runs(line: Vec<u8>) {
-    let me = Pid::new(std::process::id() as i32).expect("a process has a number");
+    let me = Pid::own();
     let _ = CommandLine(line).runs(&Server::unlisted("a"), Path::new("/a.conf"), me);
 }
 

@@ -76,7 +76,7 @@ static GROUND: LazyLock<Ground> = LazyLock::new(|| {
 /// Fails when `CommandLine::program` compares how a name begins, when `runs` looks for the config
 /// anywhere after the program, and when `may_be_script` takes every file for a script.
 pub fn command_line(data: &[u8]) {
-    let me = Pid::new(std::process::id() as i32).expect("a process has a number");
+    let me = Pid::own();
     let line = line(data);
     let args: Vec<&OsStr> = line.args().collect();
     // What the arguments are is not in doubt: NUL ends each.

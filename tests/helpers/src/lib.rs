@@ -20,11 +20,13 @@ mod pids;
 mod run;
 mod sandbox;
 pub mod systemd;
+mod values;
 
 pub use load::{Counts, Load};
 pub use namespace::Namespace;
 pub use run::{LIMIT, Outcome, ends_within, finish, run, run_with};
 pub use sandbox::{SERVERS, Sandbox, tools_dir};
+pub use values::lines_of;
 
 /// Says something that is to be seen though the test passes, whose own output is held back then.
 pub fn tell(what: &str) {

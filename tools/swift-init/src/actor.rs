@@ -12,7 +12,7 @@ use swift_records::row::{Key, Row};
 use swift_records::state::State;
 use swift_server::process::Pid;
 use swift_server::stream::Input;
-use swift_sys::{fd, private_socket};
+use swift_sys::{fd, socket};
 
 use crate::stage::Stage;
 
@@ -103,7 +103,7 @@ impl Channel {
     pub fn close(&mut self) {
         if let Channel::Socket(socket) = self {
             // Its other end is gone, which is as good.
-            let _ = private_socket::close_writing(socket);
+            let _ = socket::end_sending(socket);
         }
         *self = Channel::Closed;
     }

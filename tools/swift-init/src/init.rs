@@ -51,7 +51,7 @@ pub fn begin() -> io::Result<()> {
 /// Takes the statuses of those children that ended and are no tools.
 fn reap() -> io::Result<()> {
     let tools = tools();
-    let me = Pid::new(std::process::id() as i32).expect("a number is positive");
+    let me = Pid::own();
     for child in process::child_numbers(me)? {
         if !tools.contains(&child) {
             pidfd::reap(child)?;

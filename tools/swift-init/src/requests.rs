@@ -16,7 +16,7 @@ use swift_server::process::Pid;
 use swift_server::rundir::RunDir;
 use swift_server::stream::Decoder;
 use swift_sys::beneath::{self, Kind};
-use swift_sys::{fd, private_socket};
+use swift_sys::{fd, private_socket, socket};
 
 use crate::act::{Act, OTHERS};
 
@@ -64,7 +64,7 @@ impl Requests {
 
     /// The rows that have come, with the connection that each came from. Never waits.
     pub fn take(&mut self, act: &Act) -> anyhow::Result<Vec<(Id, Row)>> {
-        while let Some(socket) = private_socket::accept(&self.listener)? {
+        while let Some(socket) = socket::accept(&self.listener)? {
             act.watch(&socket, self.next)?;
             self.connections.push(Connection {
                 id: self.next,

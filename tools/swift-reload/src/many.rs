@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
+use swift_server::actor::Token;
 use swift_server::check::{Checks, Verdict};
 use swift_sys::watch::{Watch, earlier};
 
@@ -12,9 +13,15 @@ use crate::options::Manner;
 use crate::reload::{End, Failure, News, Progress, Reload};
 use crate::target::Target;
 
-/// The watch's token for the checks. A reload has two more: twice its number
-/// for its socket, and one more for its process.
-const CHECKS: u64 = 0;
+/// The watch's token for the checks. The other subjects are the reloads.
+const CHECKS: Token = Token {
+    subject: 0,
+    part: 0,
+};
+/// The part of a reload's notification socket.
+const SOCKET: u8 = 0;
+/// The part of its process.
+const PROCESS: u8 = 1;
 
 /// All of them. The owner waits for the descriptor of this, and for
 /// [`Many::until`], and then calls [`Many::advance`].
@@ -36,7 +43,7 @@ impl Many {
     /// None yet; all are done in that manner, and checked by `checks`.
     pub fn new(manner: Manner, checks: Checks) -> io::Result<Many> {
         let watch = Watch::new()?;
-        watch.add(&checks, CHECKS)?;
+        watch.add(&checks, CHECKS.into())?;
         Ok(Many {
             manner,
             watch,
@@ -49,11 +56,12 @@ impl Many {
     /// Begins a reload. All that is told of it has this id, which is above 0
     /// and not used twice.
     pub fn add(&mut self, id: u64, target: Target) {
+        let token = |part| Token { subject: id, part };
         let watched = Reload::begin(target, self.manner).and_then(|reload| {
             if let Some(socket) = reload.socket() {
-                self.watch.add(socket, id * 2)?;
+                self.watch.add(socket, token(SOCKET).into())?;
             }
-            self.watch.add(reload.process(), id * 2 + 1)?;
+            self.watch.add(reload.process(), token(PROCESS).into())?;
             Ok(reload)
         });
         let mut reload = match watched {
@@ -106,10 +114,13 @@ impl Many {
         self.check()?;
         // Once, since of a check that prints without end there is always more.
         for token in self.watch.wait(Some(Instant::now()))? {
-            match (token, token % 2) {
-                (CHECKS, _) => self.check()?,
-                (_, 0) => self.go_on(token / 2, Reload::hear),
-                _ => self.ended(token / 2),
+            match Token::from(token) {
+                CHECKS => self.check()?,
+                Token {
+                    subject,
+                    part: SOCKET,
+                } => self.go_on(subject, Reload::hear),
+                Token { subject, .. } => self.ended(subject),
             }
         }
         let now = Instant::now();

@@ -45,7 +45,7 @@ pub enum Began {
 /// becomes one.
 pub fn begin(manager: &mut Manager) -> io::Result<Began> {
     let (near, far) = socket::pair()?;
-    let own = Pid::new(std::process::id() as i32).ok_or(io::ErrorKind::InvalidData)?;
+    let own = Pid::own();
     let me = Process::open(own)?.ok_or(io::ErrorKind::NotFound)?;
     let forked = match manager.notifier.has_systemd() {
         true => fork_orphan()?,

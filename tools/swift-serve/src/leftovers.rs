@@ -80,8 +80,8 @@ pub fn of_generation(invocation: &Invocation, manager: Pid, generation: u64) -> 
 /// Tells workers of this server to leave that have no manager any more, and
 /// says how many there were. None when somebody manages this server.
 pub fn end(invocation: &Invocation, signal: Signal) -> usize {
-    let own = Pid::new(std::process::id() as i32);
-    let line = own.and_then(|own| command_line(own).ok()?);
+    let own = Pid::own();
+    let line = command_line(own).ok().flatten();
     // A process that only waits for somebody's end bears the same command line.
     let is_managed = pids().any(|pid| {
         let same = || {
@@ -90,7 +90,7 @@ pub fn end(invocation: &Invocation, signal: Signal) -> usize {
                 .flatten()
                 .is_some_and(|it| Some(it) == line)
         };
-        Some(pid) != own && same() && status::is_manager(pid)
+        pid != own && same() && status::is_manager(pid)
     });
     if is_managed {
         return 0;

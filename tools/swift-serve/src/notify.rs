@@ -60,7 +60,7 @@ impl Notifier {
     /// Says to systemd alone that this process is the main one again, and that no
     /// reload goes on: so the end of the main process is never that of a reload.
     pub fn is_main(&self, status: &str) {
-        let message = Message::new().ready().main_pid(own()).status(status);
+        let message = Message::new().ready().main_pid(Pid::own()).status(status);
         self.send_to_systemd(&message);
     }
 
@@ -79,13 +79,13 @@ impl Notifier {
     /// Says that this process, which is the main one again, is going to end, and
     /// how long that may take.
     pub fn stopping(&self, status: &str, wait: Duration) {
-        let message = Message::new().stopping().main_pid(own());
+        let message = Message::new().stopping().main_pid(Pid::own());
         self.send(&message.status(status).extend_timeout(wait));
     }
 
     /// Says that this process is ready, and how it is.
     pub fn ready(&self, status: &str) {
-        self.send(&Message::new().ready().main_pid(own()).status(status));
+        self.send(&Message::new().ready().main_pid(Pid::own()).status(status));
     }
 
     /// The same after a reload that failed, and why it did. One that failed
@@ -96,11 +96,7 @@ impl Notifier {
             false => Message::new().reloading(),
         };
         let (name, word) = REFUSED.split_once('=').expect("it is a line");
-        let message = message.ready().main_pid(own()).status(status);
+        let message = message.ready().main_pid(Pid::own()).status(status);
         self.send(&message.line(name, &format!("{word} {why}")));
     }
-}
-
-fn own() -> Pid {
-    Pid::new(std::process::id() as i32).expect("a pid is positive")
 }

@@ -37,10 +37,6 @@ fn is_starters() -> bool {
     std::env::var_os(environment::RUN_DIR).is_some()
 }
 
-fn own() -> anyhow::Result<Pid> {
-    Pid::new(std::process::id() as i32).ok_or_else(|| anyhow!("this process has no pid"))
-}
-
 /// Writes the pid file of a server that starts, unless its starter has done so. An error when it cannot
 /// be written, or names a server of this config that lives.
 pub fn begin(server: &options::Server) -> anyhow::Result<()> {
@@ -52,7 +48,7 @@ pub fn begin(server: &options::Server) -> anyhow::Result<()> {
     let run_dir = RunDir::create(&place.run_dir).with_context(failed)?;
     let _guard = run_dir.lock().with_context(failed)?;
     let look = pidfile::read(&run_dir, &place.beneath);
-    if look.content == Content::Number(own()?) {
+    if look.content == Content::Number(Pid::own()) {
         return Ok(());
     }
     let command = server
@@ -81,7 +77,7 @@ pub fn begin(server: &options::Server) -> anyhow::Result<()> {
             )
         }
     }
-    pidfile::replace(&run_dir, &place.beneath, own()?).with_context(failed)
+    pidfile::replace(&run_dir, &place.beneath, Pid::own()).with_context(failed)
 }
 
 /// Removes the pid file of a server that has ended, unless its starter does or it names another one.
@@ -100,7 +96,7 @@ fn remove() -> anyhow::Result<()> {
         return Ok(());
     };
     let _guard = run_dir.lock()?;
-    pidfile::remove_if(&run_dir, &place.beneath, &Content::Number(own()?))?;
+    pidfile::remove_if(&run_dir, &place.beneath, &Content::Number(Pid::own()))?;
     Ok(())
 }
 
@@ -117,6 +113,6 @@ pub fn take_over(dead: Pid) -> anyhow::Result<()> {
         Content::Number(pid) if pid == dead => {}
         _ => bail!("{} does not name {dead}", path.display()),
     }
-    pidfile::replace(&run_dir, &beneath, own()?)
+    pidfile::replace(&run_dir, &beneath, Pid::own())
         .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -138,7 +138,7 @@ mod tests {
     use swift_server::process::Pid;
 
     fn this() -> Process {
-        let me = Pid::new(std::process::id() as i32).unwrap();
+        let me = Pid::own();
         Process::open(me).unwrap().unwrap()
     }
 

@@ -204,6 +204,9 @@ fn groups(
     tables: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
     catalogue: &mut Catalogue,
 ) -> Result<(), Spot> {
+    if tables.is_empty() {
+        return Ok(());
+    }
     // A group of ten thousand servers is not searched ten thousand times.
     let named: HashSet<Word> = catalogue.servers.iter().map(|s| s.name.clone()).collect();
     let mut known: HashSet<String> = catalogue.groups().map(str::to_owned).collect();

@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn compare(args: &[&str]) -> Runs {
-        let me = Pid::new(std::process::id() as i32).unwrap();
+        let me = Pid::own();
         line(args)
             .runs(
                 &Server::unlisted("object-server"),
@@ -282,7 +282,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("swift-a");
         let runs = |interpreter: &str| {
-            let me = Pid::new(std::process::id() as i32).unwrap();
+            let me = Pid::own();
             let line = line(&[interpreter, script.to_str().unwrap(), "/x"]);
             let runs = line.runs(&Server::unlisted("a"), Path::new("/x"), me);
             runs.unwrap() == Runs::Config
@@ -311,7 +311,7 @@ mod tests {
         fs::write(&one, "").unwrap();
         fs::write(&other, "").unwrap();
         std::os::unix::fs::symlink(&one, &two).unwrap();
-        let me = Pid::new(std::process::id() as i32).unwrap();
+        let me = Pid::own();
         let line = line(&["swift-a", one.to_str().unwrap()]);
         let runs = |config: &Path| {
             let runs = line.runs(&Server::unlisted("a"), config, me);
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_config_that_moved_to_another_source_counts() {
-        let me = Pid::new(std::process::id() as i32).unwrap();
+        let me = Pid::own();
         let expirer = swift_records::catalogue::Catalogue::load(Path::new("/nonexistent"))
             .unwrap()
             .server("object-expirer");

@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn this_process_sees_itself() {
-        let pid = Pid::new(std::process::id() as i32).unwrap();
+        let pid = Pid::own();
         let me = Process::open(pid).unwrap().unwrap();
         assert_eq!(me.may_signal().unwrap(), Some(true));
         assert!(!me.has_ended().unwrap());

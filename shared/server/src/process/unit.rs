@@ -10,6 +10,7 @@
 //! 248 and later put into the environment of what they execute (systemd.exec(5)).
 
 use std::io;
+use std::sync::OnceLock;
 
 use super::stat::{read_proc, stat};
 use super::tag::Environment;
@@ -60,8 +61,7 @@ impl Unit {
         let Some(unit) = Unit::of(pid)? else {
             return Ok(None);
         };
-        let own = Pid::new(std::process::id() as i32).map(Unit::of);
-        if own.transpose()?.flatten().as_ref() == Some(&unit) {
+        if own_unit()?.as_ref() == Some(&unit) {
             return Ok(None);
         }
         Ok(unit.runs(pid)?.then_some(unit))
@@ -111,6 +111,16 @@ fn is_main_process(pid: Pid) -> io::Result<bool> {
     let executed = environment.as_ref().and_then(|all| all.value(EXEC_PID));
     let executed = executed.and_then(|value| Pid::parse(value.as_os_str().as_encoded_bytes()));
     Ok(executed == Some(pid))
+}
+
+/// The service of this process, which does not change: it is read once for all rows.
+fn own_unit() -> io::Result<&'static Option<Unit>> {
+    static OWN: OnceLock<Option<Unit>> = OnceLock::new();
+    if let Some(own) = OWN.get() {
+        return Ok(own);
+    }
+    let own = Unit::of(Pid::own())?;
+    Ok(OWN.get_or_init(|| own))
 }
 
 /// The service that a control group belongs to, by the rules of systemd's
@@ -242,7 +252,7 @@ mod tests {
 
     #[test]
     fn nothing_owns_what_its_own_unit_looks_at() {
-        let me = Pid::new(std::process::id() as i32).unwrap();
+        let me = Pid::own();
         assert_eq!(Unit::owner(me).unwrap(), None);
     }
 }
