@@ -409,8 +409,12 @@ fn real_servers_and_daemons_are_the_units() {
         gone(&machine, server);
     }
     // A journal without doubles, with Swift's own priorities.
-    let notices = machine.must("journalctl -q -o cat -p notice..notice -u swift@object-replicator");
-    assert!(notices.out().contains("SIGTERM received"), "{notices}");
+    let notifications =
+        machine.must("journalctl -q -o cat -p notice..notice -u swift@object-replicator");
+    assert!(
+        notifications.out().contains("SIGTERM received"),
+        "{notifications}"
+    );
 
     machine.must("systemctl start swift@main swift@rest");
     for server in [

@@ -61,7 +61,7 @@ pub fn may_write_into(folder: &Path) -> bool {
 
 /// The neighbour of the running program, when it lies in the same folder, or
 /// else what PATH leads to.
-pub fn neighbour(name: &str) -> Option<PathBuf> {
+pub fn sibling_program(name: &str) -> Option<PathBuf> {
     let beside = std::env::current_exe()
         .ok()
         .and_then(|me| Some(me.parent()?.join(name)));

@@ -103,7 +103,7 @@ impl Tool {
         run: impl FnOnce(T) -> anyhow::Result<Exit>,
         unable: Exit,
     ) -> Exit {
-        swift_sys::signals::keep_children();
+        swift_sys::signal_fd::keep_children();
         let outcome = match action {
             Ok(Action::Help) => show(&self.help()),
             Ok(Action::Version) => show(&self.version()),

@@ -86,7 +86,7 @@ pub struct Instance<'a> {
     /// Its config, as the row has it.
     pub config: &'a Path,
     /// Its pid file.
-    pub place: &'a Place,
+    pub pid_path: &'a PidPath,
 }
 
 /// The pid files, beneath a run directory, that a config can be named by: one
@@ -103,7 +103,7 @@ pub fn pid_files(server: &Server, config: &Path) -> Vec<PathBuf> {
 
 /// Where a row's pid file lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct PidPath {
     /// The run directory.
     pub run_dir: PathBuf,
     /// The pid file beneath it.
@@ -115,7 +115,7 @@ pub struct Place {
 /// the swift directory and the pid file's part beneath the run directory are
 /// the same but for stem and ending. The error is for a bad line: a pid file
 /// that is not this config's is none of this row's business.
-pub fn place(server: &Server, row: &Row) -> Result<Place, String> {
+pub fn pid_path(server: &Server, row: &Row) -> Result<PidPath, String> {
     let config = row.config.as_ref().ok_or("field 2: no config")?;
     let path = row.pidfile.as_ref().ok_or("field 3: no pid file")?;
     for (field, path) in [(2, config), (3, path)] {
@@ -140,7 +140,7 @@ pub fn place(server: &Server, row: &Row) -> Result<Place, String> {
             _ => continue,
         };
         if !climbs(&beneath) {
-            return Ok(Place {
+            return Ok(PidPath {
                 run_dir: OsStr::from_bytes(run_dir).into(),
                 beneath,
             });
@@ -333,8 +333,8 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                place(&server, &row(config, pid)),
-                Ok(Place {
+                pid_path(&server, &row(config, pid)),
+                Ok(PidPath {
                     run_dir: run_dir.into(),
                     beneath: beneath.into()
                 })
@@ -359,10 +359,10 @@ mod tests {
                 "/run/swift/proxy-server.pid",
             ),
         ] {
-            assert!(place(&server, &row(config, pid)).is_err());
+            assert!(pid_path(&server, &row(config, pid)).is_err());
         }
         let folders = "/object-server".repeat(TOO_LONG / 14 + 1);
-        let error = place(&server, &row(&format!("{folders}/1.conf"), "/1.pid"));
+        let error = pid_path(&server, &row(&format!("{folders}/1.conf"), "/1.pid"));
         assert_eq!(error, Err("field 2: longer than a path can be".into()));
     }
 }

@@ -45,7 +45,7 @@ pub struct Row {
 
 /// What tells one row's instance from another's: server, config and pid file,
 /// each to the byte.
-pub type Identity<'a> = [Option<&'a [u8]>; 3];
+pub type RowId<'a> = [Option<&'a [u8]>; 3];
 
 /// The same, to be kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,18 +54,18 @@ pub struct Key(Box<[u8]>);
 impl Key {
     /// The server's name.
     pub fn server(&self) -> &str {
-        let [server, ..] = self.identity();
+        let [server, ..] = self.id();
         std::str::from_utf8(server.unwrap_or_default()).unwrap_or_default()
     }
 
     /// The config.
     pub fn config(&self) -> Option<&Path> {
-        let [_, config, _] = self.identity();
+        let [_, config, _] = self.id();
         config.map(|bytes| Path::new(OsStr::from_bytes(bytes)))
     }
 
     /// What [`Row::key`] put together.
-    pub fn identity(&self) -> Identity<'_> {
+    pub fn id(&self) -> RowId<'_> {
         let mut rest = &self.0[..];
         std::array::from_fn(|_| {
             let (length, behind) = rest.split_first_chunk::<8>()?;
@@ -96,7 +96,7 @@ impl Row {
     }
 
     /// What the row's key is made of.
-    pub fn identity(&self) -> Identity<'_> {
+    pub fn id(&self) -> RowId<'_> {
         fn path(path: &Option<PathBuf>) -> Option<&[u8]> {
             path.as_ref().map(|p| p.as_os_str().as_bytes())
         }
@@ -109,7 +109,7 @@ impl Row {
 
     /// The row's identity; a later row of the same key replaces an earlier one.
     pub fn key(&self) -> Key {
-        let parts = self.identity();
+        let parts = self.id();
         let length = |part: &Option<&[u8]>| part.map_or(0, <[u8]>::len);
         let mut key = Vec::with_capacity(parts.iter().map(|part| 8 + length(part)).sum());
         for part in parts {
@@ -147,7 +147,7 @@ impl Row {
     }
 
     /// The same instance in another state that needs no reason.
-    pub fn plain(mut self, state: State) -> Row {
+    pub fn with_state(mut self, state: State) -> Row {
         self.state = state;
         self.detail.clear();
         self
@@ -167,7 +167,7 @@ impl Row {
                 None => line.extend_from_slice(b"-\t"),
             }
         }
-        for field in self.identity() {
+        for field in self.id() {
             escape(field.unwrap_or_default(), line);
             line.push(b'\t');
         }
@@ -434,7 +434,7 @@ mod tests {
             ..Row::new(server, State::Stopped)
         };
         let one = row("a", Some("b"), Some("c"));
-        assert_eq!(one.key(), one.clone().plain(State::Ready).key());
+        assert_eq!(one.key(), one.clone().with_state(State::Ready).key());
         let (key, bare) = (one.key(), row("a", None, None).key());
         assert_eq!((key.server(), key.config()), ("a", Some(Path::new("b"))));
         assert_eq!((bare.server(), bare.config()), ("a", None));
@@ -456,6 +456,6 @@ mod tests {
             Row::new("a", State::Failed).with(State::Failed, Reason::Exit(1), b"no such\nfile");
         assert_eq!(row.reason(), Some(Reason::Exit(1)));
         assert_eq!(row.text(), b"no such\nfile");
-        assert!(row.plain(State::Ready).detail.is_empty());
+        assert!(row.with_state(State::Ready).detail.is_empty());
     }
 }

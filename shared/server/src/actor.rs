@@ -9,7 +9,7 @@ use crate::stream::{self, ActOutput, BadLine, Input, Next};
 use swift_cli::{Exit, Tool};
 use swift_records::row::Row;
 use swift_records::state::State;
-use swift_sys::watch::{Watch, earlier};
+use swift_sys::epoll::{Epoll, min_deadline};
 
 /// A descriptor that a tool waits for: which of its subjects it belongs to, and which of the subject's
 /// descriptors it is. Subject 0 is standard input.
@@ -193,8 +193,8 @@ impl Report {
 
 /// Hands rows and events to an actor until no row comes any more and nothing is under way. Once rows
 /// can no longer be written, none is taken in, and what is under way is brought to its end.
-pub fn run(actor: &mut impl Actor, watch: &Watch) -> anyhow::Result<()> {
-    let mut rows = Rows::new(watch)?;
+pub fn run(actor: &mut impl Actor, epoll: &Epoll) -> anyhow::Result<()> {
+    let mut rows = Rows::new(epoll)?;
     loop {
         let pace = rows.take_in(actor)?;
         actor.before_wait(rows.reading)?;
@@ -207,7 +207,7 @@ pub fn run(actor: &mut impl Actor, watch: &Watch) -> anyhow::Result<()> {
         // Of an input that may have no end, only what is there is answered once nothing more begins.
         let last_look = actor.is_stopping() && idle;
         let now = (pace == Pace::Slow || last_look).then(Instant::now);
-        let tokens = watch.wait(earlier(now, actor.deadline()))?;
+        let tokens = epoll.wait(min_deadline(now, actor.deadline()))?;
         if last_look && tokens.is_empty() {
             return Ok(());
         }
@@ -224,7 +224,7 @@ pub fn run(actor: &mut impl Actor, watch: &Watch) -> anyhow::Result<()> {
 
 /// The rows on standard input, as far as they are still read.
 struct Rows<'a> {
-    watch: &'a Watch,
+    epoll: &'a Epoll,
     input: Input,
     /// Whether the input is of a kind that can be waited for; a file is always ready.
     can_wait: bool,
@@ -233,11 +233,11 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(watch: &'a Watch) -> io::Result<Rows<'a>> {
+    fn new(epoll: &'a Epoll) -> io::Result<Rows<'a>> {
         let input = Input::stdin()?;
-        let can_wait = input.watch(watch, STDIN.into())?;
+        let can_wait = input.watch(epoll, STDIN.into())?;
         Ok(Rows {
-            watch,
+            epoll,
             input,
             can_wait,
             is_watched: can_wait,
@@ -280,9 +280,9 @@ impl<'a> Rows<'a> {
     fn watch(&mut self, has_room: bool) -> io::Result<()> {
         let wanted = self.can_wait && self.reading && has_room;
         if wanted && !self.is_watched {
-            self.input.watch(self.watch, STDIN.into())?;
+            self.input.watch(self.epoll, STDIN.into())?;
         } else if !wanted && self.is_watched {
-            self.input.unwatch(self.watch);
+            self.input.unwatch(self.epoll);
         }
         self.is_watched = wanted;
         Ok(())

@@ -6,7 +6,7 @@
 pub mod account;
 pub mod actor;
 pub mod check;
-pub mod excerpt;
+pub mod head_tail;
 pub mod locks;
 pub mod notify;
 pub mod pidfile;

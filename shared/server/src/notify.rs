@@ -60,16 +60,16 @@ impl Notice {
 
 /// How many notifications are taken in before others get their turn: anybody on
 /// this network can send any number of them.
-pub const TURN: usize = 256;
+pub const READ_BUDGET: usize = 256;
 
 /// The socket to which one server sends its notifications.
 #[derive(Debug)]
-pub struct Notices {
+pub struct Notifications {
     socket: OwnedFd,
     pid: Pid,
 }
 
-impl AsFd for Notices {
+impl AsFd for Notifications {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -90,12 +90,12 @@ fn listen(pid: Pid) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-impl Notices {
+impl Notifications {
     /// Binds the name of a process, in its network namespace. EADDRINUSE when another socket has it,
     /// EADDRNOTAVAIL when that namespace may not be entered.
-    pub fn bind(pid: Pid) -> io::Result<Notices> {
+    pub fn bind(pid: Pid) -> io::Result<Notifications> {
         let socket = netns::in_that_of(pid, || listen(pid))?;
-        Ok(Notices { socket, pid })
+        Ok(Notifications { socket, pid })
     }
 
     /// The lines of the next notification that the process itself sent; those
@@ -103,11 +103,11 @@ impl Notices {
     /// of others that it is somebody else's turn: the descriptor stays readable.
     pub fn receive(&self) -> io::Result<Option<Vec<Notice>>> {
         let mut buffer = vec![0; LONGEST];
-        for _ in 0..TURN {
+        for _ in 0..READ_BUDGET {
             let Some((length, sender)) = receive_from(&self.socket, &mut buffer)? else {
                 return Ok(None);
             };
-            if sender.is_some_and(|sender| sender.pid == self.pid.number()) {
+            if sender.is_some_and(|sender| sender.pid == self.pid.raw()) {
                 let lines = buffer[..length]
                     .split(|b| *b == b'\n')
                     .filter(|line| !line.is_empty());
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn only_the_process_itself_is_believed() {
         let me = Pid::own();
-        let mine = Notices::bind(me).unwrap();
+        let mine = Notifications::bind(me).unwrap();
         assert_eq!(mine.receive().unwrap(), None);
         send(me, b"RELOADING=1\nMONOTONIC_USEC=5\n");
         assert_eq!(
@@ -209,7 +209,7 @@ mod tests {
         );
         // No process has this number: the kernel's highest is 2^22.
         let other = Pid::new(1 << 23).unwrap();
-        let others = Notices::bind(other).unwrap();
+        let others = Notifications::bind(other).unwrap();
         send(other, b"READY=1");
         assert_eq!(others.receive().unwrap(), None);
     }
@@ -220,7 +220,7 @@ mod tests {
         use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
         let me = Pid::own();
         // A name of its own, since another test has this process's.
-        let mine = Notices {
+        let mine = Notifications {
             socket: swift_sys::socket::mailbox().unwrap().0,
             pid: me,
         };
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn names_of_others_blame_nobody() {
         let pid = Pid::new((1 << 23) + 2).unwrap();
-        let _mine = Notices::bind(pid).unwrap();
+        let _mine = Notifications::bind(pid).unwrap();
         let bind = |name: &[u8]| {
             let address = SocketAddr::from_abstract_name(name).unwrap();
             UnixDatagram::bind_addr(&address).unwrap()
@@ -259,8 +259,8 @@ mod tests {
     #[test]
     fn one_listens_at_a_time_and_is_found() {
         let pid = Pid::new((1 << 23) + 1).unwrap();
-        let _first = Notices::bind(pid).unwrap();
-        let error = Notices::bind(pid).unwrap_err();
+        let _first = Notifications::bind(pid).unwrap();
+        let error = Notifications::bind(pid).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert_eq!(holder(pid), Some(me()));
     }

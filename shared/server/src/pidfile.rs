@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::process::{Pid, Process, Sight};
+use crate::process::{Identity, Pid, Process};
 use crate::rundir::RunDir;
 use crate::user;
-use swift_records::instance::{self, Instance, Place};
+use swift_records::instance::{self, Instance, PidPath};
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_sys::error::reason_of;
@@ -132,7 +132,7 @@ pub enum Finding {
 
 impl Finding {
     /// Whether this is a pid file that lies, and may be removed or replaced.
-    pub fn lies(&self) -> bool {
+    pub fn is_stale(&self) -> bool {
         matches!(
             self,
             Finding::Stopped(Reason::Stale | Reason::Invalid | Reason::WrongProcess, _)
@@ -154,17 +154,17 @@ pub fn verify(look: &Look, instance: &Instance) -> io::Result<Finding> {
         return stopped(Reason::Stale);
     };
     failpoint::at("process-opened");
-    let sight = process.look(instance)?;
+    let identity = process.classify(instance)?;
     failpoint::at("process-looked-at");
-    match sight {
-        Sight::Gone => stopped(Reason::Stale),
-        Sight::Stranger => stopped(Reason::WrongProcess),
-        Sight::Starting => Ok(Finding::Starting(pid)),
-        Sight::OtherConfig(config) => match mismatch(&process, &config, instance)? {
+    match identity {
+        Identity::Gone => stopped(Reason::Stale),
+        Identity::Mismatch => stopped(Reason::WrongProcess),
+        Identity::Starting => Ok(Finding::Starting(pid)),
+        Identity::OtherConfig(config) => match mismatch(&process, &config, instance)? {
             Some(reason) => stopped(reason),
             None => Ok(Finding::WrongConfig { process, config }),
         },
-        Sight::Server => {
+        Identity::Server => {
             let foreign = foreign(look, pid)?;
             match process.may_signal()? {
                 // It ended meanwhile, and what was seen may have been its successor.
@@ -203,7 +203,7 @@ pub fn mismatch(
     config: &Path,
     instance: &Instance,
 ) -> io::Result<Option<Reason>> {
-    let Place { run_dir, beneath } = instance.place;
+    let PidPath { run_dir, beneath } = instance.pid_path;
     let others = instance::pid_files(instance.server, config);
     let mut others = others.iter().filter(|path| *path != beneath);
     if let Some(run_dir) = RunDir::open(run_dir)?
@@ -260,8 +260,8 @@ pub fn replace(run_dir: &RunDir, path: &Path, pid: Pid) -> io::Result<()> {
 
 /// Looks again at a pid file and removes it if it lies. To be called under the
 /// run directory's lock. `false` when it tells the truth, or is none.
-pub fn remove_if_it_lies(run_dir: &RunDir, instance: &Instance) -> io::Result<bool> {
-    match open_folder(run_dir, &instance.place.beneath) {
+pub fn remove_if_stale(run_dir: &RunDir, instance: &Instance) -> io::Result<bool> {
+    match open_folder(run_dir, &instance.pid_path.beneath) {
         Ok((folder, name)) => remove_in(&folder, name, instance, None),
         Err(e) if is_no_folder(&e) => Ok(false),
         Err(e) => Err(e),
@@ -287,11 +287,11 @@ pub fn remove_in(
     let look = read(folder, Path::new(name));
     failpoint::at("pid-file-read-again");
     let is_that = |process: &&Process| look.content == Content::Number(process.pid);
-    let lies = match ended.filter(is_that) {
+    let is_stale = match ended.filter(is_that) {
         Some(process) if process.is_zombie()? => true,
-        _ => verify(&look, instance)?.lies(),
+        _ => verify(&look, instance)?.is_stale(),
     };
-    if !lies {
+    if !is_stale {
         return Ok(false);
     }
     failpoint::at("pid-file-judged");
@@ -446,7 +446,7 @@ mod tests {
             let instance = Instance {
                 server: &Server::unlisted("a"),
                 config: &config,
-                place: &Place {
+                pid_path: &PidPath {
                     run_dir: folder.path().into(),
                     beneath: "1.pid".into(),
                 },
@@ -480,7 +480,7 @@ mod tests {
         let instance = Instance {
             server: &Server::unlisted("object-server"),
             config: "/x".as_ref(),
-            place: &Place {
+            pid_path: &PidPath {
                 run_dir: "/".into(),
                 beneath: "x.pid".into(),
             },
@@ -490,6 +490,6 @@ mod tests {
             finding,
             Finding::Stopped(Reason::WrongProcess, Some(_))
         ));
-        assert!(finding.lies());
+        assert!(finding.is_stale());
     }
 }

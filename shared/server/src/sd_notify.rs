@@ -92,9 +92,9 @@ impl SdNotify {
             result => result?,
         }
         drop(far);
-        let watch = swift_sys::watch::Watch::new()?;
-        watch.add(&near, 0)?;
-        Ok(!watch.wait(swift_sys::watch::after(wait))?.is_empty())
+        let epoll = swift_sys::epoll::Epoll::new()?;
+        epoll.add(&near, 0)?;
+        Ok(!epoll.wait(swift_sys::epoll::deadline_in(wait))?.is_empty())
     }
 }
 

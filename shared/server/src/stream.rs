@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use swift_cli::{Exit, Tool, UNWRITABLE};
 use swift_records::row::Row;
+use swift_sys::epoll::Epoll;
 use swift_sys::error::reason_of;
-use swift_sys::watch::Watch;
 
 /// A line longer than this is a bad line. The longest row that a tool writes
 /// holds 64 KiB of a server's output, at most four times that when escaped.
@@ -282,17 +282,17 @@ impl Input {
     /// Has the descriptor watched; `false` when it is of a kind that is always
     /// ready and cannot be watched, such as a file: then it is filled at once
     /// whenever there is nothing else to do.
-    pub fn watch(&self, watch: &Watch, token: u64) -> io::Result<bool> {
-        match watch.add(&self.fd, token) {
+    pub fn watch(&self, epoll: &Epoll, token: u64) -> io::Result<bool> {
+        match epoll.add(&self.fd, token) {
             Err(e) if e.raw_os_error() == Some(libc::EPERM) => Ok(false),
             result => result.map(|()| true),
         }
     }
 
     /// No longer watches the descriptor.
-    pub fn unwatch(&self, watch: &Watch) {
+    pub fn unwatch(&self, epoll: &Epoll) {
         // It was not watched, or it is not any more: both are what is wanted.
-        let _ = watch.remove(&self.fd);
+        let _ = epoll.remove(&self.fd);
     }
 
     /// Reads once. Waits when there is nothing to read. The other end of a socket that ends with

@@ -46,14 +46,14 @@ pub fn fork_orphan() -> io::Result<Forked> {
             Ok(Forked::Child) => Ok(Forked::Child),
             Ok(Forked::Parent(pid)) => {
                 // With its parent gone, the new process goes to its last parent.
-                let told = super::fd::write(&tell, &pid.number().to_ne_bytes());
+                let told = super::fd::write(&tell, &pid.raw().to_ne_bytes());
                 std::process::exit(i32::from(told.is_err()))
             }
             Err(_) => std::process::exit(1),
         },
         Forked::Parent(middle) => {
             drop(tell);
-            nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(middle.number()), None)?;
+            nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(middle.raw()), None)?;
             let mut pid = [0; 4];
             let length = super::fd::read(&told, &mut pid)?;
             let pid = Pid::new(i32::from_ne_bytes(pid)).filter(|_| length == 4);

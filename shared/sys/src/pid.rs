@@ -30,7 +30,7 @@ impl Pid {
     }
 
     /// The number.
-    pub fn number(self) -> i32 {
+    pub fn raw(self) -> i32 {
         self.0
     }
 }
@@ -44,7 +44,7 @@ impl fmt::Display for Pid {
 /// The digits of this process's pid. It allocates nothing and takes no lock, so a child may call it
 /// between clone and exec.
 pub fn own_digits(digits: &mut [u8; 16]) -> &[u8] {
-    let mut rest = Pid::own().number();
+    let mut rest = Pid::own().raw();
     let mut at = digits.len();
     while rest > 0 {
         at -= 1;
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn only_positive_numbers_are_pids() {
-        assert_eq!(Pid::parse(b"0012").map(Pid::number), Some(12));
+        assert_eq!(Pid::parse(b"0012").map(Pid::raw), Some(12));
         for bad in [
             &b""[..],
             b"0",

@@ -33,7 +33,7 @@ const SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 /// Opens a pidfd; none when no process has that number.
 pub fn open(pid: Pid) -> io::Result<Option<OwnedFd>> {
     // SAFETY: the call takes two numbers, which the kernel checks.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.number(), 0) };
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.raw(), 0) };
     if fd >= 0 {
         // SAFETY: the kernel has just made this descriptor, closed on exec, for nobody else.
         return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }));
@@ -87,7 +87,7 @@ pub fn send_group(pidfd: &impl AsFd, signal: Signal) -> io::Result<()> {
 /// Takes the status of a child of this process if it has ended; whatever it is.
 pub fn reap(child: Pid) -> io::Result<()> {
     use nix::sys::wait::waitpid;
-    let child = nix::unistd::Pid::from_raw(child.number());
+    let child = nix::unistd::Pid::from_raw(child.raw());
     match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
         Ok(_) | Err(Errno::ECHILD | Errno::EINTR) => Ok(()),
         Err(e) => Err(e.into()),

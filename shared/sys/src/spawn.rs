@@ -146,7 +146,7 @@ struct Prepared<'a> {
 /// The name (proc_pid_comm(5)) that a child bears from before its pid file is
 /// there until it executes: it tells it from the starter, whose command line it
 /// shares, and whose number an old pid file may hold.
-pub const UNBORN: &CStr = c"swift-starting";
+pub const PRE_EXEC: &CStr = c"swift-starting";
 
 /// How many digits a process's number has at most.
 const DIGITS: usize = 10;
@@ -311,7 +311,10 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
     unsafe {
         // Until it executes, whoever looks at it can tell that it has not.
         if plan.pid_file.is_some() {
-            check(libc::prctl(libc::PR_SET_NAME, UNBORN.as_ptr()), Step::Setup)?;
+            check(
+                libc::prctl(libc::PR_SET_NAME, PRE_EXEC.as_ptr()),
+                Step::Setup,
+            )?;
         }
         prepared.points.at("child-begun");
         if plan.own_session {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use swift_cli::text;
 use swift_records::catalogue::{Catalogue, SITE_FILE, Server};
-use swift_records::instance::place;
+use swift_records::instance::pid_path;
 use swift_records::row::Row;
 use swift_records::state::State;
-use swift_server::excerpt::Excerpt;
+use swift_server::head_tail::HeadTail;
 use swift_server::process::{CommandLine, Pid, Stat};
 use swift_server::stream::Decoder;
 
@@ -94,7 +94,7 @@ fn row_folders(size: usize) {
         pidfile: Some(format!("{folders}/2.pid").into()),
         ..Row::new("object-server", State::Running)
     };
-    assert!(place(&Server::unlisted("object-server"), &row).is_err());
+    assert!(pid_path(&Server::unlisted("object-server"), &row).is_err());
 }
 
 fn decode(stream: &[u8], piece: usize) {
@@ -228,7 +228,7 @@ fn escaped_text(size: usize) {
 }
 
 fn excerpt_bytes(size: usize) {
-    let mut excerpt = Excerpt::default();
+    let mut excerpt = HeadTail::default();
     (0..size).for_each(|_| excerpt.push(b"x"));
     assert!(!excerpt.text().is_empty());
 }

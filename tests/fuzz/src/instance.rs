@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
 use swift_records::catalogue::{Catalogue, Server};
-use swift_records::instance::{Place, config_file, others, pid_file, place};
+use swift_records::instance::{PidPath, config_file, others, pid_file, pid_path};
 use swift_records::row::Row;
 use swift_records::state::State;
 
@@ -61,8 +61,8 @@ pub fn check(data: &[u8]) {
     let (any_config, any_pid) = (cursor.path(PARTS), cursor.path(PARTS));
     resolved(server, &config, &swift_dir, &run_dir);
     let row = row(server, &any_config, &any_pid);
-    if let Ok(place) = place(server, &row) {
-        leads_to_its_pid_file(&place, &any_pid);
+    if let Ok(pid_path) = pid_path(server, &row) {
+        leads_to_its_pid_file(&pid_path, &any_pid);
     }
     for other in others(server, &any_config) {
         assert!(server.sources.len() > 1);
@@ -104,18 +104,18 @@ fn resolved(server: &Server, config: &Path, swift_dir: &Path, run_dir: &Path) {
     let row = row(server, &swift_dir.join(config), &run_dir.join(&beneath));
     let fits = |path: &Option<PathBuf>| path.as_ref().is_some_and(|p| p.as_os_str().len() < 4096);
     if !fits(&row.config) || !fits(&row.pidfile) {
-        assert!(place(server, &row).is_err());
+        assert!(pid_path(server, &row).is_err());
         return;
     }
-    let place = place(server, &row).unwrap_or_else(|what| panic!("{what}"));
-    leads_to_its_pid_file(&place, &run_dir.join(&beneath));
+    let pid_path = pid_path(server, &row).unwrap_or_else(|what| panic!("{what}"));
+    leads_to_its_pid_file(&pid_path, &run_dir.join(&beneath));
     // A swift directory in whose path the config's own parts occur may part it earlier, at a place
     // that has the same pid file.
-    assert!(place.beneath.ends_with(&beneath) || beneath.ends_with(&place.beneath));
+    assert!(pid_path.beneath.ends_with(&beneath) || beneath.ends_with(&pid_path.beneath));
 }
 
-fn leads_to_its_pid_file(place: &Place, pidfile: &Path) {
-    let Place { run_dir, beneath } = place;
+fn leads_to_its_pid_file(pid_path: &PidPath, pidfile: &Path) {
+    let PidPath { run_dir, beneath } = pid_path;
     let normal = |part| matches!(part, Component::Normal(_));
     assert!(beneath.components().all(normal), "{}", beneath.display());
     assert!(beneath.file_name().is_some());

@@ -257,7 +257,7 @@ pub fn status(data: &[u8]) {
         (state, parent, group, session)
     );
     assert_eq!((stat.flags, stat.start), (flags.into(), start));
-    assert_eq!(stat.unborn, name == b"swift-starting");
+    assert_eq!(stat.pre_exec, name == b"swift-starting");
     // Cut short anywhere between the name and the start, it is no line.
     let (from, to) = (
         7 + name.len(),

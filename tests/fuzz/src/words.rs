@@ -7,8 +7,8 @@ use std::sync::{LazyLock, Mutex};
 use swift_cli::text::{
     backslash_replace, for_terminal, last_line, one_line, quote, without_numbers,
 };
-use swift_server::excerpt::{Excerpt, KEPT};
-use swift_server::notify::{Notice, Notices, REFUSED};
+use swift_server::head_tail::{HeadTail, KEPT};
+use swift_server::notify::{Notice, Notifications, REFUSED};
 use swift_server::process::Pid;
 
 use crate::cursor::Cursor;
@@ -58,11 +58,11 @@ pub fn text(data: &[u8]) {
 ///
 /// Each two bytes of the input say how long a piece is.
 ///
-/// Fails when `Excerpt::push` forgets what it drops from the tail, and when a piece that is longer
+/// Fails when `HeadTail::push` forgets what it drops from the tail, and when a piece that is longer
 /// than the tail leaves the old one in its place.
 pub fn excerpt(data: &[u8]) {
     let mut cursor = Cursor::new(data);
-    let mut excerpt = Excerpt::default();
+    let mut excerpt = HeadTail::default();
     let mut all = Vec::new();
     let mut random = Random::new(7);
     while !cursor.is_empty() && all.len() < 1 << 19 {
@@ -86,17 +86,17 @@ pub fn excerpt(data: &[u8]) {
     assert_eq!(excerpt.is_empty(), all.is_empty());
 }
 
-static NOTICES: LazyLock<Mutex<(Notices, UnixDatagram)>> = LazyLock::new(|| {
+static NOTICES: LazyLock<Mutex<(Notifications, UnixDatagram)>> = LazyLock::new(|| {
     let number = std::process::id();
     let pid = Pid::new(number as i32).expect("a process has a number");
-    let notices = Notices::bind(pid).expect("nobody else has this process's name");
+    let notifications = Notifications::bind(pid).expect("nobody else has this process's name");
     let sender = UnixDatagram::unbound().expect("a socket");
     let name = format!("swift-notifications\0{number}");
     let address = SocketAddr::from_abstract_name(name).expect("the name fits");
     sender
         .connect_addr(&address)
         .expect("it was bound just now");
-    Mutex::new((notices, sender))
+    Mutex::new((notifications, sender))
 });
 
 /// Notifications, sent to a real socket: each line counts by itself, byte for byte, and what is
@@ -105,9 +105,12 @@ static NOTICES: LazyLock<Mutex<(Notices, UnixDatagram)>> = LazyLock::new(|| {
 /// Fails when `Notice::parse` compares how a line begins, and when empty lines are notices.
 pub fn notify(data: &[u8]) {
     let both = NOTICES.lock().unwrap_or_else(|e| e.into_inner());
-    let (notices, sender) = &*both;
+    let (notifications, sender) = &*both;
     sender.send(data).expect("it is read each time");
-    let found = notices.receive().expect("it is ours").expect("it was sent");
+    let found = notifications
+        .receive()
+        .expect("it is ours")
+        .expect("it was sent");
     let lines = data[..data.len().min(8192)]
         .split(|b| *b == b'\n')
         .filter(|line| !line.is_empty());
@@ -125,5 +128,5 @@ pub fn notify(data: &[u8]) {
             assert!(line.starts_with(REFUSED.as_bytes()) && line.trim_ascii_end().ends_with(why));
         }
     }
-    assert_eq!(notices.receive().expect("it is ours"), None);
+    assert_eq!(notifications.receive().expect("it is ours"), None);
 }

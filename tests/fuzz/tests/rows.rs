@@ -6,7 +6,7 @@ use std::path::Path;
 
 use properties::mutate::{Random, mutation};
 use swift_records::catalogue::Catalogue;
-use swift_records::instance::place;
+use swift_records::instance::pid_path;
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::process::{Pid, Process};
@@ -79,7 +79,7 @@ fn bad_lines(good: &str) -> Vec<u8> {
         Err(_) => true,
         Ok(row) => {
             (&row.server, row.state) == (&good_row.server, good_row.state)
-                && place(&catalogue.server(&row.server), &row).is_err()
+                && pid_path(&catalogue.server(&row.server), &row).is_err()
         }
     };
     let corpus = [good.as_bytes().to_vec(), b"\x1b[2J\t\t-\xff/../".to_vec()];
@@ -112,7 +112,7 @@ fn are_refused(outcome: &Outcome) {
 }
 
 /// Fails when `Input::fill` takes the end for a newline, when `swift-signal` signals whatever
-/// `instance::place` says, and when a message is printed as it came.
+/// `instance::pid_path` says, and when a message is printed as it came.
 #[test]
 fn nothing_is_signalled_by_a_bad_line() {
     let ground = Ground::new();

@@ -7,7 +7,7 @@ use swift_cli::Exit;
 use swift_cli::program::SearchPath;
 use swift_cli::text;
 use swift_records::catalogue::{Catalogue, Server};
-use swift_records::instance::place;
+use swift_records::instance::pid_path;
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
@@ -17,8 +17,8 @@ use swift_server::preflight::{Preflight, Runner};
 use swift_server::process::Pid;
 use swift_server::stream::BadLine;
 use swift_server::user;
+use swift_sys::epoll::Epoll;
 use swift_sys::failpoint;
-use swift_sys::watch::Watch;
 
 use crate::options::{Options, TOOL};
 use crate::queue::Queue;
@@ -51,9 +51,9 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         quiet: options.quiet,
         told_too_old: false,
     };
-    let watch = Watch::new()?;
-    watch.add(&checker.checks, CHECKS.into())?;
-    actor::run(&mut checker, &watch)?;
+    let epoll = Epoll::new()?;
+    epoll.add(&checker.checks, CHECKS.into())?;
+    actor::run(&mut checker, &epoll)?;
     Ok(checker.report.exit())
 }
 
@@ -74,7 +74,7 @@ impl Actor for Checker {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.checks.until()
+        self.checks.deadline()
     }
 
     fn is_idle(&self) -> bool {
@@ -101,7 +101,7 @@ impl Checker {
                 return Ok(());
             }
         };
-        place(&server, &row)?;
+        pid_path(&server, &row)?;
         let preflight = preflight(&server, &config, row.pid);
         let number = self.queue.waiting(row);
         let mut check = ConfigCheck {

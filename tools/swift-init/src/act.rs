@@ -8,11 +8,11 @@ use std::time::Instant;
 use swift_cli::text;
 use swift_records::row::{Key, Row};
 use swift_server::stream::{Input, Next};
+use swift_sys::epoll::{Epoll, min_deadline};
 use swift_sys::failpoint;
 use swift_sys::fd;
 use swift_sys::signal::Signal;
-use swift_sys::signals::Inbox;
-use swift_sys::watch::{Watch, earlier};
+use swift_sys::signal_fd::SignalFd;
 
 use crate::actor::{Actor, Awaited, Channel};
 use crate::init::REQUESTS;
@@ -56,8 +56,8 @@ pub enum Event {
 
 /// The tools that act.
 pub struct Act {
-    watch: Watch,
-    inbox: Inbox,
+    epoll: Epoll,
+    signals: SignalFd,
     actors: HashMap<Role, Actor>,
     ready: VecDeque<Event>,
     progress: Progress,
@@ -74,13 +74,13 @@ pub struct Act {
 impl Act {
     /// No tool yet. From here on, requests to end come as events.
     pub fn new() -> anyhow::Result<Act> {
-        let inbox = Inbox::new(&REQUESTS)?;
-        let watch = Watch::new()?;
-        watch.add(&inbox, INBOX)?;
+        let signals = SignalFd::new(&REQUESTS)?;
+        let epoll = Epoll::new()?;
+        epoll.add(&signals, INBOX)?;
         let (actors, ready) = (HashMap::new(), VecDeque::new());
         Ok(Act {
-            watch,
-            inbox,
+            epoll,
+            signals,
             actors,
             ready,
             progress: Progress::new(),
@@ -104,7 +104,7 @@ impl Act {
         let (stage, output) = stage::start(call, Some(read), extra)?;
         let to = Channel::thread(write, call.name)?;
         let input = Input::new(output);
-        input.watch(&self.watch, role as u64)?;
+        input.watch(&self.epoll, role as u64)?;
         let actor = Actor {
             stage: Some(stage),
             to,
@@ -121,7 +121,7 @@ impl Act {
     /// Has the process at the other end of a socket take the part of a tool.
     pub fn connect(&mut self, role: Role, socket: OwnedFd) -> anyhow::Result<()> {
         let input = Input::new(fd::duplicate(&socket)?);
-        input.watch(&self.watch, role as u64)?;
+        input.watch(&self.epoll, role as u64)?;
         let actor = Actor {
             stage: None,
             to: Channel::Socket(socket),
@@ -150,12 +150,12 @@ impl Act {
 
     /// Watches a descriptor of the caller's. `token` is [`OTHERS`] or more.
     pub fn watch(&self, fd: &impl AsFd, token: u64) -> anyhow::Result<()> {
-        Ok(self.watch.add(fd, token)?)
+        Ok(self.epoll.add(fd, token)?)
     }
 
     /// No longer watches it.
     pub fn unwatch(&self, fd: &impl AsFd) -> anyhow::Result<()> {
-        Ok(self.watch.remove(fd)?)
+        Ok(self.epoll.remove(fd)?)
     }
 
     /// Hands a row to a tool that brings it to an end, or only begins it, as it
@@ -281,11 +281,11 @@ impl Act {
         Ok(!self.ready.is_empty())
     }
 
-    fn wait(&mut self, until: Option<Instant>) -> anyhow::Result<()> {
+    fn wait(&mut self, deadline: Option<Instant>) -> anyhow::Result<()> {
         self.systemd.beat();
-        let until = earlier(until, self.progress.until());
-        let until = earlier(until, self.systemd.next_beat());
-        let tokens = self.watch.wait(until)?;
+        let deadline = min_deadline(deadline, self.progress.deadline());
+        let deadline = min_deadline(deadline, self.systemd.next_beat());
+        let tokens = self.epoll.wait(deadline)?;
         // A request that came before a word of a tool is known before it.
         if tokens.contains(&INBOX) {
             self.is_asked()?;
@@ -311,7 +311,7 @@ impl Act {
 
     /// Whether this process was asked to end, and has not yet told of it.
     fn is_asked(&mut self) -> anyhow::Result<bool> {
-        while let Some(signal) = self.inbox.take()? {
+        while let Some(signal) = self.signals.take()? {
             if !self.ignores_requests {
                 self.ready.push_back(Event::Asked(signal));
             }
@@ -346,7 +346,7 @@ impl Act {
             }
         }
         let actor = self.actors.remove(&role).expect("it was there just now");
-        actor.input.unwatch(&self.watch);
+        actor.input.unwatch(&self.epoll);
         self.progress.clear();
         // A terminal that goes asks all of its processes to end, and the tool
         // did: that is no failure of its own.

@@ -128,11 +128,10 @@ fn installed(session: &Session) -> Vec<String> {
 /// command started, the process is known. It is proven anew before its signal.
 fn find_started(session: &Session, row: &mut Row) {
     let groups = session.groups.iter().flat_map(|group| &group.rows);
-    let is_it =
-        |started: &&Row| started.state == State::Started && started.identity() == row.identity();
+    let is_it = |started: &&Row| started.state == State::Started && started.id() == row.id();
     if row.state == State::Stopped
         && let Some(started) = groups.into_iter().find(is_it)
     {
-        *row = started.clone().plain(State::Running);
+        *row = started.clone().with_state(State::Running);
     }
 }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use swift_records::row::{Identity, Row};
+use swift_records::row::{Row, RowId};
 
 /// Where rows are, such as numbers in a list, found by what is in the rows. Who
 /// asks says which row is where.
@@ -24,8 +24,8 @@ impl<T: Copy> Index<T> {
     }
 
     /// Where the row of that instance is.
-    pub fn find<'a>(&self, instance: Identity, at: impl Fn(T) -> &'a Row) -> Option<T> {
-        let is_it = |place: &T| at(*place).identity() == instance;
+    pub fn find<'a>(&self, instance: RowId, at: impl Fn(T) -> &'a Row) -> Option<T> {
+        let is_it = |place: &T| at(*place).id() == instance;
         let hash = self.hasher.hash_one(instance);
         self.places.find(hash, is_it).copied()
     }
@@ -33,9 +33,9 @@ impl<T: Copy> Index<T> {
     /// Where the row of the same instance is; when there is none, `place` is where
     /// this one will be.
     pub fn find_or_enter<'a>(&mut self, row: &Row, place: T, at: impl Fn(T) -> &'a Row) -> T {
-        let is_it = |place: &T| at(*place).identity() == row.identity();
-        let rehash = |place: &T| self.hasher.hash_one(at(*place).identity());
-        let hash = self.hasher.hash_one(row.identity());
+        let is_it = |place: &T| at(*place).id() == row.id();
+        let rehash = |place: &T| self.hasher.hash_one(at(*place).id());
+        let hash = self.hasher.hash_one(row.id());
         match self.places.entry(hash, is_it, rehash) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(entry) => *entry.insert(place).get(),
@@ -59,9 +59,9 @@ mod tests {
         for (n, row) in rows.iter().enumerate() {
             assert_eq!(index.find_or_enter(row, n, |n| &rows[n]), n);
         }
-        let running = rows[7].clone().plain(State::Running);
+        let running = rows[7].clone().with_state(State::Running);
         assert_eq!(index.find_or_enter(&running, 100, |n| &rows[n]), 7);
-        assert_eq!(index.find(running.identity(), |n| &rows[n]), Some(7));
-        assert_eq!(index.find(row("/x//7.conf").identity(), |n| &rows[n]), None);
+        assert_eq!(index.find(running.id(), |n| &rows[n]), Some(7));
+        assert_eq!(index.find(row("/x//7.conf").id(), |n| &rows[n]), None);
     }
 }

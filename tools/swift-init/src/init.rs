@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use swift_server::process::{self, Pid};
 use swift_sys::signal::Signal;
-use swift_sys::signals::{self, Inbox};
+use swift_sys::signal_fd::{self, SignalFd};
 use swift_sys::{fd, pidfd, session};
 
 /// What asks this process to end.
@@ -34,8 +34,8 @@ pub fn begin() -> io::Result<()> {
     if !is_init() {
         return Ok(());
     }
-    signals::hold(&REQUESTS)?;
-    let ends = Inbox::new(&[Signal::CHLD])?;
+    signal_fd::hold(&REQUESTS)?;
+    let ends = SignalFd::new(&[Signal::CHLD])?;
     std::thread::Builder::new().spawn(move || {
         loop {
             // An error would come again and again, and zombies are the lesser evil.

@@ -27,7 +27,7 @@ impl Session<'_> {
         self.voice.flush();
         self.left().iter().for_each(|line| report::say(line));
         self.log.rest(self.options, &self.groups);
-        sys::signals::die_of(signal).into()
+        sys::signal_fd::die_of(signal).into()
     }
 
     /// Waits until all signals that were spoken of are sent, and until it is known

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use swift_records::catalogue::Catalogue;
 use swift_records::row::Row;
 use swift_server::stream::Decoder;
-use swift_sys::watch::Watch;
+use swift_sys::epoll::Epoll;
 
 use crate::options::{Options, TOOL};
 use crate::plan;
@@ -63,12 +63,12 @@ pub fn run(
 
 /// Waits for something to read as long as there is anybody to tell of the wait.
 fn await_input(output: &OwnedFd, progress: &mut Progress, what: &str) -> anyhow::Result<()> {
-    if progress.until().is_none() {
+    if progress.deadline().is_none() {
         return Ok(());
     }
-    let watch = Watch::new()?;
-    watch.add(output, 0)?;
-    while watch.wait(progress.until())?.is_empty() {
+    let epoll = Epoll::new()?;
+    epoll.add(output, 0)?;
+    while epoll.wait(progress.deadline())?.is_empty() {
         progress.draw_one(what);
     }
     Ok(())

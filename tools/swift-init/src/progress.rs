@@ -3,8 +3,8 @@
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
+use swift_sys::epoll::deadline_in;
 use swift_sys::session;
-use swift_sys::watch::after;
 
 /// A wait is spoken of when it takes longer than this, and then again as often.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ impl Progress {
         Progress {
             enabled,
             since: Instant::now(),
-            next: after(PERIOD).filter(|_| enabled),
+            next: deadline_in(PERIOD).filter(|_| enabled),
             drawn: false,
         }
     }
@@ -51,7 +51,7 @@ impl Progress {
     }
 
     /// When the line is to be drawn.
-    pub fn until(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         self.next
     }
 
@@ -62,7 +62,7 @@ impl Progress {
 
     /// Draws the line. `names` are what is awaited.
     pub fn draw(&mut self, names: impl Iterator<Item = String>) {
-        self.next = after(PERIOD);
+        self.next = deadline_in(PERIOD);
         let names: Vec<String> = names.collect();
         if names.is_empty() {
             return self.clear();
@@ -73,7 +73,7 @@ impl Progress {
 
     /// Draws the line where what is awaited has no names.
     pub fn draw_one(&mut self, what: &str) {
-        self.next = after(PERIOD);
+        self.next = deadline_in(PERIOD);
         let line = compose(
             &[what.to_owned()],
             self.since.elapsed().as_secs(),
@@ -92,7 +92,7 @@ impl Progress {
         if std::mem::take(&mut self.drawn) {
             write("\r\x1b[K");
             // It comes back a moment after what was written.
-            self.next = after(PERIOD);
+            self.next = deadline_in(PERIOD);
         }
     }
 }

@@ -153,7 +153,7 @@ fn remove_stale(run_dir: &RunDir) -> io::Result<()> {
     beneath::list(beneath::open_dir(run_dir, Path::new("."))?, |name, kind| {
         let pid = name.to_bytes().strip_prefix(PREFIX.as_bytes());
         let pid = pid.filter(|_| kind == Kind::Other).and_then(Pid::parse);
-        if pid.is_some_and(|pid| pid.number() == own || !runs(pid)) {
+        if pid.is_some_and(|pid| pid.raw() == own || !runs(pid)) {
             stale.push(name.to_owned());
         }
     })?;
@@ -177,10 +177,10 @@ pub fn connect(run_dir: &Path) -> anyhow::Result<Option<OwnedFd>> {
     let Some(dir) = RunDir::open(run_dir).with_context(cannot)? else {
         return Ok(None);
     };
-    match private_socket::connect_in(&dir, &socket_name(main.number())) {
+    match private_socket::connect_in(&dir, &socket_name(main.raw())) {
         Ok((socket, peer)) if peer == Some(main) => Ok(Some(socket)),
         Ok((_, peer)) => {
-            let pid = peer.map_or(0, Pid::number);
+            let pid = peer.map_or(0, Pid::raw);
             anyhow::bail!("{}: {pid} listens in its place", cannot())
         }
         Err(e) if is_swift_init(main) => Err(e).with_context(cannot),

@@ -28,7 +28,7 @@ impl Session<'_> {
                 let mut row = self.groups[place].rows[number].clone();
                 // The unit that owns it keeps it: its pid stays.
                 if seamless && row.state == State::Owned {
-                    row = row.plain(State::Running);
+                    row = row.with_state(State::Running);
                     self.groups[place].rows[number] = row.clone();
                 }
                 if seamless && row.state == State::Running {

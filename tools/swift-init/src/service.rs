@@ -159,7 +159,7 @@ impl Service<'_, '_> {
 
     /// Takes in what swift-spawn says of an instance. Some when the service is to end.
     fn spawned(&mut self, row: Row) -> anyhow::Result<Option<End>> {
-        let Some(place) = self.session.place_of(row.identity()) else {
+        let Some(place) = self.session.place_of(row.id()) else {
             return Ok(None);
         };
         // A client asks before it signals: what it asked is known before the end is judged.
@@ -222,7 +222,7 @@ impl Service<'_, '_> {
     /// Takes in what clients ask for.
     fn take_requests(&mut self) -> anyhow::Result<()> {
         for (id, row) in self.requests.take(&self.session.act)? {
-            let place = self.session.place_of(row.identity());
+            let place = self.session.place_of(row.id());
             let instance = place.and_then(|place| self.instances.get_mut(&place));
             match (row.state, instance) {
                 (State::Running, Some(instance)) if instance.pid == row.pid => {
@@ -272,7 +272,7 @@ impl Service<'_, '_> {
         };
         self.session
             .act
-            .give(Role::Spawn, &row.plain(State::Stopped));
+            .give(Role::Spawn, &row.with_state(State::Stopped));
         self.show();
         Ok(())
     }

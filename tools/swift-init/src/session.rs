@@ -6,7 +6,7 @@ use std::path::Path;
 
 use swift_records::catalogue::Catalogue;
 use swift_records::reason::Reason;
-use swift_records::row::{Identity, Key, Row};
+use swift_records::row::{Key, Row, RowId};
 use swift_records::state::State;
 use swift_server::rundir::RunDir;
 use swift_sys::handover;
@@ -135,7 +135,7 @@ impl<'a> Session<'a> {
     /// Where a row stands that a tool wrote, after it has replaced the one that
     /// the tool was given.
     pub fn replace(&mut self, row: &Row) -> Option<Place> {
-        let (group, number) = self.place_of(row.identity())?;
+        let (group, number) = self.place_of(row.id())?;
         self.groups[group].rows[number] = row.clone();
         self.log.row(
             self.options,
@@ -146,7 +146,7 @@ impl<'a> Session<'a> {
     }
 
     /// Where the row of an instance stands.
-    pub fn place_of(&self, instance: Identity) -> Option<Place> {
+    pub fn place_of(&self, instance: RowId) -> Option<Place> {
         self.places
             .find(instance, |place| row_at(&self.groups, place))
     }
@@ -172,7 +172,7 @@ impl<'a> Session<'a> {
     /// Whether an instance runs is not known any more, so nothing is to be
     /// said of it, and nothing done to it.
     fn lose(&mut self, key: &Key) {
-        if let Some((group, number)) = self.place_of(key.identity()) {
+        if let Some((group, number)) = self.place_of(key.id()) {
             let row = &mut self.groups[group].rows[number];
             *row = row.clone().with(State::Failed, Reason::Interrupted, b"");
             self.log.row(

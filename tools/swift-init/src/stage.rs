@@ -29,7 +29,7 @@ pub struct Stage {
 
 /// The folder's file for a tool.
 pub fn find(name: &str) -> anyhow::Result<PathBuf> {
-    program::neighbour(name).ok_or_else(|| complain_of_missing(name))
+    program::sibling_program(name).ok_or_else(|| complain_of_missing(name))
 }
 
 /// Whether a path leads to the running program's neighbours at all: said once,

@@ -102,7 +102,7 @@ impl Session<'_> {
     pub fn to_start(&self, (place, number): Place) -> Row {
         let row = self.groups[place].rows[number].clone();
         match row.state {
-            State::Killed => row.plain(State::Stopped),
+            State::Killed => row.with_state(State::Stopped),
             _ => row,
         }
     }

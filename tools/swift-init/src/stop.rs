@@ -215,7 +215,7 @@ impl Session<'_> {
         }
         let ended = matches!(row.state, State::Stopped | State::Killed);
         if restart && ended {
-            self.spawn(at, &row.plain(State::Stopped))?;
+            self.spawn(at, &row.with_state(State::Stopped))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use swift_records::row::Row;
 use swift_records::state::State;
-use swift_sys::watch::after;
+use swift_sys::epoll::deadline_in;
 
 use crate::act::{Event, Role};
 use crate::group;
@@ -21,7 +21,7 @@ pub fn stop(session: &mut Session, rows: Vec<Row>, graceful: bool) -> anyhow::Re
         Some(seconds) => Duration::from_secs(seconds.max(0).unsigned_abs()),
         None => session.catalogue.kill_wait,
     };
-    let deadline = after(kill_wait);
+    let deadline = deadline_in(kill_wait);
     let mut rows = rows;
     // What was begun just now is stopped as well, and nothing more is begun.
     for (role, row) in session.act.halt(Role::Spawn)? {
@@ -41,11 +41,11 @@ pub fn stop(session: &mut Session, rows: Vec<Row>, graceful: bool) -> anyhow::Re
 fn add(rows: &mut Vec<Row>, row: Row) {
     match row.state {
         State::Started => {
-            rows.retain(|known| known.identity() != row.identity());
+            rows.retain(|known| known.id() != row.id());
             rows.push(row);
         }
         State::Finished | State::Failed => {
-            rows.retain(|known| known.identity() != row.identity() || known.pid != row.pid);
+            rows.retain(|known| known.id() != row.id() || known.pid != row.pid);
         }
         _ => {}
     }
@@ -57,7 +57,7 @@ fn signal(session: &mut Session, rows: Vec<Row>, graceful: bool) -> anyhow::Resu
         graceful,
         ..session.options.clone()
     };
-    let rows = rows.into_iter().map(|row| row.plain(State::Running));
+    let rows = rows.into_iter().map(|row| row.with_state(State::Running));
     let words = options.servers.iter().map(String::as_str);
     let selection = session.catalogue.select(words);
     let groups = group::gather(session.catalogue, &selection, rows.collect());

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use swift_server::sd_notify::{Message, SdNotify};
-use swift_sys::watch::after;
+use swift_sys::epoll::deadline_in;
 
 /// How often a phase is prolonged, and by how much each time. A process that hangs is given up by
 /// systemd after that.
@@ -63,7 +63,10 @@ impl Systemd {
     pub fn ready(&mut self, status: &str) {
         self.send(Message::new().ready().status(status));
         self.phase = Phase::Running;
-        self.next = self.watchdog.filter(|_| self.is_there()).and_then(after);
+        self.next = self
+            .watchdog
+            .filter(|_| self.is_there())
+            .and_then(deadline_in);
     }
 
     /// Says that it is about to end.
@@ -71,7 +74,7 @@ impl Systemd {
         let message = Message::new().stopping().status(status);
         self.send(message.extend_timeout(EXTEND_BY));
         self.phase = Phase::Passing;
-        self.next = after(EXTEND_EVERY).filter(|_| self.is_there());
+        self.next = deadline_in(EXTEND_EVERY).filter(|_| self.is_there());
     }
 
     /// When [`Systemd::beat`] is to be called.
@@ -94,7 +97,7 @@ impl Systemd {
                 self.watchdog
             }
         };
-        self.next = every.and_then(after);
+        self.next = every.and_then(deadline_in);
     }
 
     /// Says that what goes on may take so long.

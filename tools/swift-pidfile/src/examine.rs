@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use swift_records::catalogue::Server;
-use swift_records::instance::{Instance, place};
+use swift_records::instance::{Instance, pid_path};
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
@@ -66,15 +66,15 @@ pub fn examine(
     locks: &Locks,
     manner: Manner,
 ) -> Result<Examined, String> {
-    let place = place(server, &row)?;
+    let pid_path = pid_path(server, &row)?;
     let config = row.config.clone().unwrap_or_default();
     let instance = Instance {
         server,
         config: &config,
-        place: &place,
+        pid_path: &pid_path,
     };
     let look_at = |run_dir: &RunDir| {
-        let look = pidfile::read(run_dir, &place.beneath);
+        let look = pidfile::read(run_dir, &pid_path.beneath);
         let (finding, facts) = verify(&look, &instance, manner);
         Seen {
             finding,
@@ -83,7 +83,7 @@ pub fn examine(
             facts,
         }
     };
-    let run_dir = match run_dirs.get(&place.run_dir) {
+    let run_dir = match run_dirs.get(&pid_path.run_dir) {
         Ok(Some(run_dir)) => run_dir,
         Ok(None) => {
             return Ok(told(
@@ -99,14 +99,14 @@ pub fn examine(
     };
     let mut seen = look_at(&run_dir);
     let mut kept = None;
-    if manner.clean && seen.finding.lies() {
+    if manner.clean && seen.finding.is_stale() {
         failpoint::at("lie-found");
         // What was seen without the lock may be the middle of somebody's start.
         match locks.take(&run_dir) {
             Ok(_guard) => {
                 seen = look_at(&run_dir);
-                if seen.finding.lies() {
-                    let removed = pidfile::remove_if(&run_dir, &place.beneath, &seen.content);
+                if seen.finding.is_stale() {
+                    let removed = pidfile::remove_if(&run_dir, &pid_path.beneath, &seen.content);
                     failpoint::at("lie-removed");
                     kept = removed.err().map(|e| reason_of(&e));
                 }
@@ -219,7 +219,7 @@ fn alive(row: Row, state: State, orphan: bool) -> Row {
     if orphan {
         row.with(state, Reason::Orphan, b"")
     } else {
-        row.plain(state)
+        row.with_state(state)
     }
 }
 

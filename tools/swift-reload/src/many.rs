@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use swift_server::actor::Token;
 use swift_server::check::{Checks, Verdict};
-use swift_sys::watch::{Watch, earlier};
+use swift_sys::epoll::{Epoll, min_deadline};
 
 use crate::options::Manner;
 use crate::reload::{End, Failure, News, Progress, Reload};
@@ -27,7 +27,7 @@ const PROCESS: u8 = 1;
 /// [`Many::until`], and then calls [`Many::advance`].
 pub struct Many {
     manner: Manner,
-    watch: Watch,
+    epoll: Epoll,
     checks: Checks,
     reloads: HashMap<u64, Reload>,
     news: Vec<(u64, News)>,
@@ -35,18 +35,18 @@ pub struct Many {
 
 impl AsFd for Many {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
+        self.epoll.as_fd()
     }
 }
 
 impl Many {
     /// None yet; all are done in that manner, and checked by `checks`.
     pub fn new(manner: Manner, checks: Checks) -> io::Result<Many> {
-        let watch = Watch::new()?;
-        watch.add(&checks, CHECKS.into())?;
+        let epoll = Epoll::new()?;
+        epoll.add(&checks, CHECKS.into())?;
         Ok(Many {
             manner,
-            watch,
+            epoll,
             checks,
             reloads: HashMap::new(),
             news: Vec::new(),
@@ -59,9 +59,9 @@ impl Many {
         let token = |part| Token { subject: id, part };
         let watched = Reload::begin(target, self.manner).and_then(|reload| {
             if let Some(socket) = reload.socket() {
-                self.watch.add(socket, token(SOCKET).into())?;
+                self.epoll.add(socket, token(SOCKET).into())?;
             }
-            self.watch.add(reload.process(), token(PROCESS).into())?;
+            self.epoll.add(reload.process(), token(PROCESS).into())?;
             Ok(reload)
         });
         let mut reload = match watched {
@@ -101,19 +101,19 @@ impl Many {
     }
 
     /// When [`Many::advance`] is to be called at the latest.
-    pub fn until(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         if !self.news.is_empty() {
             return Some(Instant::now());
         }
-        let reloads = self.reloads.values().filter_map(Reload::until).min();
-        earlier(reloads, self.checks.until())
+        let reloads = self.reloads.values().filter_map(Reload::deadline).min();
+        min_deadline(reloads, self.checks.deadline())
     }
 
     /// Takes in all that has happened, and tells it. Never waits.
     pub fn advance(&mut self) -> io::Result<Vec<(u64, News)>> {
         self.check()?;
         // Once, since of a check that prints without end there is always more.
-        for token in self.watch.wait(Some(Instant::now()))? {
+        for token in self.epoll.wait(Some(Instant::now()))? {
             match Token::from(token) {
                 CHECKS => self.check()?,
                 Token {
@@ -124,7 +124,7 @@ impl Many {
             }
         }
         let now = Instant::now();
-        let is_late = |reload: &Reload| reload.until().is_some_and(|until| until <= now);
+        let is_late = |reload: &Reload| reload.deadline().is_some_and(|deadline| deadline <= now);
         let late = self.reloads.iter().filter(|(_, reload)| is_late(reload));
         for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.go_on(id, Reload::late);

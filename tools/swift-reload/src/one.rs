@@ -12,9 +12,9 @@ use swift_records::state::State;
 use swift_server::check::{self, Checks};
 use swift_server::notify::Notice;
 use swift_server::process::Pid;
+use swift_sys::epoll::Epoll;
 use swift_sys::error::reason_of;
 use swift_sys::syslog::Severity;
-use swift_sys::watch::Watch;
 
 use crate::many::Many;
 use crate::options::{Options, TOOL};
@@ -58,8 +58,8 @@ pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
         }
     }
     let mut many = Many::new(options.manner, checks)?;
-    let watch = Watch::new()?;
-    watch.add(&many, 0)?;
+    let epoll = Epoll::new()?;
+    epoll.add(&many, 0)?;
     many.add(1, target);
     loop {
         for (_, news) in many.advance()? {
@@ -70,7 +70,7 @@ pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
                 return Ok(exit);
             }
         }
-        watch.wait(many.until())?;
+        epoll.wait(many.deadline())?;
     }
 }
 
@@ -81,7 +81,7 @@ fn refused(pid: i64, refusal: &Refusal) -> String {
         Refusal::Gone | Refusal::Unknown(_) => {
             format!("Failed to get process information for {pid}")
         }
-        Refusal::Stranger(line) => {
+        Refusal::Mismatch(line) => {
             let words: Vec<&[u8]> = line.args().map(|arg| arg.as_encoded_bytes()).collect();
             format!("Non-swift process: {}", repr::text(&words.join(&b' ')))
         }

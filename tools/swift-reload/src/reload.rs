@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use swift_records::reason::Reason;
 use swift_records::state::State;
 use swift_server::check::Verdict;
-use swift_server::notify::{self, Holder, Notice, Notices};
+use swift_server::notify::{self, Holder, Notice, Notifications};
 use swift_server::process::{Effect, Process, command_line};
 use swift_server::user;
+use swift_sys::epoll::{deadline_in, min_deadline};
 use swift_sys::error::reason_of;
 use swift_sys::failpoint;
-use swift_sys::watch::{after, earlier};
 
 use crate::idle::Idle;
 use crate::options::Manner;
@@ -76,7 +76,7 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Failure {
         let unsupported = |text: String| Failure::new(Reason::Unsupported, text);
         match refusal {
-            Refusal::Gone | Refusal::Stranger(_) => Failure::new(Reason::Vanished, ""),
+            Refusal::Gone | Refusal::Mismatch(_) => Failure::new(Reason::Vanished, ""),
             Refusal::OtherConfig(config) => Failure {
                 state: State::WrongConfig,
                 ..Failure::new(Reason::Config, config.into_os_string().into_vec())
@@ -137,7 +137,7 @@ pub struct Reload {
     /// What is reloaded.
     pub target: Target,
     /// What it says; or why nothing it says is heard, while what it does may still be seen.
-    notices: Result<Notices, Failure>,
+    notifications: Result<Notifications, Failure>,
     manner: Manner,
     phase: Phase,
     /// It has said RELOADING=1 and not READY=1 since.
@@ -167,8 +167,8 @@ impl Reload {
             None => return Err(Failure::new(Reason::Vanished, "")),
         }
         let pid = target.pid();
-        let notices = match Notices::bind(pid) {
-            Ok(notices) => Ok(notices),
+        let notifications = match Notifications::bind(pid) {
+            Ok(notifications) => Ok(notifications),
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(intruder(&target)?),
             Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable => Err(Failure::new(
                 Reason::Unsupported,
@@ -179,7 +179,7 @@ impl Reload {
         failpoint::at("bound");
         Ok(Reload {
             target,
-            notices,
+            notifications,
             manner,
             phase: Phase::Checking,
             reloading: false,
@@ -200,19 +200,19 @@ impl Reload {
 
     /// The socket on which it speaks; none when another user holds its name.
     pub fn socket(&self) -> Option<&impl AsFd> {
-        self.notices.as_ref().ok()
+        self.notifications.as_ref().ok()
     }
 
     /// Why nothing it says is heard: another user holds its socket, or its network namespace may not be
     /// entered.
     pub fn unheard(&self) -> Option<String> {
-        let failure = self.notices.as_ref().err()?;
+        let failure = self.notifications.as_ref().err()?;
         Some(String::from_utf8_lossy(&failure.text).into_owned())
     }
 
     /// When [`Reload::late`] is to be called.
-    pub fn until(&self) -> Option<Instant> {
-        earlier(self.next_look, self.deadline)
+    pub fn deadline(&self) -> Option<Instant> {
+        min_deadline(self.next_look, self.deadline)
     }
 
     /// Whether the signal was sent.
@@ -260,7 +260,7 @@ impl Reload {
             let witness = Witness::new(self.target.pid(), self.target.signal);
             self.witness = witness.ok().flatten();
             let is_seen = self.witness.as_ref().is_some_and(Witness::sees_the_end);
-            if let (false, Err(failure)) = (is_seen, &self.notices) {
+            if let (false, Err(failure)) = (is_seen, &self.notifications) {
                 return Err(failure.clone());
             }
         }
@@ -277,7 +277,7 @@ impl Reload {
             None => Ok(Some(End::Sent)),
             Some(wait) => {
                 self.next_look = self.witness.as_ref().and_then(Witness::next_look);
-                self.deadline = after(wait);
+                self.deadline = deadline_in(wait);
                 Ok(None)
             }
         }
@@ -288,14 +288,14 @@ impl Reload {
     fn settle(&mut self, effect: Effect, told: &mut Vec<News>) -> Progress {
         if self.phase != Phase::Settling {
             self.phase = Phase::Settling;
-            self.deadline = after(self.manner.wait.unwrap_or(SETTLING).min(SETTLING));
+            self.deadline = deadline_in(self.manner.wait.unwrap_or(SETTLING).min(SETTLING));
             told.push(News::Settling);
         }
         let is_late = self.deadline.is_some_and(|at| at <= Instant::now());
         if is_late || (!self.reloading && self.idle.look(self.target.pid())?) {
             return Err(self.unsupported(effect));
         }
-        self.next_look = after(EVERY);
+        self.next_look = deadline_in(EVERY);
         Ok(None)
     }
 
@@ -330,9 +330,9 @@ impl Reload {
 
     /// Takes in what the process has said.
     fn take_in(&mut self, told: &mut Vec<News>) -> Result<(), Failure> {
-        for _ in 0..notify::TURN {
-            let notices = self.notices.as_ref().ok();
-            let Some(lines) = notices.map_or(Ok(None), Notices::receive)? else {
+        for _ in 0..notify::READ_BUDGET {
+            let notifications = self.notifications.as_ref().ok();
+            let Some(lines) = notifications.map_or(Ok(None), Notifications::receive)? else {
                 break;
             };
             // What failed is told together with the readiness of what was kept.

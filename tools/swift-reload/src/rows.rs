@@ -9,7 +9,7 @@ use std::time::Instant;
 use swift_cli::Exit;
 use swift_cli::text;
 use swift_records::catalogue::{Catalogue, Server};
-use swift_records::instance::{self, Place};
+use swift_records::instance::{self, PidPath};
 use swift_records::reason::Reason;
 use swift_records::row::{Key, Row};
 use swift_records::state::State;
@@ -19,8 +19,8 @@ use swift_server::notify::Notice;
 use swift_server::pidfile;
 use swift_server::stream::BadLine;
 use swift_sys as sys;
+use swift_sys::epoll::Epoll;
 use swift_sys::signal::Signal;
-use swift_sys::watch::Watch;
 
 use crate::many::Many;
 use crate::options::{Options, TOOL};
@@ -43,7 +43,7 @@ const EACH: u64 = 3;
 struct Task {
     row: Row,
     server: Server,
-    place: Place,
+    pid_path: PidPath,
     signal: Signal,
 }
 
@@ -88,9 +88,9 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         told_too_old: false,
         stopped: false,
     };
-    let watch = Watch::new()?;
-    watch.add(&run.many, MANY.into())?;
-    actor::run(&mut run, &watch)?;
+    let epoll = Epoll::new()?;
+    epoll.add(&run.many, MANY.into())?;
+    actor::run(&mut run, &epoll)?;
     Ok(run.report.exit())
 }
 
@@ -120,7 +120,7 @@ impl Actor for Run {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.many.until()
+        self.many.deadline()
     }
 
     fn is_idle(&self) -> bool {
@@ -141,12 +141,12 @@ impl Run {
             self.report.pass_on(&row);
             return;
         };
-        match instance::place(&server, &row) {
+        match instance::pid_path(&server, &row) {
             Err(what) => self.report.bad_line(&BadLine { line, what }),
-            Ok(place) if self.seen.insert(row.key()) => self.queue.push_back(Task {
+            Ok(pid_path) if self.seen.insert(row.key()) => self.queue.push_back(Task {
                 row,
                 server,
-                place,
+                pid_path,
                 signal,
             }),
             Ok(_) => {}
@@ -199,7 +199,7 @@ impl Run {
                 }
             }
             News::Unheard(holder) => TOOL.say(&unheard(&who, &holder)),
-            News::Signalled => self.report.put(&row.clone().plain(State::Signalled)),
+            News::Signalled => self.report.put(&row.clone().with_state(State::Signalled)),
             News::Ended(end) => {
                 let row = self.rows.remove(&id).expect("it was found just now");
                 self.ended(row, end)?;
@@ -211,7 +211,7 @@ impl Run {
     fn ended(&mut self, row: Row, end: End) -> anyhow::Result<()> {
         let failure = match end {
             End::Reloaded => {
-                self.report.put(&row.plain(State::Reloaded));
+                self.report.put(&row.with_state(State::Reloaded));
                 return Ok(());
             }
             End::Sent => return Ok(()),
@@ -242,7 +242,7 @@ fn target(task: Task) -> Result<Target, Failure> {
     let Task {
         row,
         server,
-        place,
+        pid_path,
         signal,
     } = task;
     if row.is_orphan() {
@@ -252,7 +252,7 @@ fn target(task: Task) -> Result<Target, Failure> {
     let pid = row.pid.ok_or(Refusal::Gone)?;
     let config = row.config.as_deref().unwrap_or("".as_ref());
     Ok(Target::of_row(
-        server, signal, config, &place, pid, row.start,
+        server, signal, config, &pid_path, pid, row.start,
     )?)
 }
 

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 use swift_cli::program::SearchPath;
 use swift_records::catalogue::{Catalogue, Server};
-use swift_records::instance::{Instance, Place};
+use swift_records::instance::{Instance, PidPath};
 use swift_records::reason::Reason;
 use swift_server::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use swift_server::pidfile::mismatch;
 use swift_server::preflight::{Preflight, Runner};
 use swift_server::process::{
-    CommandLine, Effect, PROC_MAX, Pid, Process, Sight, command_line, effect, stat,
+    CommandLine, Effect, Identity, PROC_MAX, Pid, Process, command_line, effect, stat,
 };
 use swift_server::user;
 use swift_sys::failpoint;
@@ -57,7 +57,7 @@ pub enum Refusal {
     /// There is no such process, or it has ended.
     Gone,
     /// It is no server, or not the one that was meant. This is what it runs.
-    Stranger(CommandLine),
+    Mismatch(CommandLine),
     /// It is the row's server with this config, which is not the row's.
     OtherConfig(PathBuf),
     /// It is about to become one.
@@ -110,7 +110,7 @@ impl Target {
                 (None, Some((name, _))) => {
                     return Err(Refusal::Unable(name.to_string_lossy().into_owned()));
                 }
-                (None, None) => return Err(Refusal::Stranger(line)),
+                (None, None) => return Err(Refusal::Mismatch(line)),
             },
         };
         let Some(signal) = server.seamless else {
@@ -125,7 +125,7 @@ impl Target {
         server: Server,
         signal: Signal,
         config: &Path,
-        place: &Place,
+        pid_path: &PidPath,
         pid: Pid,
         start: Option<u64>,
     ) -> Result<Target, Refusal> {
@@ -134,16 +134,18 @@ impl Target {
         let instance = &Instance {
             server: &server,
             config,
-            place,
+            pid_path,
         };
-        let sight = process.look(instance)?;
+        let identity = process.classify(instance)?;
         let line = process.command_line()?.ok_or(Refusal::Gone)?;
-        match sight {
-            Sight::Gone => Err(Refusal::Gone),
-            Sight::Stranger => Err(Refusal::Stranger(line)),
-            Sight::OtherConfig(other) => Err(with_other_config(&process, other, instance, start)?),
-            Sight::Starting => Err(Refusal::Starting),
-            Sight::Server => {
+        match identity {
+            Identity::Gone => Err(Refusal::Gone),
+            Identity::Mismatch => Err(Refusal::Mismatch(line)),
+            Identity::OtherConfig(other) => {
+                Err(with_other_config(&process, other, instance, start)?)
+            }
+            Identity::Starting => Err(Refusal::Starting),
+            Identity::Server => {
                 let target = Target::finish(process, server, signal, line)?;
                 match start.is_none_or(|start| start == target.start) {
                     true => Ok(target),
@@ -172,7 +174,7 @@ impl Target {
         if stat.is_ending() || process.has_ended()? {
             return Err(Refusal::Gone);
         }
-        if stat.session != pid.number() {
+        if stat.session != pid.raw() {
             return Err(Refusal::Worker(server, stat.session));
         }
         Ok(Target {
@@ -205,7 +207,7 @@ impl Target {
         if stat.is_ending() || self.process.has_ended()? {
             return Ok(Now::Gone);
         }
-        let same = stat.start == self.start && stat.session == self.pid().number();
+        let same = stat.start == self.start && stat.session == self.pid().raw();
         Ok(match line {
             line if line.0.is_empty() => Now::Executing,
             line if same && line == self.line => Now::Same,

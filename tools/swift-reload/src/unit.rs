@@ -44,7 +44,7 @@ impl Unit {
         let main = std::env::var("MAINPID")
             .ok()
             .and_then(|pid| pid.parse().ok());
-        if !systemd.is_set() || main != Some(pid.number()) || !shares_cgroup(pid) {
+        if !systemd.is_set() || main != Some(pid.raw()) || !shares_cgroup(pid) {
             return Ok(None);
         }
         let pidfd = target.process.as_fd().try_clone_to_owned()?;

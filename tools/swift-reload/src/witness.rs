@@ -16,8 +16,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use swift_server::process::{Pid, child_numbers, disposition, stat};
+use swift_sys::epoll::deadline_in;
 use swift_sys::signal::Signal;
-use swift_sys::watch::after;
 
 /// How much time passes between two looks.
 pub const EVERY: Duration = Duration::from_millis(50);
@@ -88,7 +88,7 @@ impl Witness {
 
     /// When there is something to be seen by a look.
     pub fn next_look(&self) -> Option<Instant> {
-        self.caught.then(|| after(EVERY)).flatten()
+        self.caught.then(|| deadline_in(EVERY)).flatten()
     }
 
     /// Whether it was seen to have executed itself anew.
@@ -140,7 +140,7 @@ fn children(pid: Pid) -> io::Result<Vec<(Child, Option<u64>)>> {
         let Some(stat) = stat(number)? else {
             continue;
         };
-        if stat.parent == pid.number() && !stat.is_ending() {
+        if stat.parent == pid.raw() && !stat.is_ending() {
             children.push(((number, stat.start), stat.stack));
         }
     }

@@ -108,7 +108,7 @@ pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> 
             (_, true) => doubtful = true,
             (None, false) => instances.push(row),
             (Some(why), false) => match fate(ground, server, pid) {
-                Fate::There => instances.push(row.plain(State::Configured)),
+                Fate::There => instances.push(row.with_state(State::Configured)),
                 Fate::Gone => instances.push(row),
                 Fate::Unknown => {
                     doubtful = true;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use swift_sys::watch::{after, earlier};
+use swift_sys::epoll::{deadline_in, min_deadline};
 
 use crate::file::Settings;
 use crate::sockets::Listener;
@@ -69,7 +69,7 @@ impl Generation {
         }
         let pause = pause(slot.failures);
         slot.failures += 1;
-        slot.again_at = after(pause);
+        slot.again_at = deadline_in(pause);
         (worker, pause)
     }
 
@@ -97,9 +97,9 @@ impl Generation {
     }
 
     /// When the next place is to be filled.
-    pub fn until(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         let times = self.slots.iter().map(|slot| slot.again_at);
-        times.fold(None, earlier)
+        times.fold(None, min_deadline)
     }
 }
 

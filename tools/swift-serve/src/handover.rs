@@ -94,7 +94,7 @@ pub fn leave(manager: &Manager) -> anyhow::Result<OwnedFd> {
             .keepers
             .iter()
             .map(|one| KeeperNote {
-                pid: one.process.pid.number(),
+                pid: one.process.pid.raw(),
                 pidfd: descriptor(&one.process),
                 control: one.control.as_ref().map(descriptor),
                 is_told: one.is_told,

@@ -8,10 +8,10 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use swift_server::process::{Pid, Process};
+use swift_sys::epoll::{Epoll, deadline_in};
 use swift_sys::handover::{Forked, fork, fork_orphan};
 use swift_sys::signal::Signal;
-use swift_sys::signals::Inbox;
-use swift_sys::watch::{Watch, after};
+use swift_sys::signal_fd::SignalFd;
 use swift_sys::{fd, socket};
 
 use crate::address::Address;
@@ -82,15 +82,15 @@ pub fn begin(manager: &mut Manager) -> io::Result<Began> {
 /// Waits for the verdict. It returns when the manager died without one.
 fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Result<()> {
     // The kernel has pending signals and readiness apart for each process.
-    manager.inbox = Inbox::taking(SIGNALS)?;
+    manager.signals = SignalFd::taking(SIGNALS)?;
     manager.status = None;
-    let watch = Watch::new()?;
-    watch.add(control, CONTROL)?;
-    watch.add(parent, MANAGER)?;
-    watch.add(&manager.inbox, SIGNALLED)?;
+    let epoll = Epoll::new()?;
+    epoll.add(control, CONTROL)?;
+    epoll.add(parent, MANAGER)?;
+    epoll.add(&manager.signals, SIGNALLED)?;
     let (mut listening, mut is_stopping) = (true, false);
     loop {
-        let tokens = watch.wait(None)?;
+        let tokens = epoll.wait(None)?;
         // The verdict comes first: the manager may have died right after it.
         if listening && fd::is_readable(control)? {
             let mut message = vec![0; LONGEST];
@@ -106,7 +106,7 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
                 Some(_) => match leave(manager, parent)? {},
                 None => {
                     listening = false;
-                    watch.remove(control)?;
+                    epoll.remove(control)?;
                 }
             }
         }
@@ -131,9 +131,9 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
 fn leave(manager: &mut Manager, parent: &Process) -> io::Result<Infallible> {
     manager.notifier.barrier();
     if hand_on_signals(manager, parent)? {
-        let watch = Watch::new()?;
-        watch.add(parent, MANAGER)?;
-        watch.wait(None)?;
+        let epoll = Epoll::new()?;
+        epoll.add(parent, MANAGER)?;
+        epoll.wait(None)?;
         std::process::exit(0);
     }
     std::process::exit(i32::from(parent.has_ended()?))
@@ -144,7 +144,7 @@ fn leave(manager: &mut Manager, parent: &Process) -> io::Result<Infallible> {
 /// Without systemd such an order is for the keeper alone, and it ends.
 fn hand_on_signals(manager: &mut Manager, parent: &Process) -> io::Result<bool> {
     let mut is_stopping = false;
-    while let Some(signal) = manager.inbox.take()? {
+    while let Some(signal) = manager.signals.take()? {
         let is_end = matches!(signal, Signal::TERM | Signal::INT);
         if manager.notifier.has_systemd() {
             parent.signal(signal)?;
@@ -167,7 +167,7 @@ pub fn drain(gone: &[Listener]) {
     }
     sockets::discard(gone, &[]);
     for _ in 0..DRAINS {
-        let _ = Watch::new().and_then(|watch| watch.wait(after(DRAIN)));
+        let _ = Epoll::new().and_then(|epoll| epoll.wait(deadline_in(DRAIN)));
         if connections::count(gone).waiting == 0 {
             break;
         }

@@ -34,7 +34,7 @@ fn search(variables: &[(&str, String)]) -> Vec<Process> {
         .collect();
     let own = std::process::id() as i32;
     let mut found = Vec::new();
-    for pid in pids().filter(|pid| pid.number() != own) {
+    for pid in pids().filter(|pid| pid.raw() != own) {
         let Ok(Some(process)) = Process::open(pid) else {
             continue;
         };

@@ -26,7 +26,7 @@ mod worker;
 mod workers;
 
 use swift_cli::Exit;
-use swift_sys::signals::Inbox;
+use swift_sys::signal_fd::SignalFd;
 
 use invocation::Invocation;
 use options::Job;
@@ -43,12 +43,12 @@ fn run(job: Job) -> anyhow::Result<Exit> {
         Job::Check(server) => file::load(&server).map(|_| Exit::Ok),
         Job::Serve(server) => {
             // Before anything else: what comes from now on waits.
-            let inbox = Inbox::taking(event::SIGNALS)?;
+            let signals = SignalFd::taking(event::SIGNALS)?;
             let invocation = Invocation::of(server);
             if !environment::is_handed_over() {
                 invocation.take_name();
             }
-            manager::run(invocation, inbox)
+            manager::run(invocation, signals)
         }
     }
 }

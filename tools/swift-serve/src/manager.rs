@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use swift_cli::Exit;
 use swift_server::check::Checks;
+use swift_sys::epoll::{Epoll, deadline_in, min_deadline};
 use swift_sys::failpoint;
 use swift_sys::signal::Signal;
-use swift_sys::signals::Inbox;
-use swift_sys::watch::{Watch, after, earlier};
+use swift_sys::signal_fd::SignalFd;
 use swift_sys::{fd, session};
 
 use crate::event::{CHECK, FIRST_WORKER, KEEPER, OUTPUT, READY, SIGNALLED, STATUS};
@@ -34,7 +34,7 @@ const BIND_IN_RELOAD: Duration = Duration::from_secs(5);
 const NEVER_READY: Duration = Duration::from_secs(10);
 
 /// Serves until it is told to stop.
-pub fn run(invocation: Invocation, inbox: Inbox) -> anyhow::Result<Exit> {
+pub fn run(invocation: Invocation, signals: SignalFd) -> anyhow::Result<Exit> {
     let note = environment::handed_over();
     if note.is_some() {
         failpoint::at("after-exec");
@@ -42,8 +42,8 @@ pub fn run(invocation: Invocation, inbox: Inbox) -> anyhow::Result<Exit> {
     let log = Log::new(&invocation.name(), invocation.server.verbose);
     let mut manager = Manager {
         log,
-        watch: Watch::new()?,
-        inbox,
+        epoll: Epoll::new()?,
+        signals,
         notifier: Notifier::from_env(log),
         output: <[OwnedFd; 2]>::from(fd::pipe()?),
         status: None,
@@ -91,19 +91,19 @@ pub fn run(invocation: Invocation, inbox: Inbox) -> anyhow::Result<Exit> {
 impl Manager {
     /// Has everything reported that it waits for, on a new watch.
     pub fn watch_all(&mut self) -> io::Result<()> {
-        self.watch = Watch::new()?;
+        self.epoll = Epoll::new()?;
         fd::set_nonblocking(&self.output[0])?;
-        self.watch.add(&self.inbox, SIGNALLED)?;
-        self.watch.add(&self.output[0], OUTPUT)?;
+        self.epoll.add(&self.signals, SIGNALLED)?;
+        self.epoll.add(&self.output[0], OUTPUT)?;
         if let Some(status) = &self.status {
-            self.watch.add(status, STATUS)?;
+            self.epoll.add(status, STATUS)?;
         }
         for keeper in &self.keepers {
-            self.watch.add(&keeper.process, KEEPER)?;
+            self.epoll.add(&keeper.process, KEEPER)?;
         }
         let current = self.current.iter().flat_map(|one| &one.workers);
         for worker in current.chain(&self.leaving) {
-            worker.watch(&self.watch)?;
+            worker.watch(&self.epoll)?;
         }
         Ok(())
     }
@@ -135,14 +135,14 @@ impl Manager {
                 self.reload();
                 continue;
             }
-            for token in self.watch.wait(self.until())? {
+            for token in self.epoll.wait(self.deadline())? {
                 self.event(token)?;
             }
         }
     }
 
     fn take_signals(&mut self) -> io::Result<()> {
-        while let Some(signal) = self.inbox.take()? {
+        while let Some(signal) = self.signals.take()? {
             match signal {
                 Signal::USR1 => self.again = true,
                 // Leaving at once is outdone by ending.
@@ -154,15 +154,15 @@ impl Manager {
         Ok(())
     }
 
-    fn until(&self) -> Option<Instant> {
-        let mut until = self.check.as_ref().and_then(Checks::until);
+    fn deadline(&self) -> Option<Instant> {
+        let mut deadline = self.check.as_ref().and_then(Checks::deadline);
         if let Some(attempt) = &self.attempt {
-            until = earlier(until, attempt.until);
+            deadline = min_deadline(deadline, attempt.deadline);
         } else if let Some(current) = &self.current {
-            until = earlier(until, current.until());
+            deadline = min_deadline(deadline, current.deadline());
         }
         let kills = self.leaving.iter().map(|worker| worker.kill_at);
-        kills.fold(until, earlier)
+        kills.fold(deadline, min_deadline)
     }
 
     fn timers(&mut self) {
@@ -174,7 +174,11 @@ impl Manager {
                 .warn(&format!("killing {}: it does not finish", worker.pid()));
             let _ = worker.process.signal(Signal::KILL);
         }
-        if self.attempt.as_ref().is_some_and(|one| is_over(one.until)) {
+        if self
+            .attempt
+            .as_ref()
+            .is_some_and(|one| is_over(one.deadline))
+        {
             let timeout = self
                 .attempt
                 .as_ref()
@@ -192,12 +196,12 @@ impl Manager {
                 if let Err(why) = self.start_worker(&mut current, slot) {
                     self.log.error(&why);
                     current.slots[slot].failures += 1;
-                    current.slots[slot].again_at = after(Duration::from_secs(1));
+                    current.slots[slot].again_at = deadline_in(Duration::from_secs(1));
                 }
             }
             self.current = Some(current);
         }
-        if is_over(self.check.as_ref().and_then(Checks::until)) {
+        if is_over(self.check.as_ref().and_then(Checks::deadline)) {
             self.advance_check();
         }
     }
@@ -238,8 +242,11 @@ impl Manager {
             }
         }
         // A first start has no end but that which its starter sets.
-        let until = self.current.as_ref().and_then(|_| after(patience));
-        self.attempt = Some(Attempt { generation, until });
+        let deadline = self.current.as_ref().and_then(|_| deadline_in(patience));
+        self.attempt = Some(Attempt {
+            generation,
+            deadline,
+        });
         failpoint::at("workers-started");
         match result {
             Ok(()) => self.commit_if_ready(),
@@ -277,9 +284,9 @@ impl Manager {
                 }
                 Err(refused) => return Err(format!("{:#}", refused.error)),
             }
-            let wait = Watch::new().and_then(|watch| {
-                watch.add(&self.inbox, SIGNALLED)?;
-                watch.wait(after(BIND_AGAIN))
+            let wait = Epoll::new().and_then(|epoll| {
+                epoll.add(&self.signals, SIGNALLED)?;
+                epoll.wait(deadline_in(BIND_AGAIN))
             });
             wait.and_then(|_| self.take_signals())
                 .map_err(|e| e.to_string())?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use swift_cli::text::without_numbers;
 use swift_records::catalogue::Server;
-use swift_records::instance::{Instance, Place};
+use swift_records::instance::{Instance, PidPath};
 use swift_server::pidfile::{self, Content, Finding};
 use swift_server::process::Pid;
 use swift_server::rundir::RunDir;
@@ -17,7 +17,7 @@ use crate::log::Log;
 use crate::options;
 
 /// Where the pid file lies; none when this process was told of none.
-fn told() -> anyhow::Result<Option<Place>> {
+fn told() -> anyhow::Result<Option<PidPath>> {
     let Some(path) = std::env::var_os(environment::PID_FILE).map(PathBuf::from) else {
         return Ok(None);
     };
@@ -29,7 +29,7 @@ fn told() -> anyhow::Result<Option<Place>> {
         .strip_prefix(&run_dir)
         .map_err(|_| anyhow!("{} is not beneath {}", path.display(), run_dir.display()))?
         .to_owned();
-    Ok(Some(Place { run_dir, beneath }))
+    Ok(Some(PidPath { run_dir, beneath }))
 }
 
 /// True when swift-spawn has started this process: it alone names the run directory.
@@ -40,14 +40,14 @@ fn is_starters() -> bool {
 /// Writes the pid file of a server that starts, unless its starter has done so. An error when it cannot
 /// be written, or names a server of this config that lives.
 pub fn begin(server: &options::Server) -> anyhow::Result<()> {
-    let Some(place) = told()?.filter(|_| !is_starters()) else {
+    let Some(pid_path) = told()?.filter(|_| !is_starters()) else {
         return Ok(());
     };
-    let path = place.run_dir.join(&place.beneath);
+    let path = pid_path.run_dir.join(&pid_path.beneath);
     let failed = || format!("cannot write the pid file {}", path.display());
-    let run_dir = RunDir::create(&place.run_dir).with_context(failed)?;
+    let run_dir = RunDir::create(&pid_path.run_dir).with_context(failed)?;
     let _guard = run_dir.lock().with_context(failed)?;
-    let look = pidfile::read(&run_dir, &place.beneath);
+    let look = pidfile::read(&run_dir, &pid_path.beneath);
     if look.content == Content::Number(Pid::own()) {
         return Ok(());
     }
@@ -63,7 +63,7 @@ pub fn begin(server: &options::Server) -> anyhow::Result<()> {
             ..Server::unlisted(name)
         },
         config: server.conf.as_deref().unwrap_or(Path::new("")),
-        place: &place,
+        pid_path: &pid_path,
     };
     let path = path.display();
     match pidfile::verify(&look, &instance).with_context(|| format!("cannot read {path}"))? {
@@ -77,7 +77,7 @@ pub fn begin(server: &options::Server) -> anyhow::Result<()> {
             )
         }
     }
-    pidfile::replace(&run_dir, &place.beneath, Pid::own()).with_context(failed)
+    pidfile::replace(&run_dir, &pid_path.beneath, Pid::own()).with_context(failed)
 }
 
 /// Removes the pid file of a server that has ended, unless its starter does or it names another one.
@@ -89,20 +89,20 @@ pub fn end(log: Log) {
 }
 
 fn remove() -> anyhow::Result<()> {
-    let Some(place) = told()?.filter(|_| !is_starters()) else {
+    let Some(pid_path) = told()?.filter(|_| !is_starters()) else {
         return Ok(());
     };
-    let Some(run_dir) = RunDir::open(&place.run_dir)? else {
+    let Some(run_dir) = RunDir::open(&pid_path.run_dir)? else {
         return Ok(());
     };
     let _guard = run_dir.lock()?;
-    pidfile::remove_if(&run_dir, &place.beneath, &Content::Number(Pid::own()))?;
+    pidfile::remove_if(&run_dir, &pid_path.beneath, &Content::Number(Pid::own()))?;
     Ok(())
 }
 
 /// Writes this process's pid into the pid file, if that still names the manager that is dead.
 pub fn take_over(dead: Pid) -> anyhow::Result<()> {
-    let Some(Place { run_dir, beneath }) = told()? else {
+    let Some(PidPath { run_dir, beneath }) = told()? else {
         return Ok(());
     };
     let path = run_dir.join(&beneath);

@@ -39,7 +39,7 @@ impl Manager {
                 environment: None,
             };
             check.add(0, own);
-            self.watch.add(&check, CHECK)?;
+            self.epoll.add(&check, CHECK)?;
             Ok(check)
         });
         match begun {
@@ -123,7 +123,7 @@ impl Manager {
             )
         });
         if let Some(keeper) = self.keepers.last() {
-            let _ = self.watch.add(&keeper.process, KEEPER);
+            let _ = self.epoll.add(&keeper.process, KEEPER);
         }
         let why = swift_sys::error::reason_of(&error);
         let program = self.invocation.program();

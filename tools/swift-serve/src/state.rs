@@ -4,9 +4,9 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use swift_server::check::Checks;
+use swift_sys::epoll::Epoll;
 use swift_sys::signal::Signal;
-use swift_sys::signals::Inbox;
-use swift_sys::watch::Watch;
+use swift_sys::signal_fd::SignalFd;
 
 use crate::generation::Generation;
 use crate::invocation::Invocation;
@@ -21,7 +21,7 @@ pub struct Attempt {
     /// The generation.
     pub generation: Generation,
     /// When it has failed unless it is ready.
-    pub until: Option<Instant>,
+    pub deadline: Option<Instant>,
 }
 
 /// The manager's state.
@@ -31,9 +31,9 @@ pub struct Manager {
     /// Where it logs.
     pub log: Log,
     /// What it waits for.
-    pub watch: Watch,
+    pub epoll: Epoll,
     /// The signals that have come.
-    pub inbox: Inbox,
+    pub signals: SignalFd,
     /// Whom it tells of itself.
     pub notifier: Notifier,
     /// The pipe into which the workers print, both ends: so that it never ends.

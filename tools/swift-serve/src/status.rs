@@ -23,13 +23,13 @@ pub fn listen() -> io::Result<OwnedFd> {
 
 /// A connection to the socket of a process, and the pid of the process that listens there.
 fn connect(pid: Pid) -> io::Result<(OwnedFd, i32)> {
-    netns::in_that_of(pid, || socket::connect_abstract(&name(pid.number() as u32)))
+    netns::in_that_of(pid, || socket::connect_abstract(&name(pid.raw() as u32)))
 }
 
 /// Whether a process would answer.
 pub fn is_manager(pid: Pid) -> bool {
     let server = connect(pid);
-    server.is_ok_and(|(_, listens)| listens == pid.number())
+    server.is_ok_and(|(_, listens)| listens == pid.raw())
 }
 
 /// Answers those who ask.
@@ -74,7 +74,7 @@ fn rows(manager: &Manager) -> String {
         &format!("{state}\t{verdict}"),
     );
     for keeper in &manager.keepers {
-        let pid = keeper.process.pid.number();
+        let pid = keeper.process.pid.raw();
         row(serving, "keeper", Some(pid), started_ago(pid), "-\t-");
     }
     let attempt = manager.attempt.as_ref().map(|one| &one.generation);
@@ -90,7 +90,7 @@ fn rows(manager: &Manager) -> String {
             Stage::Ready => "ready\t-",
             Stage::Leaving => "leaving\t-",
         };
-        let pid = Some(worker.pid().number());
+        let pid = Some(worker.pid().raw());
         row(worker.generation, "worker", pid, age(worker.begun), state);
     }
     out
@@ -110,7 +110,7 @@ pub fn ask(pid: Pid) -> anyhow::Result<Exit> {
     let (server, listens) = connect(pid).map_err(|e| {
         anyhow::anyhow!("{pid} does not answer: {}", swift_sys::error::reason_of(&e))
     })?;
-    if listens != pid.number() {
+    if listens != pid.raw() {
         bail!("{pid} does not answer: its name belongs to {listens}");
     }
     let mut text = Vec::new();

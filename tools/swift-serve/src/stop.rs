@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use swift_cli::Exit;
 use swift_server::process;
+use swift_sys::epoll::{Epoll, deadline_in};
 use swift_sys::handover::{Forked, fork};
 use swift_sys::signal::Signal;
-use swift_sys::watch::{Watch, after};
 use swift_sys::{fd, session};
 
 use crate::sockets;
@@ -55,15 +55,15 @@ impl Manager {
         self.leaving.clear();
         self.status = None;
         self.output[1] = fd::duplicate(&self.null)?;
-        let watch = Watch::new()?;
-        watch.add(&self.output[0], 0)?;
+        let epoll = Epoll::new()?;
+        epoll.add(&self.output[0], 0)?;
         let mut buffer = vec![0; 64 * 1024];
         loop {
             match fd::read(&self.output[0], &mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(length) => self.log_lines(&buffer[..length]),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    watch.wait(None)?;
+                    epoll.wait(None)?;
                 }
                 Err(e) => return Err(e),
             }
@@ -94,18 +94,18 @@ impl Manager {
             session::signal_group(Signal::TERM)?;
         }
         let own = std::process::id() as i32;
-        let watch = Watch::new()?;
+        let epoll = Epoll::new()?;
         for (worker, number) in workers.iter().zip(0..) {
             let stat = process::stat(worker.pid()).ok().flatten();
             if !(group && stat.is_some_and(|stat| stat.group == own)) {
                 let _ = worker.process.signal(Signal::TERM);
             }
-            watch.add(&worker.process, number)?;
+            epoll.add(&worker.process, number)?;
         }
         let mut left = workers.len();
-        let mut until = after(patience);
+        let mut deadline = deadline_in(patience);
         while left > 0 {
-            let ended = watch.wait(until)?;
+            let ended = epoll.wait(deadline)?;
             if ended.is_empty() {
                 for worker in &workers {
                     if !worker.process.has_ended()? {
@@ -114,11 +114,11 @@ impl Manager {
                         let _ = worker.process.signal(Signal::KILL);
                     }
                 }
-                until = None;
+                deadline = None;
             }
             for number in ended {
                 let worker = &workers[number as usize];
-                watch.remove(&worker.process)?;
+                epoll.remove(&worker.process)?;
                 worker.take_end();
                 left -= 1;
             }

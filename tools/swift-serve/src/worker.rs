@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use swift_server::process::{Pid, Process};
+use swift_sys::epoll::{Epoll, deadline_in};
 use swift_sys::pidfd::{self, Ended};
 use swift_sys::signal::Signal;
 use swift_sys::spawn::{Dispositions, Plan, spawn_as};
-use swift_sys::watch::{Watch, after};
 use swift_sys::{fd, socket};
 
 use crate::environment;
@@ -125,7 +125,7 @@ impl Worker {
         order: &Order,
         settings: &Settings,
         listeners: &[Listener],
-        watch: &Watch,
+        epoll: &Epoll,
     ) -> Result<Worker, String> {
         let cannot = |e: &dyn std::fmt::Display| {
             let why = e.to_string();
@@ -179,7 +179,7 @@ impl Worker {
             kill_at: None,
             signpost,
         };
-        worker.watch(watch).map_err(|e| cannot(&e))?;
+        worker.watch(epoll).map_err(|e| cannot(&e))?;
         Ok(worker)
     }
 
@@ -189,11 +189,11 @@ impl Worker {
     }
 
     /// Has its end and its readiness reported.
-    pub fn watch(&self, watch: &Watch) -> io::Result<()> {
-        watch.add(&self.process, token(self.id, ENDED))?;
+    pub fn watch(&self, epoll: &Epoll) -> io::Result<()> {
+        epoll.add(&self.process, token(self.id, ENDED))?;
         match &self.signpost {
             Some(Signpost::Mailbox(fd) | Signpost::Pipe(fd)) => {
-                watch.add(fd, token(self.id, READY))
+                epoll.add(fd, token(self.id, READY))
             }
             None => Ok(()),
         }
@@ -236,7 +236,7 @@ impl Worker {
     /// Tells it to finish what it has, and when it is killed if it does not.
     pub fn leave(&mut self, signal: Option<Signal>, patience: Duration) {
         self.stage = Stage::Leaving;
-        self.kill_at = after(patience);
+        self.kill_at = deadline_in(patience);
         if let Some(signal) = signal {
             // A process that has ended or that may not be signalled is not ended by trying again.
             let _ = self.process.signal(signal);
@@ -271,7 +271,7 @@ impl Worker {
     pub fn record(&self) -> Record {
         let left = |at: Instant| at.saturating_duration_since(Instant::now()).as_secs();
         Record {
-            pid: self.pid().number(),
+            pid: self.pid().raw(),
             pidfd: self.process.as_fd().as_raw_fd(),
             generation: self.generation,
             slot: self.slot,
@@ -294,7 +294,10 @@ impl Worker {
             begun: record.begun,
             stage: record.stage,
             was_ready: record.was_ready,
-            kill_at: record.kill_after.map(Duration::from_secs).and_then(after),
+            kill_at: record
+                .kill_after
+                .map(Duration::from_secs)
+                .and_then(deadline_in),
             signpost: None,
         })
     }

@@ -11,7 +11,7 @@ use crate::state::Manager;
 use crate::worker::{Order, Worker, ended};
 
 /// How much of their output is read at a time.
-const TURN: usize = 64 * 1024;
+const READ_BUDGET: usize = 64 * 1024;
 
 impl Manager {
     /// Starts a worker for a place of a generation.
@@ -35,7 +35,7 @@ impl Manager {
             stdio,
         };
         let (settings, listeners) = (&generation.settings, &generation.listeners);
-        let worker = Worker::start(&order, settings, listeners, &self.watch)?;
+        let worker = Worker::start(&order, settings, listeners, &self.epoll)?;
         generation.workers.push(worker);
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Manager {
 
     /// Logs what workers have printed, or shows it to whoever starts the server.
     pub fn hear_output(&mut self) -> io::Result<()> {
-        let mut buffer = vec![0; TURN];
+        let mut buffer = vec![0; READ_BUDGET];
         let length = match fd::read(&self.output[0], &mut buffer) {
             Ok(length) => length,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,

@@ -8,7 +8,7 @@ use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::pidfile;
-use swift_server::process::{Process, Sight};
+use swift_server::process::{Identity, Process};
 use swift_sys::error::reason_of;
 use swift_sys::failpoint;
 use swift_sys::signal::Signal;
@@ -43,14 +43,16 @@ pub fn prove(row: Row, instance: &Instance) -> Proof {
         None => Ok(None),
         Some(process) => {
             failpoint::at("process-opened");
-            process.look(instance).map(|sight| Some((process, sight)))
+            process
+                .classify(instance)
+                .map(|identity| Some((process, identity)))
         }
     });
     let stopped = |reason| Proof::Row(stopped(row.clone(), reason));
     match looked {
-        Ok(None | Some((_, Sight::Gone))) => stopped(Reason::Stale),
-        Ok(Some((_, Sight::Stranger))) => stopped(Reason::WrongProcess),
-        Ok(Some((process, Sight::OtherConfig(other)))) => {
+        Ok(None | Some((_, Identity::Gone))) => stopped(Reason::Stale),
+        Ok(Some((_, Identity::Mismatch))) => stopped(Reason::WrongProcess),
+        Ok(Some((process, Identity::OtherConfig(other)))) => {
             match pidfile::mismatch(&process, &other, instance) {
                 Ok(Some(reason)) => stopped(reason),
                 Ok(None) => {
@@ -61,15 +63,17 @@ pub fn prove(row: Row, instance: &Instance) -> Proof {
                 Err(e) => unseen(row.clone(), &e),
             }
         }
-        Ok(Some((_, Sight::Starting))) => Proof::Row(row.plain(State::Starting)),
+        Ok(Some((_, Identity::Starting))) => Proof::Row(row.with_state(State::Starting)),
         // Another start is that of the same server with the same config, started
         // after the row was written: it is not the process that was asked about.
-        Ok(Some((process, Sight::Server))) => match row.start.map(|seen| (seen, process.start())) {
-            None => Proof::Process(process),
-            Some((seen, Ok(Some(start)))) if seen == start => Proof::Process(process),
-            Some((_, Ok(_))) => stopped(Reason::Stale),
-            Some((_, Err(e))) => unseen(row.clone(), &e),
-        },
+        Ok(Some((process, Identity::Server))) => {
+            match row.start.map(|seen| (seen, process.start())) {
+                None => Proof::Process(process),
+                Some((seen, Ok(Some(start)))) if seen == start => Proof::Process(process),
+                Some((_, Ok(_))) => stopped(Reason::Stale),
+                Some((_, Err(e))) => unseen(row.clone(), &e),
+            }
+        }
         Err(e) => unseen(row.clone(), &e),
     }
 }

@@ -12,7 +12,7 @@ use swift_records::row::Row;
 use swift_server::actor::Token;
 use swift_server::process::Process;
 use swift_server::timers::Timers;
-use swift_sys::watch::{Watch, after};
+use swift_sys::epoll::{Epoll, deadline_in};
 
 /// One awaited process.
 pub struct Job {
@@ -54,23 +54,23 @@ impl Jobs {
     /// Awaits a process, through its descriptor if there is room and nobody has
     /// waited for that before: one that was killed and stays is to keep no other
     /// from being looked at.
-    pub fn add(&mut self, watch: &Watch, job: Job, process: Process) -> io::Result<()> {
+    pub fn add(&mut self, epoll: &Epoll, job: Job, process: Process) -> io::Result<()> {
         if self.open.len() >= self.at_once || !self.parked.is_empty() {
             self.parked.push_back(job);
             return Ok(());
         }
-        self.open(watch, job, process)
+        self.open(epoll, job, process)
     }
 
     /// Awaits a process of [`Jobs::take_parked`] through its descriptor.
-    pub fn open(&mut self, watch: &Watch, job: Job, process: Process) -> io::Result<()> {
+    pub fn open(&mut self, epoll: &Epoll, job: Job, process: Process) -> io::Result<()> {
         let id = self.next;
         self.next += 1;
         let token = Token {
             subject: id,
             part: 0,
         };
-        watch.add(&process, token.into())?;
+        epoll.add(&process, token.into())?;
         self.timers.set(id, job.deadline);
         self.open.insert(id, (job, process));
         Ok(())
@@ -98,12 +98,12 @@ impl Jobs {
     }
 
     /// The processes whose wait is over, which are awaited no longer.
-    pub fn take_due(&mut self, watch: &Watch) -> io::Result<Vec<(Job, Process)>> {
+    pub fn take_due(&mut self, epoll: &Epoll) -> io::Result<Vec<(Job, Process)>> {
         let mut due = Vec::new();
         for id in self.timers.due(Instant::now()) {
             self.timers.set(id, None);
             if let Some((job, process)) = self.open.remove(&id) {
-                watch.remove(&process)?;
+                epoll.remove(&process)?;
                 due.push((job, process));
             }
         }
@@ -116,7 +116,7 @@ impl Job {
     pub fn new(row: Row, wait: Duration) -> Job {
         Job {
             row,
-            deadline: after(wait),
+            deadline: deadline_in(wait),
             killed: false,
         }
     }
@@ -124,7 +124,7 @@ impl Job {
     /// The same process after it was killed, with as long again to end.
     pub fn killed(self, wait: Duration) -> Job {
         Job {
-            deadline: after(wait),
+            deadline: deadline_in(wait),
             killed: true,
             ..self
         }
@@ -152,28 +152,28 @@ mod tests {
     /// go of meanwhile is noticed only when the wait for one that was killed before is over, too.
     #[test]
     fn one_that_comes_back_late_is_due_at_once() {
-        let (watch, mut jobs) = (Watch::new().unwrap(), Jobs::new(2));
-        jobs.add(&watch, job("killed").killed(LONG), this())
+        let (epoll, mut jobs) = (Epoll::new().unwrap(), Jobs::new(2));
+        jobs.add(&epoll, job("killed").killed(LONG), this())
             .unwrap();
-        jobs.add(&watch, job("parked"), this()).unwrap();
+        jobs.add(&epoll, job("parked"), this()).unwrap();
         assert!(
             jobs.deadline()
                 .is_some_and(|deadline| deadline <= Instant::now())
         );
-        let due = jobs.take_due(&watch).unwrap();
+        let due = jobs.take_due(&epoll).unwrap();
         let due: Vec<&str> = due.iter().map(|(job, _)| job.row.server.as_str()).collect();
         assert_eq!(due, ["parked"]);
-        assert!(jobs.take_due(&watch).unwrap().is_empty() && !jobs.is_empty());
+        assert!(jobs.take_due(&epoll).unwrap().is_empty() && !jobs.is_empty());
     }
 
     /// Fails when one that was killed gets its place back at once: then the others wait until it is gone.
     #[test]
     fn one_that_was_killed_goes_behind_those_that_wait() {
-        let (watch, mut jobs) = (Watch::new().unwrap(), Jobs::new(1));
-        jobs.add(&watch, job("first"), this()).unwrap();
-        jobs.add(&watch, job("second"), this()).unwrap();
-        let (first, process) = jobs.take_due(&watch).unwrap().pop().unwrap();
-        jobs.add(&watch, first.killed(LONG), process).unwrap();
+        let (epoll, mut jobs) = (Epoll::new().unwrap(), Jobs::new(1));
+        jobs.add(&epoll, job("first"), this()).unwrap();
+        jobs.add(&epoll, job("second"), this()).unwrap();
+        let (first, process) = jobs.take_due(&epoll).unwrap().pop().unwrap();
+        jobs.add(&epoll, first.killed(LONG), process).unwrap();
         let next = jobs.take_parked().map(|job| job.row.server);
         assert_eq!(next.as_deref(), Some("second"));
     }

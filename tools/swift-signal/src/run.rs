@@ -14,8 +14,8 @@ use swift_server::actor::{self, Actor, Pace, Report, Token};
 use swift_server::process::Process;
 use swift_server::stream::BadLine;
 use swift_sys as sys;
+use swift_sys::epoll::Epoll;
 use swift_sys::failpoint;
-use swift_sys::watch::Watch;
 
 use crate::act::{self, Done, Proof};
 use crate::jobs::{Job, Jobs};
@@ -32,7 +32,7 @@ struct Run {
     options: Options,
     catalogue: Catalogue,
     wait: Option<Duration>,
-    watch: Rc<Watch>,
+    epoll: Rc<Epoll>,
     jobs: Jobs,
     seen: HashSet<Key>,
     tidier: Tidier,
@@ -44,18 +44,18 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load_file(&options.site_file)?;
     let default = options.meaning.ends().then_some(catalogue.kill_wait);
     let descriptors = sys::limits::raise_descriptors()?;
-    let watch = Rc::new(Watch::new()?);
+    let epoll = Rc::new(Epoll::new()?);
     let mut run = Run {
         wait: options.wait.or(default).filter(|_| !options.children),
         report: Report::new(&TOOL, options.quiet)?,
         options,
         catalogue,
-        watch: watch.clone(),
+        epoll: epoll.clone(),
         jobs: Jobs::new(descriptors.saturating_sub(RESERVE).max(1) as usize),
         seen: HashSet::new(),
         tidier: Tidier::default(),
     };
-    actor::run(&mut run, &watch)?;
+    actor::run(&mut run, &epoll)?;
     Ok(run.report.exit())
 }
 
@@ -78,7 +78,7 @@ impl Actor for Run {
         let ended = tokens.iter().filter_map(|token| self.jobs.take(*token));
         let ended = ended.map(|(job, process)| (job, Some(process))).collect();
         self.end(ended)?;
-        for (job, process) in self.jobs.take_due(&self.watch)? {
+        for (job, process) in self.jobs.take_due(&self.epoll)? {
             self.overdue(job, process)?;
         }
         Ok(())
@@ -105,8 +105,8 @@ impl Run {
             return Ok(());
         }
         let server = self.catalogue.server(&row.server);
-        let place = match instance::place(&server, &row) {
-            Ok(place) => place,
+        let pid_path = match instance::pid_path(&server, &row) {
+            Ok(pid_path) => pid_path,
             Err(what) => {
                 self.report.bad_line(&BadLine { line, what });
                 return Ok(());
@@ -126,7 +126,7 @@ impl Run {
         let instance = Instance {
             server: &server,
             config: &config,
-            place: &place,
+            pid_path: &pid_path,
         };
         match (
             act::signal(row, &instance, signal, self.options.children),
@@ -134,9 +134,9 @@ impl Run {
         ) {
             (Done::Signalled(row, process), Some(wait)) => {
                 if self.options.announce {
-                    self.report.put(&row.clone().plain(State::Signalled));
+                    self.report.put(&row.clone().with_state(State::Signalled));
                 }
-                Ok(self.jobs.add(&self.watch, Job::new(row, wait), process)?)
+                Ok(self.jobs.add(&self.epoll, Job::new(row, wait), process)?)
             }
             (Done::Row(row), _)
                 if matches!(row.reason(), Some(Reason::Stale | Reason::WrongProcess)) =>
@@ -163,14 +163,14 @@ impl Run {
                 .config
                 .clone()
                 .expect("it was signalled with a config");
-            let place = instance::place(&server, &job.row).map_err(anyhow::Error::msg)?;
+            let pid_path = instance::pid_path(&server, &job.row).map_err(anyhow::Error::msg)?;
             let instance = Instance {
                 server: &server,
                 config: &config,
-                place: &place,
+                pid_path: &pid_path,
             };
             match act::prove(job.row.clone(), &instance) {
-                Proof::Process(process) => self.jobs.open(&self.watch, job, process)?,
+                Proof::Process(process) => self.jobs.open(&self.epoll, job, process)?,
                 Proof::Row(_) => self.end(vec![(job, None)])?,
                 // The server that was signalled has ended, and another one has its pid.
                 Proof::Failure(row, _) if row.state == State::WrongConfig => {
@@ -227,7 +227,7 @@ impl Run {
             }
             failpoint::at("killed");
             let wait = self.wait.unwrap_or(KILL_WAIT).max(KILL_WAIT);
-            return Ok(self.jobs.add(&self.watch, job.killed(wait), process)?);
+            return Ok(self.jobs.add(&self.epoll, job.killed(wait), process)?);
         }
         let pid = process.pid;
         let what = format!("{pid} ({}) has not ended in time", job.row.server);
@@ -241,7 +241,7 @@ impl Run {
     fn done(&mut self, done: Done) -> anyhow::Result<()> {
         let row = match done {
             Done::Row(row) => row,
-            Done::Signalled(row, _) => row.plain(State::Signalled),
+            Done::Signalled(row, _) => row.with_state(State::Signalled),
             Done::Failure(row, what) => {
                 self.report.fail(&row, &what);
                 return Ok(());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use swift_records::catalogue::Server;
-use swift_records::instance::{Instance, Place, place};
+use swift_records::instance::{Instance, PidPath, pid_path};
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
@@ -77,21 +77,21 @@ impl Tidier {
     /// server may have been started again meanwhile.
     fn remove(&mut self, ended: &Ended, hold: &mut Option<Hold>) -> Result<(), String> {
         let Ended { row, server, .. } = ended;
-        let place = place(server, row)?;
+        let pid_path = pid_path(server, row)?;
         let instance = Instance {
             server,
             config: row.config.as_deref().unwrap_or(Path::new("")),
-            place: &place,
+            pid_path: &pid_path,
         };
-        if hold.as_ref().is_none_or(|h| h.run_dir != place.run_dir) {
+        if hold.as_ref().is_none_or(|h| h.run_dir != pid_path.run_dir) {
             // Never two locks at once: somebody may want them the other way round.
             *hold = None;
-            *hold = self.hold(&place)?;
+            *hold = self.hold(&pid_path)?;
         }
         let Some(hold) = hold else {
             return Ok(());
         };
-        let removed = match hold.folder_of(&place) {
+        let removed = match hold.folder_of(&pid_path) {
             Ok(Some((folder, name))) => {
                 pidfile::remove_in(folder, name, &instance, ended.process.as_ref())
             }
@@ -102,14 +102,17 @@ impl Tidier {
     }
 
     /// Takes the lock of a run directory; none when that does not exist.
-    fn hold(&mut self, place: &Place) -> Result<Option<Hold>, String> {
-        let open = self.dirs.get(&place.run_dir).map_err(|e| reason_of(&e))?;
+    fn hold(&mut self, pid_path: &PidPath) -> Result<Option<Hold>, String> {
+        let open = self
+            .dirs
+            .get(&pid_path.run_dir)
+            .map_err(|e| reason_of(&e))?;
         let Some(open) = open else {
             return Ok(None);
         };
         let guard = self.locks.take(&open)?;
         Ok(Some(Hold {
-            run_dir: place.run_dir.clone(),
+            run_dir: pid_path.run_dir.clone(),
             open,
             _guard: guard,
             folder: None,
@@ -122,13 +125,13 @@ impl Hold {
     /// no such folder, and so no pid file.
     fn folder_of<'a>(
         &'a mut self,
-        place: &'a Place,
+        pid_path: &'a PidPath,
     ) -> io::Result<Option<(&'a OwnedFd, &'a std::ffi::OsStr)>> {
-        let name = place
+        let name = pid_path
             .beneath
             .file_name()
             .ok_or(io::ErrorKind::InvalidInput)?;
-        let parent = place.beneath.parent().unwrap_or(Path::new(""));
+        let parent = pid_path.beneath.parent().unwrap_or(Path::new(""));
         if self.folder.as_ref().is_none_or(|(path, _)| path != parent) {
             let path = match parent.as_os_str().is_empty() {
                 true => Path::new("."),
@@ -155,7 +158,7 @@ impl Ended {
         let state = if orphan { State::Orphan } else { self.state };
         match removed {
             Ok(()) => Done::Row(match self.reason {
-                None => row.plain(state),
+                None => row.with_state(state),
                 Some(reason) => row.with(state, reason, b""),
             }),
             Err(e) => {

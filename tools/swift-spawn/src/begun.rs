@@ -6,20 +6,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use swift_records::catalogue::Server;
-use swift_records::instance::{Instance, Place};
+use swift_records::instance::{Instance, PidPath};
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::actor::Token;
-use swift_server::excerpt::Excerpt;
+use swift_server::head_tail::HeadTail;
 use swift_server::locks::Locks;
 use swift_server::pidfile;
 use swift_server::process::{self, Pid, Process};
 use swift_server::rundir::RunDir;
+use swift_sys::epoll::{Epoll, deadline_in, min_deadline};
 use swift_sys::failpoint;
 use swift_sys::pidfd::Ended;
 use swift_sys::signal::Signal;
-use swift_sys::watch::{Watch, after, earlier};
 use swift_sys::{fd, pidfd};
 
 use crate::failure::{self, Failure};
@@ -45,7 +45,7 @@ const DEPARTURE_LOOK: Duration = Duration::from_secs(1);
 const ROUNDS: usize = 16;
 
 /// How much is read from one server before the others get their turn.
-const TURN: usize = 256 * 1024;
+const READ_BUDGET: usize = 256 * 1024;
 
 /// The most that a pipe can hold (fs.pipe-max-size), and so the most that can
 /// be left in it by a process that has ended.
@@ -86,12 +86,12 @@ pub struct Begun {
     row: Row,
     process: Process,
     output: Option<OwnedFd>,
-    excerpt: Excerpt,
+    head_tail: HeadTail,
     phase: Phase,
-    until: Option<Instant>,
+    deadline: Option<Instant>,
     patience: Patience,
     server: Server,
-    place: Place,
+    pid_path: PidPath,
     id: u64,
     /// When it is looked at next while it is not ready.
     next_look: Option<Instant>,
@@ -134,17 +134,17 @@ pub enum Step {
 impl Begun {
     /// A server that was just started, and the subject of its tokens.
     pub fn new(
-        (row, server, place): (Row, Server, Place),
+        (row, server, pid_path): (Row, Server, PidPath),
         process: Process,
         output: Option<OwnedFd>,
         patience: Patience,
-        (watch, id): (&Watch, u64),
+        (epoll, id): (&Epoll, u64),
     ) -> io::Result<Begun> {
         let token = |part| Token { subject: id, part };
-        watch.add(&process, token(END).into())?;
+        epoll.add(&process, token(END).into())?;
         let phase = match &output {
             Some(output) => {
-                watch.add(output, token(OUTPUT).into())?;
+                epoll.add(output, token(OUTPUT).into())?;
                 Phase::Ready
             }
             None => Phase::End,
@@ -154,13 +154,13 @@ impl Begun {
             row,
             process,
             output,
-            excerpt: Excerpt::default(),
+            head_tail: HeadTail::default(),
             phase,
-            until: timeout.and_then(after),
-            next_look: after(DEPARTURE_LOOK).filter(|_| !patience.to_the_end),
+            deadline: timeout.and_then(deadline_in),
+            next_look: deadline_in(DEPARTURE_LOOK).filter(|_| !patience.to_the_end),
             patience,
             server,
-            place,
+            pid_path,
             id,
             has_ended: false,
             unproven: None,
@@ -175,14 +175,14 @@ impl Begun {
     }
 
     /// When [`Begun::time_is_up`] is to be called.
-    pub fn until(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         let look = self.next_look.filter(|_| self.phase == Phase::Ready);
-        earlier(self.until, look)
+        min_deadline(self.deadline, look)
     }
 
     /// The row and the server that it is of.
-    pub fn subject(&self) -> (&Row, &Server, &Place) {
-        (&self.row, &self.server, &self.place)
+    pub fn subject(&self) -> (&Row, &Server, &PidPath) {
+        (&self.row, &self.server, &self.pid_path)
     }
 
     /// No longer awaits an end that may be far away; what has just been started
@@ -196,8 +196,8 @@ impl Begun {
     }
 
     /// Takes in what it has printed, or that it prints no more.
-    pub fn hear(&mut self, watch: &Watch) -> io::Result<Step> {
-        if self.read(TURN)? {
+    pub fn hear(&mut self, epoll: &Epoll) -> io::Result<Step> {
+        if self.read(READ_BUDGET)? {
             return Ok(Step::Wait);
         }
         failpoint::at("output-ended");
@@ -210,42 +210,42 @@ impl Begun {
             return Ok(Step::Wait);
         }
         if self.patience.to_the_end {
-            (self.phase, self.until) = (Phase::End, None);
+            (self.phase, self.deadline) = (Phase::End, None);
             return Ok(Step::Wait);
         }
-        if self.excerpt.is_empty() {
-            (self.phase, self.until) = (Phase::Silent, after(SILENT_WAIT));
+        if self.head_tail.is_empty() {
+            (self.phase, self.deadline) = (Phase::Silent, deadline_in(SILENT_WAIT));
             return Ok(Step::Wait);
         }
-        self.announce(watch)
+        self.announce(epoll)
     }
 
     /// Says that it is ready, if the next command will find it.
-    fn announce(&mut self, watch: &Watch) -> io::Result<Step> {
+    fn announce(&mut self, epoll: &Epoll) -> io::Result<Step> {
         match proof::look(&self.process, &self.instance()) {
             Proof::Holds => {}
             Proof::Open => {
-                (self.phase, self.until) = (Phase::Silent, after(SILENT_WAIT));
+                (self.phase, self.deadline) = (Phase::Silent, deadline_in(SILENT_WAIT));
                 return Ok(Step::Wait);
             }
             Proof::Ended => {
-                (self.phase, self.until) = (Phase::Silent, None);
+                (self.phase, self.deadline) = (Phase::Silent, None);
                 return Ok(Step::Wait);
             }
-            Proof::Fails(why) => return self.stop(watch, &why),
+            Proof::Fails(why) => return self.stop(epoll, &why),
         }
         if self.patience.supervise {
             let ready = self.ready();
-            (self.phase, self.until) = (Phase::End, None);
+            (self.phase, self.deadline) = (Phase::End, None);
             // What it printed before has nothing to do with its end.
-            self.excerpt = Excerpt::default();
+            self.head_tail = HeadTail::default();
             self.row.state = State::Ready;
             return Ok(Step::Row(ready));
         }
-        if self.excerpt.is_empty() {
+        if self.head_tail.is_empty() {
             return Ok(Step::Last(self.ready(), None));
         }
-        (self.phase, self.until) = (Phase::Warning, after(WARNING_WAIT));
+        (self.phase, self.deadline) = (Phase::Warning, deadline_in(WARNING_WAIT));
         self.row.state = State::Ready;
         Ok(Step::Row(self.ready()))
     }
@@ -254,25 +254,25 @@ impl Begun {
         Instance {
             server: &self.server,
             config: self.row.config.as_deref().unwrap_or(Path::new("")),
-            place: &self.place,
+            pid_path: &self.pid_path,
         }
     }
 
     /// Ends it and all that belongs to it, since it would not be found again.
-    fn stop(&mut self, watch: &Watch, why: &str) -> io::Result<Step> {
-        (self.phase, self.until) = (Phase::Terminated, after(self.patience.kill_wait));
+    fn stop(&mut self, epoll: &Epoll, why: &str) -> io::Result<Step> {
+        (self.phase, self.deadline) = (Phase::Terminated, deadline_in(self.patience.kill_wait));
         self.unproven = Some(why.to_owned());
         if !self.has_ended {
             // What may not be signalled stays until the time is up, and is told then.
             let _ = self.process.signal(Signal::TERM);
         }
-        self.stop_strays(watch)?;
+        self.stop_strays(epoll)?;
         Ok(self.after_stop())
     }
 
     /// Ends what belongs to it. What is found may fork before it is signalled, so
     /// this goes on until nobody else is there.
-    fn stop_strays(&mut self, watch: &Watch) -> io::Result<()> {
+    fn stop_strays(&mut self, epoll: &Epoll) -> io::Result<()> {
         for _ in 0..ROUNDS {
             let known: Vec<Pid> = self.strays.iter().map(|stray| stray.pid).collect();
             let instance = self.instance();
@@ -284,7 +284,7 @@ impl Begun {
                 break;
             }
             for stray in company {
-                watch.add(&stray, self.token(STRAYS))?;
+                epoll.add(&stray, self.token(STRAYS))?;
                 let _ = match self.phase {
                     Phase::Killed => stray.kill_group(),
                     _ => stray.signal(Signal::TERM),
@@ -296,7 +296,7 @@ impl Begun {
     }
 
     /// Looks which strays have ended.
-    pub fn strays_ended(&mut self, watch: &Watch) -> io::Result<Step> {
+    pub fn strays_ended(&mut self, epoll: &Epoll) -> io::Result<Step> {
         let mut all = Ok(());
         self.strays.retain(|stray| match stray.has_ended() {
             Ok(ended) => !ended,
@@ -309,7 +309,7 @@ impl Begun {
         if !self.lingers {
             return Ok(self.after_stop());
         }
-        Ok(match self.has_company(watch)? {
+        Ok(match self.has_company(epoll)? {
             true => Step::Wait,
             false => Step::Done,
         })
@@ -317,11 +317,11 @@ impl Begun {
 
     /// Awaits the processes that are left of its session: after a graceful stop, workers finish
     /// their requests when the process that forked them is gone.
-    fn has_company(&mut self, watch: &Watch) -> io::Result<bool> {
+    fn has_company(&mut self, epoll: &Epoll) -> io::Result<bool> {
         if self.strays.is_empty() {
             self.strays = proof::company(self.process.pid, None);
             for stray in &self.strays {
-                watch.add(stray, self.token(STRAYS))?;
+                epoll.add(stray, self.token(STRAYS))?;
             }
         }
         Ok(!self.strays.is_empty())
@@ -337,7 +337,7 @@ impl Begun {
     }
 
     fn failure(&self) -> Failure {
-        let text = self.excerpt.text();
+        let text = self.head_tail.text();
         match &self.unproven {
             Some(why) => Failure::unproven(why, &text),
             None => Failure::timeout(text),
@@ -346,16 +346,16 @@ impl Begun {
 
     fn ready(&self) -> Row {
         let row = self.row.clone();
-        if self.excerpt.is_empty() {
-            row.plain(State::Ready)
+        if self.head_tail.is_empty() {
+            row.with_state(State::Ready)
         } else {
-            row.with(State::Ready, Reason::Output, &self.excerpt.text())
+            row.with(State::Ready, Reason::Output, &self.head_tail.text())
         }
     }
 
     /// Takes its exit status, and the rest of what it printed; a child of its
     /// that holds the output is not waited for.
-    pub fn end(&mut self, watch: &Watch) -> io::Result<Step> {
+    pub fn end(&mut self, epoll: &Epoll) -> io::Result<Step> {
         if self.has_ended {
             return Ok(Step::Wait);
         }
@@ -364,55 +364,55 @@ impl Begun {
         self.read(LEFT)?;
         if matches!(self.phase, Phase::Terminated | Phase::Killed) {
             // Its descriptor would be heard of as long as it is open.
-            watch.remove(&self.process)?;
+            epoll.remove(&self.process)?;
             // It may have begun others meanwhile, or ended without them.
-            self.stop_strays(watch)?;
+            self.stop_strays(epoll)?;
             return Ok(self.after_stop());
         }
         if status == Ended::Exit(0) && !self.patience.to_the_end && self.phase != Phase::End {
             let company = proof::company(self.process.pid, Some(&self.instance()));
             if !company.is_empty() {
-                watch.remove(&self.process)?;
-                return self.stop(watch, proof::DEPARTED);
+                epoll.remove(&self.process)?;
+                return self.stop(epoll, proof::DEPARTED);
             }
         }
-        let (row, text) = (self.row.clone(), self.excerpt.text());
+        let (row, text) = (self.row.clone(), self.head_tail.text());
         let (row, failure) = failure::ended(row, status, &text);
         self.lingers = self.patience.supervise && self.phase == Phase::End;
-        if self.lingers && self.has_company(watch)? {
-            watch.remove(&self.process)?;
+        if self.lingers && self.has_company(epoll)? {
+            epoll.remove(&self.process)?;
             return Ok(Step::Lingers(row, failure));
         }
         Ok(Step::Last(row, failure))
     }
 
     /// Does what is to be done when the time is up.
-    pub fn time_is_up(&mut self, watch: &Watch) -> io::Result<Step> {
+    pub fn time_is_up(&mut self, epoll: &Epoll) -> io::Result<Step> {
         let now = Instant::now();
         if self.phase == Phase::Ready && self.next_look.is_some_and(|look| look <= now) {
-            self.next_look = after(DEPARTURE_LOOK);
+            self.next_look = deadline_in(DEPARTURE_LOOK);
             if let Some(output) = &self.output
                 && proof::has_departed(&self.process, &self.instance(), output)
             {
-                return self.stop(watch, proof::DEPARTED);
+                return self.stop(epoll, proof::DEPARTED);
             }
         }
-        if self.until.is_none_or(|until| until > now) {
+        if self.deadline.is_none_or(|deadline| deadline > now) {
             return Ok(Step::Wait);
         }
         if self.phase == Phase::Ready {
             // It may have made it in the last moment.
-            let step = self.hear(watch)?;
+            let step = self.hear(epoll)?;
             if self.phase != Phase::Ready || !matches!(step, Step::Wait) {
                 return Ok(step);
             }
             if self.output.is_none() {
                 // It is ending by itself, and its descriptor tells how.
-                self.until = None;
+                self.deadline = None;
                 return Ok(Step::Wait);
             }
         }
-        self.until = after(self.patience.kill_wait);
+        self.deadline = deadline_in(self.patience.kill_wait);
         match self.phase {
             Phase::Ready => {
                 self.phase = Phase::Terminated;
@@ -421,7 +421,7 @@ impl Begun {
             }
             Phase::Terminated => {
                 self.phase = Phase::Killed;
-                self.until = after(KILLED_WAIT);
+                self.deadline = deadline_in(KILLED_WAIT);
                 let own = (!self.has_ended).then_some(&self.process);
                 for process in self.strays.iter().chain(own) {
                     // What may not be killed is told of when the time is up.
@@ -433,7 +433,7 @@ impl Begun {
                 let (row, message) = self.failure().of(self.row.clone());
                 return Ok(Step::Last(row, Some(message)));
             }
-            Phase::Silent => return self.announce(watch),
+            Phase::Silent => return self.announce(epoll),
             // It has outlived its words, which its row has told already.
             Phase::Warning => return Ok(Step::Done),
             Phase::End => unreachable!("an end is awaited without a time"),
@@ -452,7 +452,7 @@ impl Begun {
             match fd::read(output, &mut buffer) {
                 Ok(0) => return Ok(false),
                 Ok(n) => {
-                    self.excerpt.push(&buffer[..n]);
+                    self.head_tail.push(&buffer[..n]);
                     total += n;
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
@@ -468,19 +468,19 @@ impl Begun {
 pub fn remove_pid_file(
     row: &Row,
     server: &Server,
-    place: &Place,
+    pid_path: &PidPath,
     locks: &Locks,
 ) -> anyhow::Result<()> {
-    let Some(run_dir) = RunDir::open(&place.run_dir)? else {
+    let Some(run_dir) = RunDir::open(&pid_path.run_dir)? else {
         return Ok(());
     };
     let instance = Instance {
         server,
         config: row.config.as_deref().unwrap_or(Path::new("")),
-        place,
+        pid_path,
     };
     failpoint::at("timed-out");
     let _guard = locks.take(&run_dir).map_err(anyhow::Error::msg)?;
-    pidfile::remove_if_it_lies(&run_dir, &instance)?;
+    pidfile::remove_if_stale(&run_dir, &instance)?;
     Ok(())
 }

@@ -57,7 +57,7 @@ pub fn common() -> Vec<Vec<u8>> {
 pub fn of(common: &[Vec<u8>], instance: &Instance) -> Vec<Vec<u8>> {
     let mut all = common.to_vec();
     if instance.server.serve {
-        let run_dir = &instance.place.run_dir;
+        let run_dir = &instance.pid_path.run_dir;
         let run_dir = std::path::absolute(run_dir).unwrap_or_else(|_| run_dir.clone());
         all.push(pair(RUN_DIR, run_dir));
     }

@@ -85,7 +85,7 @@ pub fn in_words(error: &anyhow::Error) -> String {
 /// The row of a server that has ended, and what is said when that is a failure.
 pub fn ended(row: Row, ended: Ended, output: &[u8]) -> (Row, Option<String>) {
     let (reason, how) = match ended {
-        Ended::Exit(0) if output.is_empty() => return (row.plain(State::Finished), None),
+        Ended::Exit(0) if output.is_empty() => return (row.with_state(State::Finished), None),
         Ended::Exit(0) => return (row.with(State::Finished, Reason::Output, output), None),
         Ended::Exit(status) => (Reason::Exit(status), format!("exit status {status}")),
         Ended::Signal(number) => {

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use swift_records::instance::Instance;
 use swift_server::process::tag::Environment;
-use swift_server::process::{self, Pid, Process, Runs, Sight};
+use swift_server::process::{self, Identity, Pid, Process, Runs};
 use swift_sys::beneath;
 use swift_sys::failpoint;
 
@@ -30,20 +30,20 @@ pub fn look(process: &Process, instance: &Instance) -> Proof {
     if is_shown(process, instance) {
         return Proof::Holds;
     }
-    let why = match process.look(instance) {
-        Ok(Sight::Gone) => return Proof::Ended,
-        Ok(Sight::Starting) => return Proof::Open,
+    let why = match process.classify(instance) {
+        Ok(Identity::Gone) => return Proof::Ended,
+        Ok(Identity::Starting) => return Proof::Open,
         // By its tag alone it may be a wrapper whose server went elsewhere.
-        Ok(Sight::Server) => {
+        Ok(Identity::Server) => {
             return match departed_ones(process.pid, instance).is_empty() {
                 true => Proof::Holds,
                 false => Proof::Fails(DEPARTED.to_owned()),
             };
         }
-        Ok(Sight::OtherConfig(config)) => {
+        Ok(Identity::OtherConfig(config)) => {
             format!("it runs with another config, {}", config.display())
         }
-        Ok(Sight::Stranger) => {
+        Ok(Identity::Mismatch) => {
             "neither its command line nor its environment shows what it is".to_owned()
         }
         Err(e) => format!("cannot look at it: {}", swift_sys::error::reason_of(&e)),
@@ -91,7 +91,7 @@ pub fn company(own: Pid, tag: Option<&Instance>) -> Vec<Process> {
         let mut ended = Vec::new();
         for pid in others_than(own) {
             let look = companion(pid, |session| {
-                session == own.number() || tag.is_some_and(|tag| carries_tag(pid, tag))
+                session == own.raw() || tag.is_some_and(|tag| carries_tag(pid, tag))
             });
             match look {
                 Look::One(process) => found.push(process),
@@ -127,7 +127,7 @@ fn departed_ones(own: Pid, instance: &Instance) -> Vec<Process> {
         parents = children.filter_map(io::Result::ok).flatten().collect();
         found.extend(parents.iter().filter_map(|pid| {
             let look = companion(*pid, |session| {
-                session != own.number() && carries_tag(*pid, instance)
+                session != own.raw() && carries_tag(*pid, instance)
             });
             look.one()
         }));

@@ -15,12 +15,12 @@ use swift_records::state::State;
 use swift_server::actor::{self, Actor, Pace, Report, Token};
 use swift_server::stream::BadLine;
 use swift_server::timers::Timers;
+use swift_sys::epoll::Epoll;
 use swift_sys::error::reason_of;
 use swift_sys::failpoint;
 use swift_sys::limits;
 use swift_sys::signal::Signal;
-use swift_sys::signals::{Inbox, die_of};
-use swift_sys::watch::Watch;
+use swift_sys::signal_fd::{SignalFd, die_of};
 
 use crate::begun::{self, Begun, Patience, Step};
 use crate::environment;
@@ -44,8 +44,8 @@ struct Run {
     options: Options,
     catalogue: Catalogue,
     starter: Starter,
-    watch: Rc<Watch>,
-    inbox: Inbox,
+    epoll: Rc<Epoll>,
+    signals: SignalFd,
     begun: HashMap<u64, Begun>,
     timers: Timers,
     last: u64,
@@ -62,9 +62,9 @@ struct Run {
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let starter = Starter::new(&options)?;
-    let watch = Rc::new(Watch::new()?);
-    let inbox = Inbox::new(&[Signal::TERM, Signal::INT, Signal::HUP])?;
-    watch.add(&inbox, SIGNALS.into())?;
+    let epoll = Rc::new(Epoll::new()?);
+    let signals = SignalFd::new(&[Signal::TERM, Signal::INT, Signal::HUP])?;
+    epoll.add(&signals, SIGNALS.into())?;
     let mut run = Run {
         limits_raised: options.keep_limits,
         at_once: places()?,
@@ -72,15 +72,15 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         options,
         catalogue,
         starter,
-        watch: watch.clone(),
-        inbox,
+        epoll: epoll.clone(),
+        signals,
         begun: HashMap::new(),
         timers: Timers::default(),
         last: SIGNALS.subject,
         interrupted: false,
         given_up: false,
     };
-    actor::run(&mut run, &watch)?;
+    actor::run(&mut run, &epoll)?;
     if run.interrupted {
         run.report.failed();
     }
@@ -153,7 +153,7 @@ impl Actor for Run {
 impl Run {
     /// Takes in the signals that have come.
     fn obey(&mut self) -> anyhow::Result<()> {
-        while let Some(signal) = self.inbox.take()? {
+        while let Some(signal) = self.signals.take()? {
             match signal {
                 // The caller stops the servers itself.
                 Signal::TERM if self.options.leaves_stop_to_caller() => self.given_up = true,
@@ -187,8 +187,8 @@ impl Run {
             return false;
         }
         let server = self.catalogue.server(&row.server);
-        let place = match instance::place(&server, &row) {
-            Ok(place) => place,
+        let pid_path = match instance::pid_path(&server, &row) {
+            Ok(pid_path) => pid_path,
             Err(what) => {
                 self.report.bad_line(&BadLine { line, what });
                 return false;
@@ -202,7 +202,7 @@ impl Run {
         }
         // The start may have to wait for the lock.
         self.report.flush();
-        match self.starter.start(row, &server, &place) {
+        match self.starter.start(row, &server, &pid_path) {
             Outcome::Found(row) => self.report.put(&row),
             Outcome::WrongConfig(row, what) => {
                 let message = format!("cannot start beside {what}");
@@ -222,11 +222,11 @@ impl Run {
                 };
                 self.last += 1;
                 let id = self.last;
-                let subject = (row, server, place);
-                let begun = Begun::new(subject, process, output, patience, (&self.watch, id));
+                let subject = (row, server, pid_path);
+                let begun = Begun::new(subject, process, output, patience, (&self.epoll, id));
                 match begun {
                     Ok(begun) => {
-                        self.timers.set(id, begun.until());
+                        self.timers.set(id, begun.deadline());
                         self.begun.insert(id, begun);
                     }
                     Err(e) => self.trouble(&e),
@@ -243,9 +243,9 @@ impl Run {
             return;
         };
         let step = match token.part {
-            begun::OUTPUT => begun.hear(&self.watch),
-            begun::END => begun.end(&self.watch),
-            _ => begun.strays_ended(&self.watch),
+            begun::OUTPUT => begun.hear(&self.epoll),
+            begun::END => begun.end(&self.epoll),
+            _ => begun.strays_ended(&self.epoll),
         };
         self.go_on(id, step);
     }
@@ -253,7 +253,7 @@ impl Run {
     fn look_at_the_time(&mut self) {
         for id in self.timers.due(Instant::now()) {
             if let Some(begun) = self.begun.get_mut(&id) {
-                let step = begun.time_is_up(&self.watch);
+                let step = begun.time_is_up(&self.epoll);
                 self.go_on(id, step);
             }
         }
@@ -261,8 +261,8 @@ impl Run {
 
     fn go_on(&mut self, id: u64, step: io::Result<Step>) {
         self.follow(id, step);
-        let until = self.begun.get(&id).and_then(Begun::until);
-        self.timers.set(id, until);
+        let deadline = self.begun.get(&id).and_then(Begun::deadline);
+        self.timers.set(id, deadline);
     }
 
     /// Does what a step says.
@@ -287,9 +287,9 @@ impl Run {
                 let Some(begun) = self.begun.remove(&id) else {
                     return;
                 };
-                let (row, server, place) = begun.subject();
-                if let Err(e) = begun::remove_pid_file(row, server, place, &self.starter.locks) {
-                    let path = row.pidfile.as_deref().unwrap_or(place.beneath.as_path());
+                let (row, server, pid_path) = begun.subject();
+                if let Err(e) = begun::remove_pid_file(row, server, pid_path, &self.starter.locks) {
+                    let path = row.pidfile.as_deref().unwrap_or(pid_path.beneath.as_path());
                     TOOL.say(&format!(
                         "cannot remove {}: {}",
                         path.display(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use swift_cli::program::SearchPath;
 use swift_records::catalogue::Server;
-use swift_records::instance::{Instance, Place};
+use swift_records::instance::{Instance, PidPath};
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
@@ -92,8 +92,8 @@ impl Starter {
     }
 
     /// Starts a row's server, unless it runs by now.
-    pub fn start(&mut self, row: Row, server: &Server, place: &Place) -> Outcome {
-        match self.try_start(&row, server, place) {
+    pub fn start(&mut self, row: Row, server: &Server, pid_path: &PidPath) -> Outcome {
+        match self.try_start(&row, server, pid_path) {
             Ok(outcome) => outcome,
             Err(failure) => {
                 let row = Row {
@@ -106,7 +106,12 @@ impl Starter {
         }
     }
 
-    fn try_start(&mut self, row: &Row, server: &Server, place: &Place) -> Result<Outcome, Failure> {
+    fn try_start(
+        &mut self,
+        row: &Row,
+        server: &Server,
+        pid_path: &PidPath,
+    ) -> Result<Outcome, Failure> {
         let program = self.program(server)?;
         let (output, end) = match self.stdio {
             Some(_) => (None, None),
@@ -117,13 +122,17 @@ impl Starter {
         let instance = Instance {
             server,
             config: &config,
-            place,
+            pid_path,
         };
         let cannot_write =
             |e: &io::Error| Failure::of_path(Reason::PidFile, "cannot write", row_path, e);
 
-        let run_dir = RunDir::create(&place.run_dir).map_err(|e| {
-            let what = format!("cannot make {}: {}", place.run_dir.display(), reason_of(&e));
+        let run_dir = RunDir::create(&pid_path.run_dir).map_err(|e| {
+            let what = format!(
+                "cannot make {}: {}",
+                pid_path.run_dir.display(),
+                reason_of(&e)
+            );
             Failure::new(Reason::PidFile, &what)
         })?;
         failpoint::at("found");
@@ -134,9 +143,9 @@ impl Starter {
             return Ok(found);
         }
         failpoint::at("looked");
-        let folder = place.beneath.parent().unwrap_or(Path::new(""));
+        let folder = pid_path.beneath.parent().unwrap_or(Path::new(""));
         let folder = beneath::create_dirs(&run_dir, folder).map_err(|e| cannot_write(&e))?;
-        let name = place.beneath.file_name().unwrap_or_default();
+        let name = pid_path.beneath.file_name().unwrap_or_default();
         let name = CString::new(name.as_bytes()).map_err(|e| cannot_write(&e.into()))?;
         let pid_file = PidFile {
             dir: folder.as_fd(),
@@ -150,7 +159,7 @@ impl Starter {
                 // The child may have written it and is gone. What cannot be removed is stale, and
                 // every command knows how to clean that.
                 failpoint::at("not-executed");
-                let _ = pidfile::remove_if_it_lies(&run_dir, &instance);
+                let _ = pidfile::remove_if_stale(&run_dir, &instance);
                 return Err(not_executed(&program, &failure));
             }
         };
@@ -158,9 +167,9 @@ impl Starter {
         let process = Process::from_child(child);
         // A child that was not waited for keeps its number, so this is its own.
         let stat = process::stat(process.pid).ok().flatten();
-        if stat.is_some_and(|stat| stat.unborn && stat.is_ending()) {
+        if stat.is_some_and(|stat| stat.pre_exec && stat.is_ending()) {
             let failure = killed_unborn(&process);
-            let _ = pidfile::remove_if_it_lies(&run_dir, &instance);
+            let _ = pidfile::remove_if_stale(&run_dir, &instance);
             return Err(failure);
         }
         drop(guard);
@@ -170,7 +179,11 @@ impl Starter {
             start: stat.map(|stat| stat.start),
             ..row.clone()
         };
-        Ok(Outcome::Started(row.plain(State::Started), process, output))
+        Ok(Outcome::Started(
+            row.with_state(State::Started),
+            process,
+            output,
+        ))
     }
 
     /// Executes the server with these. Its output goes to the pipe's end where there is one.
@@ -228,7 +241,7 @@ impl Starter {
 /// What a look at the pid file under the lock says against starting. An error
 /// when that cannot be known.
 fn look(row: &Row, run_dir: &RunDir, instance: &Instance) -> Result<Option<Outcome>, Failure> {
-    let path = &instance.place.beneath;
+    let path = &instance.pid_path.beneath;
     let unreadable = |why: &str| {
         let shown = row.pidfile.as_deref().unwrap_or(path).display();
         Failure::new(Reason::Unreadable, why).saying(format!("cannot read {shown}: {why}"))
@@ -244,7 +257,7 @@ fn look(row: &Row, run_dir: &RunDir, instance: &Instance) -> Result<Option<Outco
         Finding::Stopped(..) => Ok(None),
         Finding::Unreadable(why) => Err(unreadable(&why)),
         Finding::Starting(pid) => {
-            let row = found(pid, None).plain(State::Starting);
+            let row = found(pid, None).with_state(State::Starting);
             Ok(Some(Outcome::Found(row)))
         }
         Finding::WrongConfig { process, config } => {
@@ -266,7 +279,7 @@ fn look(row: &Row, run_dir: &RunDir, instance: &Instance) -> Result<Option<Outco
             }
             let row = found(process.pid, start);
             Ok(Some(Outcome::Found(if permitted {
-                row.plain(State::Running)
+                row.with_state(State::Running)
             } else {
                 row.with(State::Denied, Reason::Permission, b"")
             })))

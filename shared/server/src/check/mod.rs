@@ -17,10 +17,10 @@ use crate::preflight::Preflight;
 use crate::process::Process;
 use swift_cli::program::is_executable;
 use swift_records::reason::Reason;
+use swift_sys::epoll::{Epoll, deadline_in};
 use swift_sys::error::reason_of;
 use swift_sys::pidfd::{self, Ended};
 use swift_sys::spawn::{Dispositions, Failure, Plan, User, spawn_as};
-use swift_sys::watch::{Watch, after};
 use swift_sys::{fd, spawn};
 
 pub use output::TEST_CONFIG;
@@ -136,7 +136,7 @@ struct Running {
 /// Checks that go on at the same time. The owner waits for the descriptor of
 /// this, and for [`Checks::until`], and then calls [`Checks::advance`].
 pub struct Checks {
-    watch: Watch,
+    epoll: Epoll,
     timeout: Duration,
     relay: Option<[File; 2]>,
     waiting: VecDeque<Waiting>,
@@ -146,7 +146,7 @@ pub struct Checks {
 
 impl AsFd for Checks {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
+        self.epoll.as_fd()
     }
 }
 
@@ -154,7 +154,7 @@ impl Checks {
     /// No checks yet; each gets that long.
     pub fn new(timeout: Duration) -> io::Result<Checks> {
         Ok(Checks {
-            watch: Watch::new()?,
+            epoll: Epoll::new()?,
             timeout,
             relay: None,
             waiting: VecDeque::new(),
@@ -184,7 +184,7 @@ impl Checks {
     }
 
     /// When [`Checks::advance`] is to be called at the latest.
-    pub fn until(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         if self.running.is_empty() && !self.waiting.is_empty() {
             return Some(Instant::now());
         }
@@ -201,7 +201,7 @@ impl Checks {
         let mut verdicts = Vec::new();
         self.start_waiting(&mut verdicts)?;
         // Once, since of one that prints without end there is always more.
-        for token in self.watch.wait(Some(Instant::now()))? {
+        for token in self.epoll.wait(Some(Instant::now()))? {
             self.on_readable(token, &mut verdicts)?;
         }
         for check in self.running.values_mut().filter(|r| !r.timed_out) {
@@ -233,7 +233,7 @@ impl Checks {
                         asked: waiting.asked,
                         process,
                         output,
-                        deadline: after(self.timeout),
+                        deadline: deadline_in(self.timeout),
                         timed_out: false,
                     };
                     self.running.insert(token, running);
@@ -300,8 +300,8 @@ impl Checks {
         self.next_token += TOKENS;
         let token = self.next_token;
         let watched = output
-            .watch(&self.watch, token)
-            .and_then(|()| self.watch.add(&process, token + PROCESS));
+            .watch(&self.epoll, token)
+            .and_then(|()| self.epoll.add(&process, token + PROCESS));
         if let Err(e) = watched {
             // Nobody would hear of it any more.
             if process.kill_group().is_ok() {
@@ -320,9 +320,9 @@ impl Checks {
             return Ok(());
         };
         if which != PROCESS {
-            return check.output.read(which as usize, &self.watch);
+            return check.output.read(which as usize, &self.epoll);
         }
-        check.output.read_all(&self.watch)?;
+        check.output.read_all(&self.epoll)?;
         if let Some(check) = self.running.remove(&key) {
             let status = pidfd::wait(&check.process)?;
             self.finish(check, status, verdicts);

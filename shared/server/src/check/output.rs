@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 
-use crate::excerpt::Excerpt;
+use crate::head_tail::HeadTail;
+use swift_sys::epoll::Epoll;
 use swift_sys::fd;
-use swift_sys::watch::Watch;
 
 /// The argument with which a server checks its config and does nothing else
 /// (Swift 2.32 and later).
@@ -31,7 +31,7 @@ pub(super) struct Output {
     /// are passed on. None at its end.
     pipes: [Option<OwnedFd>; 2],
     finders: [Finder; 2],
-    excerpt: Excerpt,
+    head_tail: HeadTail,
     relay: Option<Relay>,
 }
 
@@ -53,30 +53,30 @@ impl Output {
         let output = Output {
             pipes: [Some(stdout), stderr],
             finders: [Finder::default(), Finder::default()],
-            excerpt: Excerpt::default(),
+            head_tail: HeadTail::default(),
             relay,
         };
         Ok((output, [stdout_end, stderr_end]))
     }
 
     /// Adds the pipes to a watch, with this token and the one above it.
-    pub fn watch(&self, watch: &Watch, token: u64) -> io::Result<()> {
+    pub fn watch(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
         for (pipe, token) in self.pipes.iter().zip(token..) {
             if let Some(pipe) = pipe {
-                watch.add(pipe, token)?;
+                epoll.add(pipe, token)?;
             }
         }
         Ok(())
     }
 
     /// Reads what is there in both pipes, each up to a limit.
-    pub fn read_all(&mut self, watch: &Watch) -> io::Result<()> {
-        (0..self.pipes.len()).try_for_each(|which| self.read(which, watch))
+    pub fn read_all(&mut self, epoll: &Epoll) -> io::Result<()> {
+        (0..self.pipes.len()).try_for_each(|which| self.read(which, epoll))
     }
 
     /// Reads what is there in one pipe, up to a limit; takes it out of the
     /// watch at its end.
-    pub fn read(&mut self, which: usize, watch: &Watch) -> io::Result<()> {
+    pub fn read(&mut self, which: usize, epoll: &Epoll) -> io::Result<()> {
         let Some(pipe) = &self.pipes[which] else {
             return Ok(());
         };
@@ -85,7 +85,7 @@ impl Output {
         while total < READ_BUDGET {
             match fd::read(pipe, &mut buffer) {
                 Ok(0) => {
-                    watch.remove(pipe)?;
+                    epoll.remove(pipe)?;
                     self.pipes[which] = None;
                     return Ok(());
                 }
@@ -93,7 +93,7 @@ impl Output {
                     self.finders[which].push(&buffer[..n]);
                     match &mut self.relay {
                         Some(relay) => relay.push(which, &buffer[..n]),
-                        None => self.excerpt.push(&buffer[..n]),
+                        None => self.head_tail.push(&buffer[..n]),
                     }
                     total += n;
                 }
@@ -117,7 +117,7 @@ impl Output {
         {
             relay.finish();
         }
-        self.excerpt.text()
+        self.head_tail.text()
     }
 }
 
@@ -210,7 +210,7 @@ mod tests {
     fn one_that_prints_without_end_leaves_the_others_their_turn() {
         let (mut output, _ends) = Output::new(None).unwrap();
         output.pipes[0] = Some(File::open("/dev/zero").unwrap().into());
-        output.read(0, &Watch::new().unwrap()).unwrap();
+        output.read(0, &Epoll::new().unwrap()).unwrap();
         assert!(output.pipes[0].is_some());
     }
 

@@ -30,15 +30,15 @@ fn ask_all(checks: Checks, script: &str, user: Option<User>) -> Verdict {
 
 fn ask(mut checks: Checks, check: ConfigCheck) -> Verdict {
     checks.add(7, check);
-    let watch = Watch::new().unwrap();
-    watch.add(&checks, 0).unwrap();
+    let epoll = Epoll::new().unwrap();
+    epoll.add(&checks, 0).unwrap();
     loop {
         if let Some((id, verdict)) = checks.advance().unwrap().pop() {
             assert_eq!(id, 7);
             assert!(checks.is_idle());
             return verdict;
         }
-        watch.wait(checks.until()).unwrap();
+        epoll.wait(checks.deadline()).unwrap();
     }
 }
 

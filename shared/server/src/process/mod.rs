@@ -104,7 +104,7 @@ impl Process {
     /// Kills the process group that it leads, or it alone when it leads none;
     /// `false` when it is gone already.
     pub fn kill_group(&self) -> io::Result<bool> {
-        let leads = stat(self.pid)?.is_some_and(|stat| stat.group == self.pid.number());
+        let leads = stat(self.pid)?.is_some_and(|stat| stat.group == self.pid.raw());
         // Had the number passed on before the look, the pidfd says so now.
         if leads && !self.has_ended()? {
             failpoint::at("leads");
@@ -133,7 +133,7 @@ impl Process {
                 continue;
             };
             failpoint::at("member-opened");
-            let in_group = stat(pid)?.is_some_and(|stat| stat.group == self.pid.number());
+            let in_group = stat(pid)?.is_some_and(|stat| stat.group == self.pid.raw());
             if in_group && !self.has_ended()? {
                 match member.signal(Signal::KILL) {
                     // As when the kernel signals a group: who may be killed is.
@@ -147,10 +147,10 @@ impl Process {
 
     /// Compares this process with an instance. Most are told by their command
     /// line, so that one file of /proc is read; its stat costs as much again.
-    pub fn look(&self, instance: &Instance) -> io::Result<Sight> {
+    pub fn classify(&self, instance: &Instance) -> io::Result<Identity> {
         for _ in 0..LOOKS {
-            if let Some(sight) = self.look_once(instance)? {
-                return Ok(sight);
+            if let Some(identity) = self.classify_once(instance)? {
+                return Ok(identity);
             }
         }
         // It shows another line each time, as none but one that wants to does.
@@ -158,13 +158,13 @@ impl Process {
     }
 
     /// One look; none when it has executed something in the middle of it.
-    fn look_once(&self, instance: &Instance) -> io::Result<Option<Sight>> {
+    fn classify_once(&self, instance: &Instance) -> io::Result<Option<Identity>> {
         let Some(line) = command_line(self.pid)? else {
             return self.not_seen().map(Some);
         };
         let runs = line.runs(instance.server, instance.config, self.pid)?;
         if runs == Runs::Config {
-            return Ok(Some(Sight::Server));
+            return Ok(Some(Identity::Server));
         }
         let is_starter = line.name() == Some(OsStr::new(STARTER));
         let Some(stat) = stat(self.pid)? else {
@@ -172,22 +172,22 @@ impl Process {
         };
         // Exit lets go of the memory that holds the line before it is a zombie.
         if stat.has_ended() || (line.0.is_empty() && stat.is_ending()) {
-            return Ok(Some(Sight::Gone));
+            return Ok(Some(Identity::Gone));
         }
         if line.0.is_empty() {
             return Ok(Some(match stat.flags & PF_KTHREAD {
-                0 => Sight::Starting,
-                _ => Sight::Stranger,
+                0 => Identity::Starting,
+                _ => Identity::Mismatch,
             }));
         }
         if !is_starter {
             return self.look_at_tag(instance, runs, &stat);
         }
-        if stat.unborn {
-            return Ok(Some(Sight::Starting));
+        if stat.pre_exec {
+            return Ok(Some(Identity::Starting));
         }
         let is_same = command_line(self.pid)? == Some(line);
-        Ok(is_same.then_some(Sight::Stranger))
+        Ok(is_same.then_some(Identity::Mismatch))
     }
 
     /// The second proof, when the command line is none: the process leads its
@@ -197,9 +197,9 @@ impl Process {
         instance: &Instance,
         runs: Runs,
         stat: &Stat,
-    ) -> io::Result<Option<Sight>> {
+    ) -> io::Result<Option<Identity>> {
         // The first process of a namespace was started by none of these tools.
-        let may_be_tagged = stat.session == self.pid.number() && self.pid.number() != 1;
+        let may_be_tagged = stat.session == self.pid.raw() && self.pid.raw() != 1;
         let is_relative = matches!(&runs, Runs::OtherConfig(config) if config.is_relative());
         if !may_be_tagged && !is_relative {
             return Ok(Some(runs.into()));
@@ -218,10 +218,10 @@ impl Process {
         if let (Runs::OtherConfig(config), Some(begin)) = (&runs, environment.value("PWD")) {
             let found = begin.join(config);
             if is_config(instance.server, instance.config, &found, &found)? {
-                return Ok(Some(Sight::Server));
+                return Ok(Some(Identity::Server));
             }
             if found.exists() {
-                return Ok(Some(Sight::OtherConfig(found)));
+                return Ok(Some(Identity::OtherConfig(found)));
             }
         }
         Ok(Some(runs.into()))
@@ -241,9 +241,9 @@ impl Process {
 
     /// /proc does not show it. Where that is mounted with hidepid, what is not
     /// there may live.
-    fn not_seen(&self) -> io::Result<Sight> {
+    fn not_seen(&self) -> io::Result<Identity> {
         if self.has_ended()? {
-            Ok(Sight::Gone)
+            Ok(Identity::Gone)
         } else {
             Err(hidden())
         }
@@ -280,7 +280,7 @@ impl Process {
             };
             failpoint::at("child-opened");
             let parent = stat(pid)?.map(|stat| stat.parent);
-            if parent == Some(self.pid.number()) {
+            if parent == Some(self.pid.raw()) {
                 children.push(child);
             }
         }
@@ -303,23 +303,23 @@ fn gone(result: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-impl From<Runs> for Sight {
-    fn from(runs: Runs) -> Sight {
+impl From<Runs> for Identity {
+    fn from(runs: Runs) -> Identity {
         match runs {
-            Runs::Config => Sight::Server,
-            Runs::OtherConfig(config) => Sight::OtherConfig(config),
-            Runs::Nothing => Sight::Stranger,
+            Runs::Config => Identity::Server,
+            Runs::OtherConfig(config) => Identity::OtherConfig(config),
+            Runs::Nothing => Identity::Mismatch,
         }
     }
 }
 
 /// What a process is to a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum Identity {
     /// It has ended, or nobody has waited for its end yet.
     Gone,
     /// It is somebody else.
-    Stranger,
+    Mismatch,
     /// It runs the server's program with this config, which is not the row's.
     /// Had it ended before the look, that may be the process that has its pid now.
     OtherConfig(PathBuf),
@@ -361,7 +361,7 @@ fn search_children(parent: Pid) -> io::Result<Vec<Pid>> {
         let Some(pid) = Pid::parse(entry?.file_name().as_bytes()) else {
             continue;
         };
-        if stat(pid)?.is_some_and(|stat| stat.parent == parent.number()) {
+        if stat(pid)?.is_some_and(|stat| stat.parent == parent.raw()) {
             all.push(pid);
         }
     }
@@ -372,7 +372,7 @@ fn search_children(parent: Pid) -> io::Result<Vec<Pid>> {
 mod tests {
     use super::*;
     use swift_records::catalogue::Server;
-    use swift_records::instance::Place;
+    use swift_records::instance::PidPath;
 
     #[test]
     fn this_process_sees_itself() {
@@ -383,12 +383,12 @@ mod tests {
         let instance = Instance {
             server: &Server::unlisted("nothing"),
             config: "/x".as_ref(),
-            place: &Place {
+            pid_path: &PidPath {
                 run_dir: "/run/swift".into(),
                 beneath: "nothing.pid".into(),
             },
         };
-        assert_eq!(me.look(&instance).unwrap(), Sight::Stranger);
+        assert_eq!(me.classify(&instance).unwrap(), Identity::Mismatch);
         assert!(stat(pid).unwrap().unwrap().start > 0);
         // The main thread blocks signals while it starts the other tests' threads.
         let now = disposition(pid, Signal::TERM).unwrap().unwrap();

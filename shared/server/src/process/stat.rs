@@ -8,7 +8,7 @@ use swift_sys::clock;
 use swift_sys::fd;
 use swift_sys::pid::Pid;
 use swift_sys::signal::Signal;
-use swift_sys::spawn::UNBORN;
+use swift_sys::spawn::PRE_EXEC;
 
 /// The process exits: `PF_EXITING` in include/linux/sched.h of Linux.
 const PF_EXITING: u64 = 0x4;
@@ -19,7 +19,7 @@ pub(super) const PF_KTHREAD: u64 = 0x0020_0000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// Field 2: whether its name is the one of a child before its exec.
-    pub unborn: bool,
+    pub pre_exec: bool,
     /// Field 3: the state's letter.
     pub state: u8,
     /// Field 4: the parent's number.
@@ -53,7 +53,7 @@ impl Stat {
         let number = |at: usize| field(at)?.parse().ok();
         let ticks = |at: usize| field(at)?.parse::<u64>().ok();
         Some(Stat {
-            unborn: line.get(begin..end)? == UNBORN.to_bytes(),
+            pre_exec: line.get(begin..end)? == PRE_EXEC.to_bytes(),
             state: *fields.first()?.as_bytes().first()?,
             parent: number(4)?,
             group: number(5)?,
@@ -205,9 +205,9 @@ mod tests {
             (b'S', 7, 42, 42, 987_654)
         );
         assert_eq!((stat.flags, stat.used, stat.stack), (4_194_560, 11, None));
-        assert!(!stat.is_ending() && !stat.unborn);
+        assert!(!stat.is_ending() && !stat.pre_exec);
         let text = String::from_utf8_lossy(text).replace("(a) b (c)", "(swift-starting)");
-        assert!(Stat::parse(text.as_bytes()).unwrap().unborn);
+        assert!(Stat::parse(text.as_bytes()).unwrap().pre_exec);
         for bad in [
             &b""[..],
             b")",

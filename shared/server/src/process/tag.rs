@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf, absolute};
 
 use super::line::{Runs, is_config, same_file};
 use super::stat::environment;
-use swift_records::instance::{Instance, Place};
+use swift_records::instance::{Instance, PidPath};
 use swift_sys::pid::Pid;
 
 /// The variable that holds the absolute path of the pid file.
@@ -21,7 +21,7 @@ pub const CONFIG: &str = "SWIFT_CONFIG";
 
 /// Both variables for an instance, as NAME and value.
 pub fn of(instance: &Instance) -> [(&'static str, PathBuf); 2] {
-    let Place { run_dir, beneath } = instance.place;
+    let PidPath { run_dir, beneath } = instance.pid_path;
     [
         (PID_FILE, whole(run_dir).join(beneath)),
         (CONFIG, whole(instance.config)),
@@ -60,7 +60,7 @@ impl Environment {
         let (Some(pid_file), Some(config)) = (self.value(PID_FILE), self.value(CONFIG)) else {
             return Ok(Runs::Nothing);
         };
-        if !is_pid_file(pid_file, instance.place)? {
+        if !is_pid_file(pid_file, instance.pid_path)? {
             return Ok(Runs::Nothing);
         }
         if config.as_os_str() == whole(instance.config).as_os_str()
@@ -74,8 +74,8 @@ impl Environment {
 
 /// Whether a path is that of a row's pid file: the run directory may have
 /// several names, as /run and /var/run have.
-fn is_pid_file(path: &Path, place: &Place) -> io::Result<bool> {
-    let beneath = place.beneath.as_os_str().as_bytes();
+fn is_pid_file(path: &Path, pid_path: &PidPath) -> io::Result<bool> {
+    let beneath = pid_path.beneath.as_os_str().as_bytes();
     let above = path.as_os_str().as_bytes().strip_suffix(beneath);
     let Some([above @ .., b'/']) = above else {
         return Ok(false);
@@ -84,7 +84,7 @@ fn is_pid_file(path: &Path, place: &Place) -> io::Result<bool> {
         b"" => Path::new("/"),
         above => Path::new(OsStr::from_bytes(above)),
     };
-    Ok(above == whole(&place.run_dir) || same_file(above, &place.run_dir)?)
+    Ok(above == whole(&pid_path.run_dir) || same_file(above, &pid_path.run_dir)?)
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
         let instance = Instance {
             server: &Server::unlisted("a"),
             config: Path::new(config),
-            place: &Place {
+            pid_path: &PidPath {
                 run_dir: run_dir.into(),
                 beneath: "a/1.pid".into(),
             },
@@ -144,7 +144,7 @@ mod tests {
         let instance = Instance {
             server: &Server::unlisted("a"),
             config: Path::new("etc/a/1.conf"),
-            place: &Place {
+            pid_path: &PidPath {
                 run_dir: "run".into(),
                 beneath: "a/1.pid".into(),
             },

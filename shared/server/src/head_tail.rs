@@ -8,13 +8,13 @@ pub const KEPT: usize = 32 * 1024;
 /// Collects output of any length in bounded memory: its first and last 32 KiB,
 /// and how much was left out between them.
 #[derive(Debug, Default)]
-pub struct Excerpt {
+pub struct HeadTail {
     head: Vec<u8>,
     tail: VecDeque<u8>,
     left_out: u64,
 }
 
-impl Excerpt {
+impl HeadTail {
     /// Takes further output in.
     pub fn push(&mut self, bytes: &[u8]) {
         let room = (KEPT - self.head.len()).min(bytes.len());
@@ -56,23 +56,23 @@ mod tests {
 
     #[test]
     fn short_output_is_kept_whole() {
-        let mut excerpt = Excerpt::default();
-        assert!(excerpt.is_empty());
-        excerpt.push(b"one\n");
-        excerpt.push(b"two\n");
-        assert_eq!(excerpt.text(), b"one\ntwo\n");
+        let mut head_tail = HeadTail::default();
+        assert!(head_tail.is_empty());
+        head_tail.push(b"one\n");
+        head_tail.push(b"two\n");
+        assert_eq!(head_tail.text(), b"one\ntwo\n");
     }
 
     #[test]
     fn long_output_loses_its_middle_however_it_arrives() {
         let all: Vec<u8> = (0..300_000u32).map(|i| b'a' + (i % 26) as u8).collect();
         for piece in [1000, 4096, 65536, 100_000, 300_000] {
-            let mut excerpt = Excerpt::default();
-            all.chunks(piece).for_each(|c| excerpt.push(c));
+            let mut head_tail = HeadTail::default();
+            all.chunks(piece).for_each(|c| head_tail.push(c));
             let mut expected = all[..KEPT].to_vec();
             expected.extend(format!("\n[{} bytes left out]\n", 300_000 - 2 * KEPT).bytes());
             expected.extend(&all[300_000 - KEPT..]);
-            assert_eq!(excerpt.text(), expected, "in pieces of {piece}");
+            assert_eq!(head_tail.text(), expected, "in pieces of {piece}");
         }
     }
 }

@@ -4,24 +4,24 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal as NixSignal, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::{self, SfdFlags};
 
 use super::signal::Signal;
 
 /// Signals that are blocked and read from a descriptor instead (signalfd(2)).
 /// They stay blocked when this is dropped.
-pub struct Inbox(SignalFd);
+pub struct SignalFd(signalfd::SignalFd);
 
-impl Inbox {
+impl SignalFd {
     /// Blocks the signals, those aside that were inherited as ignored: whoever
     /// started this process does not want it to react to them.
-    pub fn new(signals: &[Signal]) -> io::Result<Inbox> {
+    pub fn new(signals: &[Signal]) -> io::Result<SignalFd> {
         let mut set = SigSet::empty();
         for signal in signals.iter().filter(|s| !is_ignored(**s)) {
             set.add(named(*signal)?);
         }
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
-        Ok(Inbox(SignalFd::with_flags(
+        Ok(SignalFd(signalfd::SignalFd::with_flags(
             &set,
             SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
         )?))
@@ -30,7 +30,7 @@ impl Inbox {
     /// Blocks all of the signals, and takes care that those which were inherited
     /// as ignored are not lost: blocked first, so that at no instant a default
     /// action could meet this process.
-    pub fn taking(signals: &[Signal]) -> io::Result<Inbox> {
+    pub fn taking(signals: &[Signal]) -> io::Result<SignalFd> {
         let mut set = SigSet::empty();
         for signal in signals {
             set.add(named(*signal)?);
@@ -40,7 +40,7 @@ impl Inbox {
             // SAFETY: the default action is no function of ours.
             unsafe { nix::sys::signal::signal(named(*signal)?, SigHandler::SigDfl) }?;
         }
-        Ok(Inbox(SignalFd::with_flags(
+        Ok(SignalFd(signalfd::SignalFd::with_flags(
             &set,
             SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
         )?))
@@ -53,7 +53,7 @@ impl Inbox {
     }
 }
 
-impl AsFd for Inbox {
+impl AsFd for SignalFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
@@ -63,7 +63,7 @@ fn named(signal: Signal) -> io::Result<NixSignal> {
     Ok(NixSignal::try_from(signal.number())?)
 }
 
-/// Blocks signals, so that they wait until an [`Inbox`] takes them.
+/// Blocks signals, so that they wait until an [`SignalFd`] takes them.
 pub fn hold(signals: &[Signal]) -> io::Result<()> {
     let mut set = SigSet::empty();
     for signal in signals {

@@ -4,23 +4,25 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{self as nix_epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 /// A set of descriptors, each with a token that tells which one it was. The
 /// cost of a wait does not depend on how many there are (epoll(7)).
 #[derive(Debug)]
-pub struct Watch(Epoll);
+pub struct Epoll(nix_epoll::Epoll);
 
-impl AsFd for Watch {
+impl AsFd for Epoll {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.0.as_fd()
     }
 }
 
-impl Watch {
+impl Epoll {
     /// An empty set.
-    pub fn new() -> io::Result<Watch> {
-        Ok(Watch(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
+    pub fn new() -> io::Result<Epoll> {
+        Ok(Epoll(nix_epoll::Epoll::new(
+            EpollCreateFlags::EPOLL_CLOEXEC,
+        )?))
     }
 
     /// Adds a descriptor: its token is reported when it can be read, has ended,
@@ -39,15 +41,15 @@ impl Watch {
 
     /// Waits until something has happened or the time has come. The tokens are
     /// few at a time; an empty list means that the time has come.
-    pub fn wait(&self, until: Option<Instant>) -> io::Result<Vec<u64>> {
+    pub fn wait(&self, deadline: Option<Instant>) -> io::Result<Vec<u64>> {
         let mut events = [EpollEvent::empty(); 64];
         loop {
-            let timeout = match until {
+            let timeout = match deadline {
                 None => EpollTimeout::NONE,
-                Some(until) => milliseconds(until.saturating_duration_since(Instant::now())),
+                Some(deadline) => milliseconds(deadline.saturating_duration_since(Instant::now())),
             };
             match self.0.wait(&mut events, timeout) {
-                Ok(0) if until.is_none_or(|until| Instant::now() < until) => {}
+                Ok(0) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
                 Ok(n) => return Ok(events[..n].iter().map(EpollEvent::data).collect()),
                 Err(nix::Error::EINTR) => {}
                 Err(e) => return Err(e.into()),
@@ -63,7 +65,7 @@ fn milliseconds(left: Duration) -> EpollTimeout {
 }
 
 /// The earlier of two moments, where none means never.
-pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+pub fn min_deadline(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
@@ -71,7 +73,7 @@ pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> 
 }
 
 /// The moment after that span from now; none when it is too far away to be one.
-pub fn after(span: Duration) -> Option<Instant> {
+pub fn deadline_in(span: Duration) -> Option<Instant> {
     Instant::now().checked_add(span)
 }
 
@@ -82,16 +84,16 @@ mod tests {
 
     #[test]
     fn what_happens_is_told_by_its_token() {
-        let watch = Watch::new().unwrap();
+        let epoll = Epoll::new().unwrap();
         let (one, one_end) = fd::pipe().unwrap();
         let (two, two_end) = fd::pipe().unwrap();
-        watch.add(&one, 1).unwrap();
-        watch.add(&two, 2).unwrap();
-        assert_eq!(watch.wait(Some(Instant::now())).unwrap(), []);
+        epoll.add(&one, 1).unwrap();
+        epoll.add(&two, 2).unwrap();
+        assert_eq!(epoll.wait(Some(Instant::now())).unwrap(), []);
         drop(two_end);
-        assert_eq!(watch.wait(None).unwrap(), [2]);
+        assert_eq!(epoll.wait(None).unwrap(), [2]);
         drop(two);
         nix::unistd::write(&one_end, b"x").unwrap();
-        assert_eq!(watch.wait(None).unwrap(), [1]);
+        assert_eq!(epoll.wait(None).unwrap(), [1]);
     }
 }
