@@ -127,9 +127,10 @@ growth:
 	tests/fuzz/growth "$(TARGET_DIR)/release/fuzz-growth"
 
 # CHART=FILE writes the chart anew: make bench CHART=tests/bench/chart.svg
+# BEFORE=FILE plays another build's swift-init in the same rounds, for a ratio of the two.
 bench: all venv
 	python3 tests/bench/bench.py --ours "$(RELEASE)/swift-init" --original "$(SWIFT_VENV)/bin/swift-init" \
-		$(if $(CHART),--chart "$(CHART)")
+		$(if $(CHART),--chart "$(CHART)") $(if $(BEFORE),--before "$(BEFORE)")
 
 bench-growth: all
 	python3 tests/bench/bench.py --ours "$(RELEASE)/swift-init" --growth

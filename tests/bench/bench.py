@@ -1,11 +1,13 @@
 """Times three programs on the same work: Swift's own swift-init, ours, and the floor.
 
-usage: bench.py [options] --ours SWIFT-INIT [--original SWIFT-INIT]
+usage: bench.py [options] --ours SWIFT-INIT [--original SWIFT-INIT] [--before SWIFT-INIT]
 
 Each round starts, looks at, restarts and stops N object-servers (a C program that is ready at once)
 with one program after the other, in namespaces of its own, whose first process this is. Prints
 medians with the middle half of what was seen, ratios, memory, and instructions, which do not move
 with the machine's load. `make bench` and `make bench-growth` run it; CONTRIBUTING.md says more.
+
+--before names another build of ours, which is played in the same rounds, one after the other.
 
 The floor (floor.c) is what one C program pays for the same forks, files and signals. Ours gets
 --no-check for the restart, since neither of the others checks a config.
@@ -20,7 +22,7 @@ import chart
 import lab
 
 STEPS = ['start', 'status', 'restart', 'stop']
-WHO = ['original', 'floor', 'ours']
+WHO = ['original', 'floor', 'before', 'ours']
 MIB = 1024
 
 
@@ -28,6 +30,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument('--ours', required=True)
     parser.add_argument('--original')
+    parser.add_argument('--before')
     parser.add_argument('-n', default='4,100,1000', help='how many instances, as a list')
     parser.add_argument('-r', type=int, default=9, help='rounds of the floor and of ours')
     parser.add_argument('--original-rounds', type=int, default=3)
@@ -36,7 +39,7 @@ def main():
     parser.add_argument('--chart', metavar='FILE')
     options = parser.parse_args()
     sizes = [int(n) for n in options.n.split(',')]
-    with lab.Lab(options.ours, options.original) as the_lab:
+    with lab.Lab(options.ours, options.original, options.before) as the_lab:
         if options.growth:
             return growth(the_lab)
         figures = {n: rounds(the_lab, n, options) for n in sizes}
@@ -87,14 +90,15 @@ def table(n, seen):
           + ', '.join(f'{len(seen[who]["stop"])} rounds ({who})' for who in seen))
     print(f'{"":9}{"original":>10}{"floor":>9}{"ours":>8}  {"middle half of ours":20}'
           f'{"ours/floor":>10}{"original/ours":>14}'
-          f'{"peak MiB":>9}{"original MiB":>13}')
+          f'{"peak MiB":>9}{"original MiB":>13}' + (f'{"ours/before":>12}' if 'before' in seen else ''))
     for step in STEPS:
         floor, ours = median(seen['floor'][step], 'ms'), median(seen['ours'][step], 'ms')
         original = median(seen['original'][step], 'ms') if 'original' in seen else math.nan
         of_original = peak(seen['original'][step]) if 'original' in seen else math.nan
         print(f'{step:9}{original:10.1f}{floor:9.2f}{ours:8.2f}  {middle(seen["ours"][step]):20}'
               f'{ours / floor:10.2f}{original / ours:14.0f}'
-              f'{peak(seen["ours"][step]):9.1f}{of_original:13.1f}')
+              f'{peak(seen["ours"][step]):9.1f}{of_original:13.1f}'
+              + (f'{ours / median(seen["before"][step], "ms"):12.2f}' if 'before' in seen else ''))
 
 
 def empty(the_lab):

@@ -8,15 +8,18 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 STAGE = os.path.join(HERE, '..', 'helpers', 'src', 'namespace.sh')
+TOOLS = ['resolve-servers', 'pidfile', 'check-config', 'signal', 'spawn', 'reload', 'init']
 
 
 class Lab:
     """The C programs, built, and who is compared. Goes away at the end of `with`."""
 
-    def __init__(self, ours, original):
+    def __init__(self, ours, original, before=None):
         self.programs = {'floor': None, 'ours': os.path.abspath(ours)}
         if original:
             self.programs['original'] = os.path.abspath(original)
+        if before:
+            self.programs['before'] = os.path.abspath(before)
 
     def __enter__(self):
         self.top = tempfile.mkdtemp(prefix='swift-bench-')
@@ -27,21 +30,24 @@ class Lab:
             built = os.path.join(self.top, name)
             subprocess.run(['cc', '-O2', '-static', '-w', '-o', built,
                             os.path.join(HERE, source + '.c')], check=True)
-            self._install(built)
+            self._install(built, self.bin)
         self.programs['floor'] = os.path.join(self.bin, 'floor')
-        folder = os.path.dirname(self.programs['ours'])
-        for tool in ['resolve-servers', 'pidfile', 'check-config', 'signal', 'spawn', 'reload', 'init']:
-            self._install(os.path.join(folder, 'swift-' + tool))
-        self.programs['ours'] = os.path.join(self.bin, 'swift-init')
+        for who in self.programs.keys() & {'ours', 'before'}:
+            build = os.path.dirname(self.programs[who])
+            directory = os.path.join(self.top, who)
+            os.mkdir(directory)
+            for tool in TOOLS:
+                self._install(os.path.join(build, 'swift-' + tool), directory)
+            self.programs[who] = os.path.join(directory, 'swift-init')
         return self
 
     def __exit__(self, *_):
         shutil.rmtree(self.top)
 
-    def _install(self, program):
+    def _install(self, program, directory):
         """A copy, as `make install` makes one. Many a linker writes through a mapping, which leaves
         the program in small pieces in the kernel's cache, and each start a seventh slower."""
-        shutil.copy(program, self.bin)
+        shutil.copy(program, directory)
 
     def round(self, who, n, steps):
         """Plays steps once with fresh namespaces. Gives the runs of each step."""
@@ -72,7 +78,7 @@ class Lab:
             with open(init, 'w') as file:
                 file.write(f'#!/bin/sh\nexec {sys.executable} {HERE}/inside.py \'{json.dumps(task)}\'\n')
             os.chmod(init, 0o755)
-            path = ':'.join([self.bin, os.path.dirname(self.programs[who]), os.environ['PATH']])
+            path = ':'.join([os.path.dirname(self.programs[who]), self.bin, os.environ['PATH']])
             command = ['unshare', '--mount', '--net', '--pid', '--fork', '--mount-proc',
                        '--kill-child', 'sh', STAGE, init, etc, run]
             if os.geteuid() != 0:
