@@ -89,6 +89,38 @@ pub struct Instance<'a> {
     pub pid_path: &'a PidPath,
 }
 
+/// A row whose server and pid file are known.
+#[derive(Debug)]
+pub struct RowInstance {
+    /// The row.
+    pub row: Row,
+    /// Its server.
+    pub server: Server,
+    /// Its pid file.
+    pub pid_path: PidPath,
+}
+
+impl RowInstance {
+    /// The row of a server. The error is for a bad line.
+    pub fn new(server: Server, row: Row) -> Result<RowInstance, String> {
+        let pid_path = pid_path(&server, &row)?;
+        Ok(RowInstance {
+            row,
+            server,
+            pid_path,
+        })
+    }
+
+    /// What its process is compared with.
+    pub fn instance(&self) -> Instance<'_> {
+        Instance {
+            server: &self.server,
+            config: self.row.config.as_deref().unwrap_or(Path::new("")),
+            pid_path: &self.pid_path,
+        }
+    }
+}
+
 /// The pid files, beneath a run directory, that a config can be named by: one
 /// for each place at which a swift directory may end in its path.
 pub fn pid_files(server: &Server, config: &Path) -> Vec<PathBuf> {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::time::Instant;
 
+use crate::outcome::Outcome;
 use crate::stream::{self, ActOutput, BadLine, Input, Next};
 use swift_cli::{Exit, Tool};
 use swift_records::row::Row;
@@ -152,13 +153,26 @@ impl Report {
         }
     }
 
+    /// Writes an outcome's row, and says what failed.
+    pub fn tell(&mut self, outcome: &Outcome) {
+        match &outcome.failure {
+            Some(what) => self.fail(&outcome.row, what),
+            None => self.put(&outcome.row),
+        }
+    }
+
     /// Writes the row of a failure, and says what failed.
     pub fn fail(&mut self, row: &Row, what: &str) {
+        self.complain(what);
+        self.put(row);
+    }
+
+    /// Says what failed, of which the row is written elsewhere or not at all.
+    pub fn complain(&mut self, what: &str) {
         self.failed();
         if !self.quiet {
             self.tool.say(what);
         }
-        self.put(row);
     }
 
     /// Something failed of which no row tells.

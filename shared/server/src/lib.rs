@@ -9,6 +9,7 @@ pub mod check;
 pub mod head_tail;
 pub mod locks;
 pub mod notify;
+pub mod outcome;
 pub mod pidfile;
 pub mod preflight;
 pub mod process;

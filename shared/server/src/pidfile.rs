@@ -148,8 +148,24 @@ pub fn verify(look: &Look, instance: &Instance) -> io::Result<Finding> {
         Content::Unreadable(why) => return Ok(Finding::Unreadable(why.clone())),
         Content::Number(pid) => *pid,
     };
-    let stopped = |reason| Ok(Finding::Stopped(reason, Some(pid)));
     failpoint::at("pid-file-read");
+    let process = match prove(pid, instance)? {
+        Ok(process) => process,
+        Err(finding) => return Ok(finding),
+    };
+    let foreign = foreign(look, pid)?;
+    Ok(match (process.may_signal()?, foreign) {
+        // It ended meanwhile, and what was seen may have been its successor.
+        (None, _) => Finding::Stopped(Reason::Stale, Some(pid)),
+        (Some(_), Some(why)) => Finding::Unreadable(why),
+        (Some(permitted), None) => Finding::Running { process, permitted },
+    })
+}
+
+/// Opens the process that has this pid now and proves that it is the server of an instance; or else what
+/// was found instead, which is never [`Finding::Running`].
+pub fn prove(pid: Pid, instance: &Instance) -> io::Result<Result<Process, Finding>> {
+    let stopped = |reason| Ok(Err(Finding::Stopped(reason, Some(pid))));
     let Some(process) = Process::open(pid)? else {
         return stopped(Reason::Stale);
     };
@@ -159,22 +175,12 @@ pub fn verify(look: &Look, instance: &Instance) -> io::Result<Finding> {
     match identity {
         Identity::Gone => stopped(Reason::Stale),
         Identity::Mismatch => stopped(Reason::WrongProcess),
-        Identity::Starting => Ok(Finding::Starting(pid)),
+        Identity::Starting => Ok(Err(Finding::Starting(pid))),
         Identity::OtherConfig(config) => match mismatch(&process, &config, instance)? {
             Some(reason) => stopped(reason),
-            None => Ok(Finding::WrongConfig { process, config }),
+            None => Ok(Err(Finding::WrongConfig { process, config })),
         },
-        Identity::Server => {
-            let foreign = foreign(look, pid)?;
-            match process.may_signal()? {
-                // It ended meanwhile, and what was seen may have been its successor.
-                None => stopped(Reason::Stale),
-                Some(permitted) => Ok(match foreign {
-                    Some(why) => Finding::Unreadable(why),
-                    None => Finding::Running { process, permitted },
-                }),
-            }
-        }
+        Identity::Server => Ok(Ok(process)),
     }
 }
 
@@ -198,11 +204,7 @@ fn foreign(look: &Look, pid: Pid) -> io::Result<Option<String>> {
 /// The reason why a process that runs the server's program with another config
 /// is none of this pid file's; none when the file may well mean it. A pid that
 /// an old file kept and a sibling has by now is in the sibling's own pid file.
-pub fn mismatch(
-    process: &Process,
-    config: &Path,
-    instance: &Instance,
-) -> io::Result<Option<Reason>> {
+fn mismatch(process: &Process, config: &Path, instance: &Instance) -> io::Result<Option<Reason>> {
     let PidPath { run_dir, beneath } = instance.pid_path;
     let others = instance::pid_files(instance.server, config);
     let mut others = others.iter().filter(|path| *path != beneath);
@@ -258,45 +260,39 @@ pub fn replace(run_dir: &RunDir, path: &Path, pid: Pid) -> io::Result<()> {
     beneath::replace_file(&folder, Path::new(name), pid.to_string().as_bytes())
 }
 
-/// Looks again at a pid file and removes it if it lies. To be called under the
-/// run directory's lock. `false` when it tells the truth, or is none.
-pub fn remove_if_stale(run_dir: &RunDir, instance: &Instance) -> io::Result<bool> {
-    match open_folder(run_dir, &instance.pid_path.beneath) {
-        Ok((folder, name)) => remove_in(&folder, name, instance, None),
-        Err(e) if is_no_folder(&e) => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-/// Whether an error of opening a folder says that there is none, or a link in its
-/// place, and so no pid file.
-pub fn is_no_folder(error: &io::Error) -> bool {
-    let absent = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::EXDEV];
-    error.raw_os_error().is_some_and(|e| absent.contains(&e))
-}
-
-/// The same for a file of that name in a directory of the run directory that is
-/// open. `ended` is a process that is thought to have ended: a file that holds a
-/// zombie's pid is stale, and /proc need not be asked.
-pub fn remove_in(
-    folder: &OwnedFd,
-    name: &OsStr,
+/// Inspects a pid file again and removes it if it is stale or invalid. To be called under the run
+/// directory's lock. `ended` is a process that is thought to have ended: a file that holds a
+/// zombie's pid is stale, and /proc need not be asked. `false` when the file tells the truth, or is
+/// none.
+pub fn remove_if_stale(
+    run_dir: &RunDir,
     instance: &Instance,
     ended: Option<&Process>,
 ) -> io::Result<bool> {
-    let look = read(folder, Path::new(name));
+    let (directory, name) = match open_folder(run_dir, &instance.pid_path.beneath) {
+        Ok(opened) => opened,
+        Err(e) if is_no_directory(&e) => return Ok(false),
+        Err(e) => return Err(e),
+    };
+    let look = read(&directory, Path::new(name));
     failpoint::at("pid-file-read-again");
     let is_that = |process: &&Process| look.content == Content::Number(process.pid);
     let is_stale = match ended.filter(is_that) {
         Some(process) if process.is_zombie()? => true,
         _ => verify(&look, instance)?.is_stale(),
     };
-    if !is_stale {
-        return Ok(false);
+    if is_stale {
+        failpoint::at("pid-file-judged");
+        beneath::unlink(&directory, &CString::new(name.as_bytes())?)?;
     }
-    failpoint::at("pid-file-judged");
-    beneath::unlink(folder, &CString::new(name.as_bytes())?)?;
-    Ok(true)
+    Ok(is_stale)
+}
+
+/// Whether an error of opening a directory says that there is none, or a link in its
+/// place, and so no pid file.
+fn is_no_directory(error: &io::Error) -> bool {
+    let absent = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::EXDEV];
+    error.raw_os_error().is_some_and(|e| absent.contains(&e))
 }
 
 #[cfg(test)]
@@ -428,7 +424,7 @@ mod tests {
                 }
             }
             let folder = tempfile::tempdir().unwrap();
-            let open = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
+            let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
             let (path, config) = (folder.path().join("1.pid"), folder.path().join("1.conf"));
             nix::unistd::mkfifo(&config, nix::sys::stat::Mode::S_IRUSR).unwrap();
             let opened = |child: &Ends| {
@@ -455,7 +451,7 @@ mod tests {
                 if let Some(process) = held {
                     std::fs::write(&path, process.pid.to_string()).unwrap();
                 }
-                let removed = remove_in(&open, "1.pid".as_ref(), &instance, ended).unwrap();
+                let removed = remove_if_stale(&run_dir, &instance, ended).unwrap();
                 (removed, path.exists())
             };
             assert!(zombie.is_zombie().unwrap() && !running.is_zombie().unwrap());

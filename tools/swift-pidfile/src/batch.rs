@@ -6,6 +6,7 @@ use std::thread::{self, available_parallelism};
 use swift_records::catalogue::{Catalogue, Server};
 use swift_records::row::Row;
 use swift_server::locks::Locks;
+use swift_server::outcome::Outcome;
 use swift_server::rundirs::RunDirs;
 use swift_server::stream::BadLine;
 
@@ -112,7 +113,7 @@ impl<'a> Examiner<'a> {
 
     fn look(&mut self, number: u64, row: Row, locks: &Locks) -> Line {
         if row.pidfile.is_none() {
-            return Line::Examined(Examined::unchanged(row));
+            return Line::Examined(Outcome::from(row).into());
         }
         let server = match &mut self.server {
             Some(server) if server.name == row.server => server,
@@ -161,8 +162,8 @@ mod tests {
                 let Some(Line::Examined(examined)) = line else {
                     panic!("row {n} was not looked at");
                 };
-                assert_eq!(examined.row.pidfile, row(n).pidfile);
-                assert_eq!(examined.row.state, State::Stopped);
+                assert_eq!(examined.outcome.row.pidfile, row(n).pidfile);
+                assert_eq!(examined.outcome.row.state, State::Stopped);
             }
         }
     }

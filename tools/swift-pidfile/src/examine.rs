@@ -1,40 +1,34 @@
 //! One look at a row's pid file and process, and what follows from it.
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use swift_records::catalogue::Server;
 use swift_records::instance::{Instance, pid_path};
 use swift_records::reason::Reason;
 use swift_records::row::Row;
-use swift_records::state::State;
 use swift_server::locks::Locks;
+use swift_server::outcome::Outcome;
 use swift_server::pidfile::{self, Content, Finding, Look};
 use swift_server::process::Unit;
 use swift_server::rundir::RunDir;
 use swift_server::rundirs::RunDirs;
-use swift_server::user;
 use swift_sys::error::reason_of;
 use swift_sys::failpoint;
 
 use crate::options::Manner;
 
-/// What a look came to.
+/// A row that was examined.
 pub struct Examined {
     /// The row as it is now.
-    pub row: Row,
-    /// What is to be said of it, when it is a failure.
-    pub failure: Option<String>,
-    /// Whether anybody may write into the pid file.
+    pub outcome: Outcome,
+    /// True when anybody may write into the pid file.
     pub world_writable: bool,
 }
 
-impl Examined {
-    /// A row of which there is nothing to say.
-    pub fn unchanged(row: Row) -> Examined {
+impl From<Outcome> for Examined {
+    fn from(outcome: Outcome) -> Examined {
         Examined {
-            row,
-            failure: None,
+            outcome,
             world_writable: false,
         }
     }
@@ -83,19 +77,12 @@ pub fn examine(
             facts,
         }
     };
-    let run_dir = match run_dirs.get(&pid_path.run_dir) {
-        Ok(Some(run_dir)) => run_dir,
-        Ok(None) => {
-            return Ok(told(
-                row,
-                Finding::Stopped(Reason::Absent, None),
-                Facts::default(),
-            ));
-        }
-        Err(e) => {
-            let finding = Finding::Unreadable(reason_of(&e));
-            return Ok(told(row, finding, Facts::default()));
-        }
+    let run_dir = run_dirs.get(&pid_path.run_dir);
+    let run_dir = run_dir.map_err(|e| Finding::Unreadable(reason_of(&e)));
+    let absent = || Finding::Stopped(Reason::Absent, None);
+    let run_dir = match run_dir.and_then(|run_dir| run_dir.ok_or_else(absent)) {
+        Ok(run_dir) => run_dir,
+        Err(finding) => return Ok(Outcome::of(row, finding, None, None).into()),
     };
     let mut seen = look_at(&run_dir);
     let mut kept = None;
@@ -114,14 +101,17 @@ pub fn examine(
             Err(why) => kept = Some(why),
         }
     }
-    let mut examined = told(row, seen.finding, seen.facts);
-    examined.world_writable = seen.world_writable;
+    let mut outcome = Outcome::of(row, seen.finding, seen.facts.start, seen.facts.owner);
     if let Some(why) = kept {
-        let detail = &mut examined.row.detail;
-        detail.extend(format!(" cannot remove: {why}").bytes());
-        examined.failure = Some(failure(&examined.row, "remove", &why));
+        let Outcome { row, failure } = &mut outcome;
+        row.detail.extend(format!(" cannot remove: {why}").bytes());
+        let path = row.pidfile.as_deref().unwrap_or(Path::new("-")).display();
+        *failure = Some(format!("cannot remove {path} ({}): {why}", row.server));
     }
-    Ok(examined)
+    Ok(Examined {
+        outcome,
+        world_writable: seen.world_writable,
+    })
 }
 
 /// What a pid file's content is worth, and what is known of what runs.
@@ -151,79 +141,4 @@ fn verify(look: &Look, instance: &Instance, manner: Manner) -> (Finding, Facts) 
         let why = format!("its process: {}", reason_of(&e));
         (Finding::Unreadable(why), Facts::default())
     })
-}
-
-/// The row with what was found.
-fn told(mut row: Row, finding: Finding, facts: Facts) -> Examined {
-    let orphan = was_orphan(&row);
-    let ended = if orphan {
-        State::Orphan
-    } else {
-        State::Stopped
-    };
-    let mut failed = None;
-    (row.pid, row.start) = (None, None);
-    let row = match finding {
-        Finding::Stopped(reason, pid) => {
-            row.pid = pid;
-            row.with(ended, reason, b"")
-        }
-        Finding::Unreadable(why) => {
-            failed = Some(failure(&row, "read", &why));
-            row.with(ended, Reason::Unreadable, why.as_bytes())
-        }
-        Finding::Starting(pid) => {
-            row.pid = Some(pid);
-            alive(row, State::Starting, orphan)
-        }
-        Finding::WrongConfig { process, config } => {
-            (row.pid, row.start) = (Some(process.pid), facts.start);
-            failed = Some(pidfile::wrong_config(&row, process.pid, &config));
-            row.with(
-                State::WrongConfig,
-                Reason::Config,
-                config.as_os_str().as_bytes(),
-            )
-        }
-        Finding::Running { process, permitted } => {
-            (row.pid, row.start) = (Some(process.pid), facts.start);
-            match (permitted, facts.owner, orphan) {
-                (true, Some(unit), _) => row.with(
-                    State::Owned,
-                    Reason::Unit,
-                    unit.words(user::own()).as_bytes(),
-                ),
-                (true, None, _) => alive(row, State::Running, orphan),
-                // That it is an orphan outweighs why: it must never be started.
-                (false, _, true) => row.with(State::Denied, Reason::Orphan, b"permission"),
-                (false, _, false) => row.with(State::Denied, Reason::Permission, b""),
-            }
-        }
-    };
-    Examined {
-        row,
-        failure: failed,
-        world_writable: false,
-    }
-}
-
-/// Whether the row is one of an orphan. A row that was `wrong-config` or `owned`
-/// does not say it, so the config is looked for.
-fn was_orphan(row: &Row) -> bool {
-    let config_is_gone = || row.config.as_deref().is_some_and(|config| !config.exists());
-    let says_nothing = matches!(row.state, State::WrongConfig | State::Owned);
-    row.is_orphan() || (says_nothing && config_is_gone())
-}
-
-fn alive(row: Row, state: State, orphan: bool) -> Row {
-    if orphan {
-        row.with(state, Reason::Orphan, b"")
-    } else {
-        row.with_state(state)
-    }
-}
-
-fn failure(row: &Row, what: &str, why: &str) -> String {
-    let path = row.pidfile.as_deref().unwrap_or(Path::new("-"));
-    format!("cannot {what} {} ({}): {why}", path.display(), row.server)
 }

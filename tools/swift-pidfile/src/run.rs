@@ -1,6 +1,5 @@
 //! From rows to rows.
 
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -8,7 +7,9 @@ use swift_cli::Exit;
 use swift_records::catalogue::Catalogue;
 use swift_records::row::Row;
 use swift_records::state::State;
-use swift_server::stream::{self, Input, Next, Output, bad_line};
+use swift_server::actor::Report;
+use swift_server::outcome::Outcome;
+use swift_server::stream::{Input, Next};
 use swift_sys::failpoint;
 
 use crate::batch::{Batches, Line};
@@ -19,24 +20,23 @@ use crate::options::{Options, TOOL};
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let mut batches = Batches::new(&catalogue, options.manner);
-    let mut output = stream::stdout()?;
+    let mut report = Report::new(&TOOL, options.quiet)?.of_observer();
     let mut input = Input::stdin()?;
-    let mut exit = Exit::Ok;
     loop {
         let mut lines = Vec::new();
         let ended = take_in(&mut input, &mut lines);
         batches.examine(&mut lines);
         failpoint::at("examined");
         for line in lines.into_iter().flatten() {
-            exit = exit.and(match line {
-                Line::Bad(bad) => bad_line(&TOOL, &bad),
-                Line::Examined(examined) => write(examined, &options, &mut output)?,
-                Line::Row(..) => unreachable!("every row was looked at"),
-            });
+            match line {
+                Line::Bad(bad) => report.bad_line(&bad),
+                Line::Examined(examined) => write(examined, options.running, &mut report),
+                Line::Row(..) => unreachable!("every row was examined"),
+            }
         }
-        output.flush()?;
-        if ended {
-            return Ok(exit);
+        report.flush();
+        if ended || report.is_lost() {
+            return Ok(report.exit());
         }
         input.fill().context("cannot read standard input")?;
     }
@@ -54,22 +54,17 @@ fn take_in(input: &mut Input, lines: &mut Vec<Option<Line>>) -> bool {
     }
 }
 
-fn write(examined: Examined, options: &Options, output: &mut Output<File>) -> anyhow::Result<Exit> {
-    let row = &examined.row;
-    if !options.running || is_running(row) {
-        output.put(row)?;
-    }
+fn write(examined: Examined, running: bool, report: &mut Report) {
+    let Outcome { row, failure } = &examined.outcome;
+    let path = row.pidfile.as_deref().unwrap_or(Path::new("-")).display();
     if examined.world_writable {
-        let path = row.pidfile.as_deref().unwrap_or(Path::new("-")).display();
         TOOL.say(&format!("{path} ({}): writable by everybody", row.server));
     }
-    let Some(failure) = examined.failure else {
-        return Ok(Exit::Ok);
-    };
-    if !options.quiet {
-        TOOL.say(&failure);
+    if !running || is_running(row) {
+        report.tell(&examined.outcome);
+    } else if let Some(what) = failure {
+        report.complain(what);
     }
-    Ok(Exit::Failed)
 }
 
 fn is_running(row: &Row) -> bool {

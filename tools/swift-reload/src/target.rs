@@ -14,10 +14,10 @@ use swift_records::catalogue::{Catalogue, Server};
 use swift_records::instance::{Instance, PidPath};
 use swift_records::reason::Reason;
 use swift_server::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
-use swift_server::pidfile::mismatch;
+use swift_server::pidfile::{self, Finding};
 use swift_server::preflight::{Preflight, Runner};
 use swift_server::process::{
-    CommandLine, Effect, Identity, PROC_MAX, Pid, Process, command_line, effect, stat,
+    CommandLine, Effect, PROC_MAX, Pid, Process, command_line, effect, stat,
 };
 use swift_server::user;
 use swift_sys::failpoint;
@@ -129,29 +129,27 @@ impl Target {
         pid: Pid,
         start: Option<u64>,
     ) -> Result<Target, Refusal> {
-        let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
-        failpoint::at("process-opened");
         let instance = &Instance {
             server: &server,
             config,
             pid_path,
         };
-        let identity = process.classify(instance)?;
+        let process = match pidfile::prove(pid, instance)? {
+            Ok(process) => process,
+            Err(Finding::Starting(_)) => return Err(Refusal::Starting),
+            // With another start it is not the process that the row means.
+            Err(Finding::WrongConfig { process, config })
+                if start.is_none() || process.start()? == start =>
+            {
+                return Err(Refusal::OtherConfig(config));
+            }
+            Err(_) => return Err(Refusal::Gone),
+        };
         let line = process.command_line()?.ok_or(Refusal::Gone)?;
-        match identity {
-            Identity::Gone => Err(Refusal::Gone),
-            Identity::Mismatch => Err(Refusal::Mismatch(line)),
-            Identity::OtherConfig(other) => {
-                Err(with_other_config(&process, other, instance, start)?)
-            }
-            Identity::Starting => Err(Refusal::Starting),
-            Identity::Server => {
-                let target = Target::finish(process, server, signal, line)?;
-                match start.is_none_or(|start| start == target.start) {
-                    true => Ok(target),
-                    false => Err(Refusal::Gone),
-                }
-            }
+        let target = Target::finish(process, server, signal, line)?;
+        match start.is_none_or(|start| start == target.start) {
+            true => Ok(target),
+            false => Err(Refusal::Gone),
         }
     }
 
@@ -310,23 +308,6 @@ impl Target {
     fn fallback(&self, program: &Path, directory: Option<&OwnedFd>) -> Option<Command> {
         swift_config(program, &self.config(directory)?)
     }
-}
-
-/// What is to be said of the row's server with another config: unless it has
-/// another start or a pid file of its own, it may be the one that is meant.
-fn with_other_config(
-    process: &Process,
-    config: PathBuf,
-    instance: &Instance,
-    start: Option<u64>,
-) -> io::Result<Refusal> {
-    let is_same = start.is_none() || process.start()? == start;
-    Ok(
-        match is_same && mismatch(process, &config, instance)?.is_none() {
-            true => Refusal::OtherConfig(config),
-            false => Refusal::Gone,
-        },
-    )
 }
 
 /// A path as a process in that directory means it; none when it is relative and

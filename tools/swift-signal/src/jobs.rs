@@ -18,9 +18,9 @@ use swift_sys::epoll::{Epoll, deadline_in};
 pub struct Job {
     /// Its row.
     pub row: Row,
-    /// When the wait for it is over.
+    /// The end of the wait for it.
     pub deadline: Option<Instant>,
-    /// Whether it was killed already.
+    /// True when it was killed already.
     pub killed: bool,
 }
 
@@ -30,32 +30,31 @@ pub struct Jobs {
     open: HashMap<u64, (Job, Process)>,
     timers: Timers,
     parked: VecDeque<Job>,
-    at_once: usize,
+    max_open: usize,
     next: u64,
 }
 
 impl Jobs {
-    /// None yet; at most `at_once` of them hold a descriptor.
-    pub fn new(at_once: usize) -> Jobs {
+    /// None yet; at most `max_open` of them hold a descriptor.
+    pub fn new(max_open: usize) -> Jobs {
         Jobs {
             open: HashMap::new(),
             timers: Timers::default(),
             parked: VecDeque::new(),
-            at_once,
+            max_open,
             next: 1,
         }
     }
 
-    /// Whether nobody is awaited.
+    /// True when none is awaited.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty() && self.parked.is_empty()
     }
 
-    /// Awaits a process, through its descriptor if there is room and nobody has
-    /// waited for that before: one that was killed and stays is to keep no other
-    /// from being looked at.
+    /// Awaits a process, through its descriptor if there is room and none is parked:
+    /// one that was killed and stays is to keep no other from being awaited.
     pub fn add(&mut self, epoll: &Epoll, job: Job, process: Process) -> io::Result<()> {
-        if self.open.len() >= self.at_once || !self.parked.is_empty() {
+        if self.open.len() >= self.max_open || !self.parked.is_empty() {
             self.parked.push_back(job);
             return Ok(());
         }
@@ -85,7 +84,7 @@ impl Jobs {
 
     /// A process that was let go of, when there is room for it again.
     pub fn take_parked(&mut self) -> Option<Job> {
-        if self.open.len() < self.at_once {
+        if self.open.len() < self.max_open {
             self.parked.pop_front()
         } else {
             None
@@ -151,7 +150,7 @@ mod tests {
     /// Fails when the first that is open counts as the first whose wait is over: then one that was let
     /// go of meanwhile is noticed only when the wait for one that was killed before is over, too.
     #[test]
-    fn one_that_comes_back_late_is_due_at_once() {
+    fn one_that_comes_back_late_is_due_max_open() {
         let (epoll, mut jobs) = (Epoll::new().unwrap(), Jobs::new(2));
         jobs.add(&epoll, job("killed").killed(LONG), this())
             .unwrap();

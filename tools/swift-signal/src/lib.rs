@@ -1,11 +1,11 @@
 //! `swift-signal`: signal proven processes, wait for their end, then remove
 //! their pid files.
 
-mod act;
+mod cleaner;
 mod jobs;
 pub mod options;
 mod run;
-mod tidy;
+mod send;
 
 use swift_cli::Exit;
 

@@ -1,28 +1,30 @@
 //! From the options to the exit status: signal as rows come in, await the ends.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use swift_cli::Exit;
 use swift_records::catalogue::Catalogue;
-use swift_records::instance::{self, Instance};
+use swift_records::instance::{self, Instance, RowInstance};
 use swift_records::reason::Reason;
 use swift_records::row::{Key, Row};
 use swift_records::state::State;
 use swift_server::actor::{self, Actor, Pace, Report, Token};
+use swift_server::outcome::Outcome;
 use swift_server::process::Process;
 use swift_server::stream::BadLine;
 use swift_sys as sys;
 use swift_sys::epoll::Epoll;
 use swift_sys::failpoint;
 
-use crate::act::{self, Done, Proof};
+use crate::cleaner::PidFileCleaner;
 use crate::jobs::{Job, Jobs};
 use crate::options::{Options, TOOL};
-use crate::tidy::{Ended, Tidier};
+use crate::send;
 
-/// Descriptors that are kept free for all else: files, the lock, a look at /proc.
+/// Descriptors that are kept free for all else: files, the lock, /proc.
 const RESERVE: u64 = 32;
 
 /// How long a killed process may take to be gone, at least.
@@ -35,7 +37,7 @@ struct Run {
     epoll: Rc<Epoll>,
     jobs: Jobs,
     seen: HashSet<Key>,
-    tidier: Tidier,
+    cleaner: PidFileCleaner,
     report: Report,
 }
 
@@ -53,7 +55,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         epoll: epoll.clone(),
         jobs: Jobs::new(descriptors.saturating_sub(RESERVE).max(1) as usize),
         seen: HashSet::new(),
-        tidier: Tidier::default(),
+        cleaner: PidFileCleaner::default(),
     };
     actor::run(&mut run, &epoll)?;
     Ok(run.report.exit())
@@ -74,10 +76,10 @@ impl Actor for Run {
     }
 
     fn events(&mut self, tokens: &[Token]) -> anyhow::Result<()> {
-        self.tidier.forget_locks();
+        self.cleaner.forget_locks();
         let ended = tokens.iter().filter_map(|token| self.jobs.take(*token));
         let ended = ended.map(|(job, process)| (job, Some(process))).collect();
-        self.end(ended)?;
+        self.end(ended);
         for (job, process) in self.jobs.take_due(&self.epoll)? {
             self.overdue(job, process)?;
         }
@@ -104,150 +106,144 @@ impl Run {
             self.report.pass_on(&row);
             return Ok(());
         }
-        let server = self.catalogue.server(&row.server);
-        let pid_path = match instance::pid_path(&server, &row) {
-            Ok(pid_path) => pid_path,
+        let target = match RowInstance::new(self.catalogue.server(&row.server), row) {
+            Ok(target) => target,
             Err(what) => {
                 self.report.bad_line(&BadLine { line, what });
                 return Ok(());
             }
         };
-        if !self.seen.insert(row.key()) {
+        if !self.seen.insert(target.row.key()) {
             return Ok(());
         }
-        let Some(signal) = self.options.meaning.of(&server) else {
-            let what = format!("{} has no signal for that", row.server);
-            return self.done(Done::Failure(
-                row.with(State::Denied, Reason::Unsupported, b"no signal for that"),
-                what,
-            ));
-        };
-        let config = row.config.clone().expect("a row with a place has a config");
-        let instance = Instance {
-            server: &server,
-            config: &config,
-            pid_path: &pid_path,
+        let Some(signal) = self.options.meaning.of(&target.server) else {
+            let what = format!("{} has no signal for that", target.server.name);
+            let (denied, why) = (State::Denied, b"no signal for that");
+            self.report
+                .fail(&target.row.with(denied, Reason::Unsupported, why), &what);
+            return Ok(());
         };
         match (
-            act::signal(row, &instance, signal, self.options.children),
+            send::signal(&target, signal, self.options.children),
             self.wait,
         ) {
-            (Done::Signalled(row, process), Some(wait)) => {
+            (Ok(process), Some(wait)) => {
                 if self.options.announce {
-                    self.report.put(&row.clone().with_state(State::Signalled));
+                    self.report
+                        .put(&target.row.clone().with_state(State::Signalled));
                 }
-                Ok(self.jobs.add(&self.epoll, Job::new(row, wait), process)?)
+                self.jobs
+                    .add(&self.epoll, Job::new(target.row, wait), process)?;
             }
-            (Done::Row(row), _)
-                if matches!(row.reason(), Some(Reason::Stale | Reason::WrongProcess)) =>
-            {
-                let reason = row.reason();
-                self.tidy(vec![Ended {
-                    row,
-                    server,
-                    state: State::Stopped,
-                    reason,
-                    process: None,
-                }])
-            }
-            (done, _) => self.done(done),
+            (Ok(_), None) => self.report.put(&target.row.with_state(State::Signalled)),
+            (Err(outcome), _) if outcome.is_stale() => self.clean(vec![(outcome.row, None)]),
+            (Err(outcome), _) => self.report.tell(&outcome),
         }
+        Ok(())
     }
 
     /// Opens again what was let go of, as far as there is room.
     fn reopen(&mut self) -> anyhow::Result<()> {
-        while let Some(job) = self.jobs.take_parked() {
+        while let Some(mut job) = self.jobs.take_parked() {
             let server = self.catalogue.server(&job.row.server);
-            let config = job
-                .row
-                .config
-                .clone()
-                .expect("it was signalled with a config");
-            let pid_path = instance::pid_path(&server, &job.row).map_err(anyhow::Error::msg)?;
-            let instance = Instance {
-                server: &server,
-                config: &config,
-                pid_path: &pid_path,
-            };
-            match act::prove(job.row.clone(), &instance) {
-                Proof::Process(process) => self.jobs.open(&self.epoll, job, process)?,
-                Proof::Row(_) => self.end(vec![(job, None)])?,
-                // The server that was signalled has ended, and another one has its pid.
-                Proof::Failure(row, _) if row.state == State::WrongConfig => {
-                    self.end(vec![(job, None)])?;
+            let target = RowInstance::new(server, job.row).map_err(anyhow::Error::msg)?;
+            let proof = send::prove(&target);
+            job.row = target.row;
+            match proof {
+                Ok(process) => self.jobs.open(&self.epoll, job, process)?,
+                // The server that was signalled has ended, and another one may have its pid.
+                Err(outcome)
+                    if outcome.failure.is_none() || outcome.row.state == State::WrongConfig =>
+                {
+                    self.end(vec![(job, None)]);
                 }
-                Proof::Failure(row, what) => self.done(Done::Failure(row, what))?,
+                Err(outcome) => self.report.tell(&outcome),
             }
         }
         Ok(())
     }
 
     /// These processes have ended.
-    fn end(&mut self, jobs: Vec<(Job, Option<Process>)>) -> anyhow::Result<()> {
-        let ended = jobs.into_iter().map(|(job, process)| Ended {
-            process,
-            server: self.catalogue.server(&job.row.server),
-            state: match job.killed {
-                true => State::Killed,
-                false => State::Stopped,
-            },
-            row: job.row,
-            reason: None,
+    fn end(&mut self, jobs: Vec<(Job, Option<Process>)>) {
+        let ended = jobs.into_iter().map(|(job, process)| {
+            let state = match (job.row.is_orphan(), job.killed) {
+                (true, _) => State::Orphan,
+                (false, true) => State::Killed,
+                (false, false) => State::Stopped,
+            };
+            let row = Row {
+                start: None,
+                ..job.row
+            };
+            (row.with_state(state), process)
         });
         let ended = ended.collect();
-        self.tidy(ended)
+        self.clean(ended);
     }
 
-    fn tidy(&mut self, ended: Vec<Ended>) -> anyhow::Result<()> {
+    /// Removes the pid files of rows whose processes have ended, and writes them. None is written
+    /// meanwhile: its reader may be waiting for the lock.
+    fn clean(&mut self, ended: Vec<(Row, Option<Process>)>) {
         if !ended.is_empty() {
             // The lock may have to be waited for.
             self.report.flush();
         }
-        for done in self.tidier.tidy(ended) {
-            self.done(done)?;
-        }
-        Ok(())
+        let cleaned = ended.into_iter().map(|(row, process)| {
+            failpoint::at("ended");
+            let server = self.catalogue.server(&row.server);
+            let pid_path = instance::pid_path(&server, &row);
+            let removed = pid_path.and_then(|pid_path| {
+                let config = row.config.as_deref().unwrap_or(Path::new(""));
+                let instance = Instance {
+                    server: &server,
+                    config,
+                    pid_path: &pid_path,
+                };
+                self.cleaner.remove(&instance, process.as_ref())
+            });
+            failpoint::at("removed");
+            match removed {
+                Ok(()) => row.into(),
+                Err(why) => not_removed(row, &why),
+            }
+        });
+        let cleaned: Vec<Outcome> = cleaned.collect();
+        self.cleaner.unlock();
+        cleaned.iter().for_each(|outcome| self.report.tell(outcome));
     }
 
     /// The wait for the process is over and it has not ended.
     fn overdue(&mut self, job: Job, process: Process) -> anyhow::Result<()> {
         if process.has_ended()? {
-            return self.end(vec![(job, Some(process))]);
+            self.end(vec![(job, Some(process))]);
+            return Ok(());
         }
-        if self.options.kill && !job.killed {
-            failpoint::at("overdue");
-            match process.kill_group() {
-                Ok(true) => {}
-                // It has ended by itself in the last moment.
-                Ok(false) => return self.end(vec![(job, Some(process))]),
-                Err(e) => {
-                    let done = act::denied(job.row, &e);
-                    return self.done(done);
-                }
-            }
-            failpoint::at("killed");
-            let wait = self.wait.unwrap_or(KILL_WAIT).max(KILL_WAIT);
-            return Ok(self.jobs.add(&self.epoll, job.killed(wait), process)?);
+        if !self.options.kill || job.killed {
+            let what = format!("{} ({}) has not ended in time", process.pid, job.row.server);
+            let row = job.row.with(State::Survived, Reason::Timeout, b"");
+            self.report.fail(&row, &what);
+            return Ok(());
         }
-        let pid = process.pid;
-        let what = format!("{pid} ({}) has not ended in time", job.row.server);
-        self.done(Done::Failure(
-            job.row.with(State::Survived, Reason::Timeout, b""),
-            what,
-        ))
-    }
-
-    /// Writes the row that something came to.
-    fn done(&mut self, done: Done) -> anyhow::Result<()> {
-        let row = match done {
-            Done::Row(row) => row,
-            Done::Signalled(row, _) => row.with_state(State::Signalled),
-            Done::Failure(row, what) => {
-                self.report.fail(&row, &what);
-                return Ok(());
+        failpoint::at("overdue");
+        match process.kill_group() {
+            Ok(true) => {
+                failpoint::at("killed");
+                let wait = self.wait.unwrap_or(KILL_WAIT).max(KILL_WAIT);
+                self.jobs.add(&self.epoll, job.killed(wait), process)?;
             }
-        };
-        self.report.put(&row);
+            // It has ended by itself in the last moment.
+            Ok(false) => self.end(vec![(job, Some(process))]),
+            Err(e) => self.report.tell(&send::denied(job.row, &e)),
+        }
         Ok(())
     }
+}
+
+/// The outcome of a row whose process has ended and whose pid file is still there.
+fn not_removed(row: Row, why: &str) -> Outcome {
+    let why = format!("cannot remove: {why}");
+    let path = row.pidfile.as_deref().unwrap_or(Path::new("")).display();
+    let message = why.replacen(':', &format!(" {path}:"), 1);
+    let state = row.state;
+    Outcome::failed(row.with(state, Reason::Stale, why.as_bytes()), message)
 }

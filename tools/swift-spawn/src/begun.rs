@@ -481,6 +481,6 @@ pub fn remove_pid_file(
     };
     failpoint::at("timed-out");
     let _guard = locks.take(&run_dir).map_err(anyhow::Error::msg)?;
-    pidfile::remove_if_stale(&run_dir, &instance)?;
+    pidfile::remove_if_stale(&run_dir, &instance, None)?;
     Ok(())
 }

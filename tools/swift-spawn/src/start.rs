@@ -159,7 +159,7 @@ impl Starter {
                 // The child may have written it and is gone. What cannot be removed is stale, and
                 // every command knows how to clean that.
                 failpoint::at("not-executed");
-                let _ = pidfile::remove_if_stale(&run_dir, &instance);
+                let _ = pidfile::remove_if_stale(&run_dir, &instance, None);
                 return Err(not_executed(&program, &failure));
             }
         };
@@ -169,7 +169,7 @@ impl Starter {
         let stat = process::stat(process.pid).ok().flatten();
         if stat.is_some_and(|stat| stat.pre_exec && stat.is_ending()) {
             let failure = killed_unborn(&process);
-            let _ = pidfile::remove_if_stale(&run_dir, &instance);
+            let _ = pidfile::remove_if_stale(&run_dir, &instance, None);
             return Err(failure);
         }
         drop(guard);
