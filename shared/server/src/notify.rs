@@ -1,22 +1,18 @@
-//! What a server announces of itself.
+//! Notifications that a server sends.
 //!
 //! Swift's servers send `READY=1`, `RELOADING=1` and `STOPPING=1` to systemd's
 //! NOTIFY_SOCKET, and also to an abstract datagram socket that is named after
-//! their process number (get_pid_notify_socket in swift/common/utils). Whoever
-//! wants to hear it has to bind that name first; since only one can, the name
-//! is also the lock between two who would reload the same server.
+//! their pid (get_pid_notify_socket in swift/common/utils). A listener has to bind
+//! that name first; since only one can, the name is also the lock between two
+//! reloads of the same server.
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt,
-};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::user;
 use swift_sys::pid::Pid;
-use swift_sys::socket::receive_from;
+use swift_sys::socket::{named_mailbox, receive_from};
 use swift_sys::{netns, unix_diag};
 
 /// The longest notification that is taken; longer ones are cut.
@@ -35,12 +31,12 @@ pub enum Notice {
     Other(Vec<u8>),
 }
 
-/// How a server of swift-serve says, beside READY=1, that its reload failed and
-/// its old generation serves on. What follows is why.
+/// The line with which swift-serve reports, beside READY=1, that its reload failed
+/// and its old generation serves on. The reason follows.
 pub const REFUSED: &str = "X_SWIFT_RELOAD=failed";
 
 impl Notice {
-    /// Why a reload failed, when the line says that it did.
+    /// The reason why a reload failed, when the line says that it did.
     pub fn refused(&self) -> Option<&[u8]> {
         match self {
             Notice::Other(line) => Some(line.strip_prefix(REFUSED.as_bytes())?.trim_ascii()),
@@ -58,8 +54,8 @@ impl Notice {
     }
 }
 
-/// How many notifications are taken in before others get their turn: anybody on
-/// this network can send any number of them.
+/// How many notifications are read in a row: any process in this network
+/// namespace can send any number of them.
 pub const READ_BUDGET: usize = 256;
 
 /// The socket to which one server sends its notifications.
@@ -79,28 +75,17 @@ fn name(pid: Pid) -> Vec<u8> {
     format!("swift-notifications\0{pid}").into_bytes()
 }
 
-/// A socket with the name of a process.
-fn listen(pid: Pid) -> io::Result<OwnedFd> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
-    // Before the name is bound, so that no notification comes without its
-    // sender's credentials.
-    setsockopt(&socket, sockopt::PassCred, &true)?;
-    bind(socket.as_raw_fd(), &UnixAddr::new_abstract(&name(pid))?)?;
-    Ok(socket)
-}
-
 impl Notifications {
     /// Binds the name of a process, in its network namespace. EADDRINUSE when another socket has it,
     /// EADDRNOTAVAIL when that namespace may not be entered.
     pub fn bind(pid: Pid) -> io::Result<Notifications> {
-        let socket = netns::in_that_of(pid, || listen(pid))?;
+        let socket = netns::in_that_of(pid, || named_mailbox(&name(pid)))?;
         Ok(Notifications { socket, pid })
     }
 
-    /// The lines of the next notification that the process itself sent; those
-    /// of anybody else are passed over. None when no more have come, or so many
-    /// of others that it is somebody else's turn: the descriptor stays readable.
+    /// The lines of the next notification that the process itself sent; those of
+    /// other processes are ignored. None when no more have come, or after
+    /// [`READ_BUDGET`] of other processes: the descriptor stays readable.
     pub fn receive(&self) -> io::Result<Option<Vec<Notice>>> {
         let mut buffer = vec![0; LONGEST];
         for _ in 0..READ_BUDGET {
@@ -118,7 +103,7 @@ impl Notifications {
     }
 }
 
-/// What has bound the name of a process, as far as this process may see.
+/// The holder of a process's notification socket, as far as this process may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The process that has the socket, found among the descriptors of all
@@ -130,8 +115,8 @@ pub struct Holder {
     pub uid: Option<u32>,
 }
 
-/// What has bound a process's name. None when the name is free, and when two
-/// sockets are made to look like it.
+/// Finds the holder of a process's notification socket. None when the name is free,
+/// and when two sockets are made to look like it.
 pub fn holder(pid: Pid) -> Option<Holder> {
     let inode = inode(pid)?;
     let wanted = format!("socket:[{inode}]");
@@ -217,7 +202,8 @@ mod tests {
     /// Fails when room that descriptors do not fit into spoils the notification, or when one is opened.
     #[test]
     fn descriptors_that_come_along_are_left_where_they_are() {
-        use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+        use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+        use std::os::fd::AsRawFd as _;
         let me = Pid::own();
         // A name of its own, since another test has this process's.
         let mine = Notifications {

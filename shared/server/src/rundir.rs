@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
+use nix::fcntl::{AtFlags, Flock, FlockArg};
 
 use swift_sys::{beneath, fd};
 
@@ -33,20 +33,9 @@ pub struct RunDir {
     lock: RefCell<Option<OwnedFd>>,
 }
 
-/// The lock, held until this is dropped. While it is held no row may be
+/// The lock, released when this is dropped. While it is held no row may be
 /// written: the reader of our rows may be waiting for the lock.
-#[derive(Debug)]
-pub struct Guard {
-    lock: OwnedFd,
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        // A copy of the descriptor stays open in the RunDir, so closing alone
-        // would not let go.
-        fd::unlock(&self.lock);
-    }
-}
+pub type Guard = Flock<OwnedFd>;
 
 impl AsFd for RunDir {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -99,15 +88,14 @@ impl RunDir {
 
     fn lock_within(&self, wait: Duration) -> anyhow::Result<Guard> {
         let name = self.path.join(LOCK);
+        let cannot = || format!("cannot lock {}", name.display());
         let begin = Instant::now();
         loop {
-            let lock = self
-                .lock_file()
-                .with_context(|| format!("cannot lock {}", name.display()))?;
-            // Whoever removes the file each time makes nobody wait longer.
+            let lock = self.lock_file().with_context(cannot)?;
+            // Removing the file again and again makes nothing wait longer.
             let left = wait.saturating_sub(begin.elapsed());
-            if !acquire(&lock, left).with_context(|| format!("cannot lock {}", name.display()))? {
-                // Somebody still waits on this open file and unlocks it in the
+            let Some(guard) = acquire(lock, left).with_context(cannot)? else {
+                // A thread still waits on this open file and unlocks it in the
                 // end; a lock that is taken later must be another one's.
                 self.lock.replace(None);
                 return Err(anyhow!(
@@ -115,13 +103,11 @@ impl RunDir {
                     name.display(),
                     wait.as_secs_f32()
                 ));
-            }
+            };
             // The file may have been removed, renamed or replaced before it was
-            // locked: the next one to come would lock another file.
-            if self.is_at_its_name(&lock)? {
-                let guard = Guard { lock };
-                self.in_place()
-                    .with_context(|| format!("cannot lock {}", name.display()))?;
+            // locked: the next process would lock another file.
+            if self.is_at_its_name(&guard)? {
+                self.in_place().with_context(cannot)?;
                 return Ok(guard);
             }
             self.lock.replace(None);
@@ -131,7 +117,7 @@ impl RunDir {
         }
     }
 
-    /// Whether a file is what the lock's name leads to.
+    /// True when a file is what the lock's name leads to.
     fn is_at_its_name(&self, lock: &OwnedFd) -> io::Result<bool> {
         let own = beneath::status(lock)?;
         match nix::sys::stat::fstatat(&self.dir, LOCK, AtFlags::AT_SYMLINK_NOFOLLOW) {
@@ -141,8 +127,8 @@ impl RunDir {
         }
     }
 
-    /// Whether the path still leads to this directory: what is written into one
-    /// that was renamed or unmounted meanwhile, nobody finds.
+    /// Fails when the path no longer leads to this directory: files in one that
+    /// was renamed or unmounted meanwhile are never found.
     fn in_place(&self) -> io::Result<()> {
         let (now, own) = (std::fs::metadata(&self.path)?, beneath::status(&self.dir)?);
         if (now.dev(), now.ino()) == (own.st_dev, own.st_ino) {
@@ -165,8 +151,8 @@ impl RunDir {
     }
 }
 
-/// Whether a path that leads nowhere is missing, or has a link on its way whose
-/// target is: what that leads to when it is there again is not known.
+/// Tells a path that is missing from one with a link on its way whose target is:
+/// what that leads to when it is there again is not known.
 fn absent(path: &Path) -> io::Result<Option<RunDir>> {
     let on_the_way = |part: &&Path| std::fs::symlink_metadata(part).is_ok();
     match path.ancestors().find(on_the_way) {
@@ -178,24 +164,21 @@ fn absent(path: &Path) -> io::Result<Option<RunDir>> {
     }
 }
 
-/// Takes a lock within a time; `false` when the time is over.
-fn acquire(lock: &OwnedFd, wait: Duration) -> io::Result<bool> {
-    if fd::lock(lock, false)? {
-        return Ok(true);
-    }
-    // flock(2) knows no timeout, so a thread waits in it. When it succeeds too
-    // late, nobody takes its answer and it lets go at once.
-    let copy = fd::duplicate(lock)?;
+/// Takes a lock within a time; none when the time is over.
+fn acquire(lock: OwnedFd, wait: Duration) -> io::Result<Option<Guard>> {
+    let lock = match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
+        Ok(guard) => return Ok(Some(guard)),
+        Err((lock, Errno::EWOULDBLOCK)) => lock,
+        Err((_, e)) => return Err(e.into()),
+    };
+    // flock(2) has no timeout, so a thread waits in it. A lock that it gets too
+    // late is dropped, and so released, at once.
     let (send, receive) = mpsc::sync_channel(0);
-    std::thread::Builder::new().spawn(move || {
-        let result = fd::lock(&copy, true);
-        if send.send(result).is_err() {
-            fd::unlock(&copy);
-        }
-    })?;
+    std::thread::Builder::new()
+        .spawn(move || drop(send.send(Flock::lock(lock, FlockArg::LockExclusive))))?;
     match receive.recv_timeout(wait) {
-        Ok(result) => result,
-        Err(_) => Ok(false),
+        Ok(result) => result.map(Some).map_err(|(_, e)| e.into()),
+        Err(_) => Ok(None),
     }
 }
 

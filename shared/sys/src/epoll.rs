@@ -1,10 +1,12 @@
-//! Waiting for whichever of many descriptors has something to say first.
+//! Waiting for many descriptors at once.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use nix::sys::epoll::{self as nix_epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{self as nix_epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+
+use super::fd::{retry, timeout};
 
 /// A set of descriptors, each with a token that tells which one it was. The
 /// cost of a wait does not depend on how many there are (epoll(7)).
@@ -20,18 +22,16 @@ impl AsFd for Epoll {
 impl Epoll {
     /// An empty set.
     pub fn new() -> io::Result<Epoll> {
-        Ok(Epoll(nix_epoll::Epoll::new(
-            EpollCreateFlags::EPOLL_CLOEXEC,
-        )?))
+        let flags = EpollCreateFlags::EPOLL_CLOEXEC;
+        Ok(Epoll(nix_epoll::Epoll::new(flags)?))
     }
 
     /// Adds a descriptor: its token is reported when it can be read, has ended,
     /// or, for a pidfd, when the process has ended. Closing the descriptor takes
     /// it out again, unless it is open elsewhere too.
     pub fn add(&self, fd: &impl AsFd, token: u64) -> io::Result<()> {
-        Ok(self
-            .0
-            .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, token);
+        Ok(self.0.add(fd, event)?)
     }
 
     /// Takes a descriptor out.
@@ -39,29 +39,17 @@ impl Epoll {
         Ok(self.0.delete(fd)?)
     }
 
-    /// Waits until something has happened or the time has come. The tokens are
-    /// few at a time; an empty list means that the time has come.
+    /// Waits until something has happened or the deadline has come. The tokens are
+    /// few at a time; an empty list means that the deadline has come.
     pub fn wait(&self, deadline: Option<Instant>) -> io::Result<Vec<u64>> {
         let mut events = [EpollEvent::empty(); 64];
         loop {
-            let timeout = match deadline {
-                None => EpollTimeout::NONE,
-                Some(deadline) => milliseconds(deadline.saturating_duration_since(Instant::now())),
-            };
-            match self.0.wait(&mut events, timeout) {
-                Ok(0) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
-                Ok(n) => return Ok(events[..n].iter().map(EpollEvent::data).collect()),
-                Err(nix::Error::EINTR) => {}
-                Err(e) => return Err(e.into()),
+            let n = retry(|| self.0.wait(&mut events, timeout(deadline)))?;
+            if n > 0 || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Ok(events[..n].iter().map(EpollEvent::data).collect());
             }
         }
     }
-}
-
-/// Rounded up, so that a wait does not end before its time and spin.
-fn milliseconds(left: Duration) -> EpollTimeout {
-    let whole = left.as_nanos().div_ceil(1_000_000);
-    EpollTimeout::try_from(i32::try_from(whole).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::ZERO)
 }
 
 /// The earlier of two moments, where none means never.

@@ -1,11 +1,13 @@
-//! Descriptors: copies, pipes, epoll's companions.
+//! Descriptors: copies, pipes, and waiting for one of them.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
-use std::time::Instant;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A copy of a descriptor, above standard error and closed on exec.
 pub fn duplicate(fd: &impl AsFd) -> io::Result<OwnedFd> {
@@ -13,9 +15,9 @@ pub fn duplicate(fd: &impl AsFd) -> io::Result<OwnedFd> {
 }
 
 /// A copy of a descriptor whose number is at least `least`, closed on exec.
-pub fn duplicate_above(fd: &impl AsFd, least: RawFd) -> io::Result<OwnedFd> {
+pub(crate) fn duplicate_above(fd: &impl AsFd, least: RawFd) -> io::Result<OwnedFd> {
     let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(least))?;
-    // SAFETY: fcntl returned this descriptor just now, and nobody else has it.
+    // SAFETY: fcntl has just made this descriptor, which nothing else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
@@ -36,7 +38,7 @@ pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     Ok(copy)
 }
 
-/// Says whether a descriptor stays open across exec.
+/// Decides whether a descriptor stays open across exec.
 pub fn set_inheritable(fd: &impl AsFd, inheritable: bool) -> io::Result<()> {
     let flags = match inheritable {
         true => FdFlag::empty(),
@@ -46,14 +48,33 @@ pub fn set_inheritable(fd: &impl AsFd, inheritable: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what goes at once and returns how much that was.
-pub fn write(fd: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+/// Makes a call again that a signal interrupted.
+pub(crate) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     loop {
-        match nix::unistd::write(fd, bytes) {
-            Err(nix::Error::EINTR) => {}
-            result => return Ok(result?),
+        match call() {
+            Err(Errno::EINTR) => {}
+            result => return result,
         }
     }
+}
+
+/// Writes once, and returns how many bytes that were.
+pub fn write(fd: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    Ok(retry(|| nix::unistd::write(fd, bytes))?)
+}
+
+/// Reads once, and returns how many bytes came.
+pub fn read(fd: &impl AsFd, into: &mut [u8]) -> io::Result<usize> {
+    Ok(retry(|| nix::unistd::read(fd, into))?)
+}
+
+/// Reads once into the spare capacity of a buffer, and returns how many bytes came.
+pub fn read_behind(fd: &impl AsFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let length = buffer.len();
+    buffer.resize(buffer.capacity(), 0);
+    let result = read(fd, &mut buffer[length..]);
+    buffer.truncate(length + result.as_ref().copied().unwrap_or(0));
+    result
 }
 
 /// A pipe: first the end to read from, then the end to write to.
@@ -63,11 +84,8 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// /dev/null, to read from and to write to.
 pub fn null() -> io::Result<OwnedFd> {
-    Ok(File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/null")?
-        .into())
+    let mut options = File::options();
+    Ok(options.read(true).write(true).open("/dev/null")?.into())
 }
 
 /// Makes reads and writes return instead of waiting.
@@ -77,112 +95,46 @@ pub fn set_nonblocking(fd: &impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a descriptor has something to read, or has ended, at this moment.
+/// True when a descriptor has something to read, or has ended, at this moment.
 pub fn is_readable(fd: &impl AsFd) -> io::Result<bool> {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-    loop {
-        match poll(&mut fds, PollTimeout::ZERO) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(nix::Error::EINTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
+    wait_for(fd, PollFlags::POLLIN, Some(Instant::now()))
 }
 
 /// Waits until a descriptor has something to read, or has ended.
 pub fn wait_readable(fd: &impl AsFd) -> io::Result<()> {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    wait_for(fd, PollFlags::POLLIN, None).map(drop)
+}
+
+/// Waits until a descriptor can be written to; `false` when the deadline has passed.
+pub(crate) fn wait_writable(fd: &impl AsFd, deadline: Option<Instant>) -> io::Result<bool> {
+    wait_for(fd, PollFlags::POLLOUT, deadline)
+}
+
+fn wait_for(fd: &impl AsFd, events: PollFlags, deadline: Option<Instant>) -> io::Result<bool> {
+    let mut fds = [PollFd::new(fd.as_fd(), events)];
     loop {
-        match poll(&mut fds, PollTimeout::NONE) {
-            Err(nix::Error::EINTR) => {}
-            result => return Ok(result.map(drop)?),
+        let ready = retry(|| poll(&mut fds, timeout(deadline)))? > 0;
+        if ready || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Ok(ready);
         }
     }
 }
 
-/// Waits until a descriptor can be written to, up to that moment; `false` when
-/// it has passed. None is never.
-pub fn wait_writable(fd: &impl AsFd, deadline: Option<Instant>) -> io::Result<bool> {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
-    loop {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let wait = left.map_or(PollTimeout::NONE, |left| {
-            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-        });
-        match poll(&mut fds, wait) {
-            Ok(0) if left.is_some_and(|left| left.is_zero()) => return Ok(false),
-            Ok(0) | Err(nix::Error::EINTR) => {}
-            result => return Ok(result.map(|ready| ready > 0)?),
-        }
-    }
+/// The time left until a deadline, in milliseconds and rounded up: a wait that ended early would spin.
+pub(crate) fn timeout(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else {
+        return PollTimeout::NONE;
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let left = left.saturating_add(Duration::from_nanos(999_999));
+    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
 }
 
-/// Reads what is there, again when a signal came in between.
-pub fn read(fd: &impl AsFd, into: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match nix::unistd::read(fd, into) {
-            Err(nix::Error::EINTR) => {}
-            result => return Ok(result?),
-        }
-    }
-}
-
-/// Reads what is there behind what a buffer holds, as much as it has room for.
-pub fn read_behind(fd: &impl AsFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
-    let room = buffer.spare_capacity_mut();
-    let (start, length) = (room.as_mut_ptr(), room.len());
-    loop {
-        // SAFETY: the kernel writes at most `length` bytes into room that the buffer has.
-        match unsafe { libc::read(fd.as_fd().as_raw_fd(), start.cast(), length) } {
-            -1 => match io::Error::last_os_error() {
-                e if e.kind() == io::ErrorKind::Interrupted => {}
-                e => return Err(e),
-            },
-            n => {
-                let n = n as usize;
-                // SAFETY: so many bytes were written behind what the buffer holds.
-                unsafe { buffer.set_len(buffer.len() + n) };
-                return Ok(n);
-            }
-        }
-    }
-}
-
-/// Takes the lock of an open file (flock(2)); `false` when another holds it and `wait` is not set.
-pub fn lock(fd: &impl AsFd, wait: bool) -> io::Result<bool> {
-    let how = libc::LOCK_EX | if wait { 0 } else { libc::LOCK_NB };
-    loop {
-        // SAFETY: the descriptor is open for the time of the call.
-        if unsafe { libc::flock(fd.as_fd().as_raw_fd(), how) } == 0 {
-            return Ok(true);
-        }
-        match io::Error::last_os_error() {
-            e if e.kind() == io::ErrorKind::Interrupted => {}
-            e if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            e => return Err(e),
-        }
-    }
-}
-
-/// Lets go of the lock of an open file. Unlocking what is open cannot fail.
-pub fn unlock(fd: &impl AsFd) {
-    // SAFETY: the descriptor is open for the time of the call.
-    unsafe { libc::flock(fd.as_fd().as_raw_fd(), libc::LOCK_UN) };
-}
-
-/// Gives standard input, output or error away, so that /dev/null stands in its
-/// place and the end of a pipe is seen when the returned descriptor is dropped.
+/// Puts a descriptor in the place of standard input, output or error, so that the end of a pipe there
+/// is seen.
 pub fn take_over(stdio: RawFd, with: OwnedFd) -> io::Result<()> {
-    let with = with.into_raw_fd();
-    // SAFETY: dup2 replaces a standard descriptor, which the standard library
-    // borrows by its number only; `with` is ours to close.
-    unsafe {
-        let result = libc::dup2(with, stdio);
-        let error = io::Error::last_os_error();
-        libc::close(with);
-        if result < 0 { Err(error) } else { Ok(()) }
-    }
+    // SAFETY: the standard library borrows its standard descriptors by their numbers only, and the
+    // number that is returned stays open.
+    let _ = unsafe { nix::unistd::dup2_raw(with, stdio) }?.into_raw_fd();
+    Ok(())
 }

@@ -27,5 +27,6 @@ pub mod signal_fd;
 pub mod socket;
 pub mod spawn;
 pub mod syslog;
+mod thread;
 pub mod unix_diag;
 mod walk;

@@ -6,10 +6,11 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::pid::Pid;
+use super::thread::in_thread;
 
 /// Makes a socket in the network namespace of a process. Where that is another one than the caller's
-/// (`PrivateNetwork=` of systemd.exec(5)), the socket is made in a thread of its own, which alone enters
-/// it and ends there.
+/// (`PrivateNetwork=` of systemd.exec(5)), the socket is made in a thread that alone enters it and ends
+/// there.
 ///
 /// # Errors
 /// Those of `make`; and `AddrNotAvailable` where the namespace may not be entered, for which one has to
@@ -18,17 +19,13 @@ pub fn in_that_of<T: Send>(pid: Pid, make: impl FnOnce() -> io::Result<T> + Send
     let Some(namespace) = foreign(pid) else {
         return make();
     };
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().spawn_scoped(scope, || {
-            // SAFETY: the call takes numbers, and the descriptor is open.
-            if unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } < 0 {
-                let kind = io::ErrorKind::AddrNotAvailable;
-                return Err(io::Error::new(kind, "in another network namespace"));
-            }
-            make()
-        })?;
-        let panicked = |_| Err(io::Error::other("the thread has panicked"));
-        thread.join().unwrap_or_else(panicked)
+    in_thread(|| {
+        // SAFETY: the call takes numbers, and the descriptor is open.
+        if unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } < 0 {
+            let kind = io::ErrorKind::AddrNotAvailable;
+            return Err(io::Error::new(kind, "in another network namespace"));
+        }
+        make()
     })
 }
 

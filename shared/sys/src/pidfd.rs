@@ -1,5 +1,5 @@
-//! pidfds: descriptors that stand for a process, and for no other that comes
-//! to have its number later (pidfd_open(2), Linux 5.3).
+//! pidfds: descriptors that stand for a process, and for no other that has its pid
+//! later (pidfd_open(2), Linux 5.3).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
@@ -7,64 +7,45 @@ use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
+use super::fd::retry;
 use super::pid::Pid;
 use super::refused::Needed;
 use super::signal::Signal;
 
-const OPEN: Needed = Needed {
-    name: "pidfd_open",
-    since: "5.3",
-    eperm_is_refusal: true,
-};
+const OPEN: Needed = Needed::new("pidfd_open", "5.3");
 const SEND: Needed = Needed {
-    name: "pidfd_send_signal",
-    since: "5.1",
     eperm_is_refusal: false,
+    ..Needed::new("pidfd_send_signal", "5.1")
 };
-const WAIT: Needed = Needed {
-    name: "waitid",
-    since: "5.4",
-    eperm_is_refusal: true,
-};
+const WAIT: Needed = Needed::new("waitid", "5.4");
 
 /// Sends to the whole process group of the pidfd's process (Linux 6.9).
 const SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
-/// Opens a pidfd; none when no process has that number.
+/// Opens a pidfd; none when no process has that pid.
 pub fn open(pid: Pid) -> io::Result<Option<OwnedFd>> {
     // SAFETY: the call takes two numbers, which the kernel checks.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.raw(), 0) };
-    if fd >= 0 {
-        // SAFETY: the kernel has just made this descriptor, closed on exec, for nobody else.
-        return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }));
-    }
-    let error = io::Error::last_os_error();
-    match error.raw_os_error() {
-        Some(libc::ESRCH) => Ok(None),
-        // The number is that of a thread which leads no group (Linux 6.x says
-        // ENOENT, earlier ones EINVAL): no process has it.
-        Some(libc::ENOENT | libc::EINVAL) => Ok(None),
-        _ => Err(OPEN.error(error)),
+    match Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.raw(), 0) }) {
+        // SAFETY: the kernel has just made this descriptor, which nothing else owns.
+        Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })),
+        // Of a thread that leads no group, Linux 6.x says ENOENT and earlier ones EINVAL: no process
+        // has that pid.
+        Err(Errno::ESRCH | Errno::ENOENT | Errno::EINVAL) => Ok(None),
+        Err(e) => Err(OPEN.error(e.into())),
     }
 }
 
 fn send_with_flags(pidfd: &impl AsFd, signal: i32, flags: libc::c_uint) -> io::Result<()> {
-    // SAFETY: no siginfo is handed over, the descriptor is open for the time of
-    // the call, and the kernel checks both numbers.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_fd().as_raw_fd(),
-            signal,
-            std::ptr::null::<libc::siginfo_t>(),
-            flags,
-        )
-    };
-    if result < 0 {
-        Err(SEND.error(io::Error::last_os_error()))
-    } else {
-        Ok(())
-    }
+    let (pidfd, no_info) = (
+        pidfd.as_fd().as_raw_fd(),
+        std::ptr::null::<libc::siginfo_t>(),
+    );
+    // SAFETY: the descriptor is open for the time of the call, and the kernel checks both numbers.
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, no_info, flags) };
+    Errno::result(result)
+        .map(drop)
+        .map_err(|e| SEND.error(e.into()))
 }
 
 /// Sends a signal to the pidfd's process. ESRCH when it is gone.
@@ -72,7 +53,7 @@ pub fn send(pidfd: &impl AsFd, signal: Signal) -> io::Result<()> {
     send_with_flags(pidfd, signal.number(), 0)
 }
 
-/// Finds out whether a signal may be sent: EPERM when not, ESRCH when the
+/// Checks whether a signal may be sent: EPERM when not, ESRCH when the
 /// process is gone and was waited for.
 pub fn probe(pidfd: &impl AsFd) -> io::Result<()> {
     send_with_flags(pidfd, 0, 0)
@@ -84,7 +65,7 @@ pub fn send_group(pidfd: &impl AsFd, signal: Signal) -> io::Result<()> {
     send_with_flags(pidfd, signal.number(), SIGNAL_PROCESS_GROUP)
 }
 
-/// Takes the status of a child of this process if it has ended; whatever it is.
+/// Takes the status of a child of this process if it has ended.
 pub fn reap(child: Pid) -> io::Result<()> {
     use nix::sys::wait::waitpid;
     let child = nix::unistd::Pid::from_raw(child.raw());
@@ -106,12 +87,12 @@ pub enum Ended {
 /// Waits for the end of a child of this process and takes its status.
 pub fn wait(pidfd: &impl AsFd) -> io::Result<Ended> {
     loop {
-        match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED) {
+        match retry(|| waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)) {
             Ok(WaitStatus::Exited(_, status)) => return Ok(Ended::Exit(status as u8)),
             Ok(WaitStatus::Signaled(_, signal, _)) => {
                 return Ok(Ended::Signal(signal as i32 as u8));
             }
-            Ok(_) | Err(Errno::EINTR) => {}
+            Ok(_) => {}
             Err(e) => return Err(WAIT.error(e.into())),
         }
     }

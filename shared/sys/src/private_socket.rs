@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen,
-    socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, socket, sockopt,
 };
 use nix::sys::stat::{Mode, fchmod};
 
@@ -19,7 +19,8 @@ const BACKLOG: i32 = 16;
 /// Listens under a name in an open directory. What lies there already is an error (EADDRINUSE),
 /// whatever it is, and no link is followed. Accepting never waits.
 pub fn listen_in(dir: &impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
-    let socket = new(SockFlag::SOCK_NONBLOCK)?;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     // bind(2) gives the file the mode of the socket's own inode (unix_bind in net/unix/af_unix.c),
     // so that at no moment others may connect; connecting needs the right to write (unix(7)).
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -30,15 +31,9 @@ pub fn listen_in(dir: &impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
 
 /// A connection to the socket of that name in an open directory, and the process that listens.
 pub fn connect_in(dir: &impl AsFd, name: &OsStr) -> io::Result<(OwnedFd, Option<Pid>)> {
-    let socket = new(SockFlag::empty())?;
-    connect(socket.as_raw_fd(), &UnixAddr::new(&path_in(dir, name))?)?;
+    let socket = UnixStream::connect(path_in(dir, name))?;
     let peer = getsockopt(&socket, sockopt::PeerCredentials)?;
-    Ok((socket, Pid::new(peer.pid())))
-}
-
-fn new(flags: SockFlag) -> io::Result<OwnedFd> {
-    let flags = flags | SockFlag::SOCK_CLOEXEC;
-    Ok(socket(AddressFamily::Unix, SockType::Stream, flags, None)?)
+    Ok((socket.into(), Pid::new(peer.pid())))
 }
 
 /// A path through the directory's descriptor: it leads to that very directory whatever is renamed

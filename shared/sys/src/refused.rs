@@ -9,11 +9,20 @@ pub struct Needed {
     pub name: &'static str,
     /// The version of Linux that brought it.
     pub since: &'static str,
-    /// Whether the call itself never fails with EPERM, so that a filter did.
+    /// True when the call itself never fails with EPERM, so that a filter did.
     pub eperm_is_refusal: bool,
 }
 
 impl Needed {
+    /// A call that never fails with EPERM of its own.
+    pub const fn new(name: &'static str, since: &'static str) -> Needed {
+        Needed {
+            name,
+            since,
+            eperm_is_refusal: true,
+        }
+    }
+
     /// The error of the call, which says what is needed when it was refused.
     pub fn error(self, error: io::Error) -> io::Error {
         match error.raw_os_error() {
@@ -38,11 +47,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_from_an_error() {
-        let mut call = Needed {
-            name: "pidfd_open",
-            since: "5.3",
-            eperm_is_refusal: true,
-        };
+        let mut call = Needed::new("pidfd_open", "5.3");
         let of = |call: Needed, errno| call.error(io::Error::from_raw_os_error(errno));
         let text =
             "pidfd_open(2) is refused (it needs Linux 5.3, and a seccomp filter that permits it)";

@@ -1,25 +1,24 @@
-//! Looking at files with another user's rights.
+//! Access to files with another user's rights.
 
 use std::io;
 
-use super::spawn::User;
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 
-/// Does what `look` does with the rights that this user has to files, for which
-/// one has to be root. An error when the rights cannot be had.
+use super::spawn::User;
+use super::thread::in_thread;
+
+/// Does some work with the rights that a user has to files. An error when this
+/// process cannot get them; it has to be root.
 ///
-/// It is done in a thread of its own, whose rights these are and which ends with
-/// them. Only the user and groups for access to files change (setfsuid(2)), and
+/// The work is done in a thread of its own, whose rights these are and which ends
+/// with them. Only the user and groups for access to files change (setfsuid(2)), and
 /// with them the capabilities to override permissions go; the user can neither
 /// signal nor trace this process meanwhile.
-pub fn with_rights_of<T: Send>(user: &User, look: impl FnOnce() -> T + Send) -> io::Result<T> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().spawn_scoped(scope, || {
-            take(user)?;
-            Ok(look())
-        })?;
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the thread has panicked")))
+pub fn with_rights_of<T: Send>(user: &User, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    in_thread(|| {
+        take(user)?;
+        Ok(work())
     })
 }
 
@@ -29,22 +28,15 @@ fn take(user: &User) -> io::Result<()> {
     let groups = &user.groups;
     // SAFETY: the list of groups is as long as is said, and only read.
     let set = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
-    if set < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    Errno::result(set)?;
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     // Neither call has an error: both return what was before.
-    // SAFETY: they take numbers.
-    let now = unsafe {
-        libc::syscall(libc::SYS_setfsgid, user.gid);
-        libc::syscall(libc::SYS_setfsuid, user.uid);
-        (
-            libc::syscall(libc::SYS_setfsgid, u32::MAX),
-            libc::syscall(libc::SYS_setfsuid, u32::MAX),
-        )
-    };
-    match now == (i64::from(user.gid), i64::from(user.uid)) {
+    setfsgid(gid);
+    setfsuid(uid);
+    let none = u32::MAX;
+    match (setfsgid(Gid::from_raw(none)), setfsuid(Uid::from_raw(none))) == (gid, uid) {
         true => Ok(()),
-        false => Err(io::Error::from_raw_os_error(libc::EPERM)),
+        false => Err(Errno::EPERM.into()),
     }
 }
 

@@ -3,9 +3,11 @@
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
+use nix::time::ClockId;
+
 use super::signal::Signal;
 
-/// Begins a session of this process's own; `false` when it leads a group already,
+/// Starts a session of this process's own; `false` when it leads a group already,
 /// as a shell's foreground job does.
 pub fn lead() -> bool {
     nix::unistd::setsid().is_ok()
@@ -13,27 +15,23 @@ pub fn lead() -> bool {
 
 /// The time of the monotonic clock.
 pub fn monotonic() -> Duration {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the clock exists on every Linux, and the structure is filled in.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+    ClockId::CLOCK_MONOTONIC
+        .now()
+        .map_or(Duration::ZERO, Duration::from)
 }
 
-/// The number of the user that this process is.
+/// The user as whom this process acts.
 pub fn user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// Whether this process is the first of its pid namespace, so that the kernel
+/// True when this process is the first of its pid namespace, so that the kernel
 /// ends all others there with it (pid_namespaces(7)).
 pub fn is_init() -> bool {
     nix::unistd::getpid().as_raw() == 1
 }
 
-/// Whether this process leads its process group.
+/// True when this process leads its process group.
 pub fn leads_group() -> bool {
     nix::unistd::getpgrp() == nix::unistd::getpid()
 }
@@ -44,12 +42,12 @@ pub fn signal_group(signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::killpg(nix::unistd::getpgrp(), signal)?)
 }
 
-/// Whether standard error is a terminal.
+/// True when standard error is a terminal.
 pub fn stderr_is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Whether standard output is a terminal.
+/// True when standard output is a terminal.
 pub fn stdout_is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal as NixSignal, sigprocmask};
+use nix::sys::signal::{SigHandler, SigSet, Signal as NixSignal, raise, signal};
 use nix::sys::signalfd::{self, SfdFlags};
 
 use super::signal::Signal;
@@ -13,37 +13,26 @@ use super::signal::Signal;
 pub struct SignalFd(signalfd::SignalFd);
 
 impl SignalFd {
-    /// Blocks the signals, those aside that were inherited as ignored: whoever
-    /// started this process does not want it to react to them.
+    /// Blocks the signals, but for those that were inherited as ignored: this
+    /// process was started so that it does not react to them.
     pub fn new(signals: &[Signal]) -> io::Result<SignalFd> {
-        let mut set = SigSet::empty();
-        for signal in signals.iter().filter(|s| !is_ignored(**s)) {
-            set.add(named(*signal)?);
-        }
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
-        Ok(SignalFd(signalfd::SignalFd::with_flags(
-            &set,
-            SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
-        )?))
+        let wanted = signals.iter().filter(|signal| !is_ignored(**signal));
+        SignalFd::open(&block(wanted)?)
     }
 
-    /// Blocks all of the signals, and takes care that those which were inherited
-    /// as ignored are not lost: blocked first, so that at no instant a default
-    /// action could meet this process.
+    /// Blocks all of the signals, those too that were inherited as ignored. They
+    /// are blocked first, so that at no instant a default action could meet this process.
     pub fn taking(signals: &[Signal]) -> io::Result<SignalFd> {
-        let mut set = SigSet::empty();
+        let blocked = block(signals)?;
         for signal in signals {
-            set.add(named(*signal)?);
+            set_default(named(*signal)?)?;
         }
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
-        for signal in signals {
-            // SAFETY: the default action is no function of ours.
-            unsafe { nix::sys::signal::signal(named(*signal)?, SigHandler::SigDfl) }?;
-        }
-        Ok(SignalFd(signalfd::SignalFd::with_flags(
-            &set,
-            SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
-        )?))
+        SignalFd::open(&blocked)
+    }
+
+    fn open(set: &SigSet) -> io::Result<SignalFd> {
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        Ok(SignalFd(signalfd::SignalFd::with_flags(set, flags)?))
     }
 
     /// The next signal that has come in, if any has.
@@ -63,17 +52,27 @@ fn named(signal: Signal) -> io::Result<NixSignal> {
     Ok(NixSignal::try_from(signal.number())?)
 }
 
-/// Blocks signals, so that they wait until an [`SignalFd`] takes them.
-pub fn hold(signals: &[Signal]) -> io::Result<()> {
-    let mut set = SigSet::empty();
-    for signal in signals {
-        set.add(named(*signal)?);
-    }
-    Ok(sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?)
+fn block<'a>(signals: impl IntoIterator<Item = &'a Signal>) -> io::Result<SigSet> {
+    let named: SigSet = signals
+        .into_iter()
+        .map(|signal| named(*signal))
+        .collect::<io::Result<_>>()?;
+    named.thread_block()?;
+    Ok(named)
 }
 
-/// Whether this process ignores a signal.
-pub fn is_ignored(signal: Signal) -> bool {
+fn set_default(which: NixSignal) -> nix::Result<()> {
+    // SAFETY: the default action is no function of ours.
+    unsafe { signal(which, SigHandler::SigDfl) }.map(drop)
+}
+
+/// Blocks signals, so that they wait until a [`SignalFd`] takes them.
+pub fn hold(signals: &[Signal]) -> io::Result<()> {
+    block(signals).map(drop)
+}
+
+/// True when this process ignores a signal.
+fn is_ignored(signal: Signal) -> bool {
     // SAFETY: with no new action given, sigaction only fills in the old one.
     unsafe {
         let mut old: libc::sigaction = std::mem::zeroed();
@@ -86,22 +85,19 @@ pub fn is_ignored(signal: Signal) -> bool {
 /// SIGCHLD is inherited as ignored, the kernel takes their statuses itself
 /// (wait(2)).
 pub fn keep_children() {
-    // SAFETY: the default action is no function of ours. Its only error is a
-    // bad number.
-    let _ = unsafe { nix::sys::signal::signal(NixSignal::SIGCHLD, SigHandler::SigDfl) };
+    // The only error is that of a bad number.
+    let _ = set_default(NixSignal::SIGCHLD);
 }
 
 /// Ends this process by a signal, so that its parent sees that cause of death.
 /// The kernel lets no signal of its own end the first process of a namespace
-/// (pid_namespaces(7)): that one exits as a shell tells of such an end.
+/// (pid_namespaces(7)): that one exits as a shell reports such an end.
 pub fn die_of(signal: Signal) -> io::Error {
     let attempt = || -> io::Result<()> {
         let named = named(signal)?;
-        // SAFETY: the default action is no function of ours.
-        unsafe { nix::sys::signal::signal(named, SigHandler::SigDfl) }?;
-        let set = SigSet::from(named);
-        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set), None)?;
-        Ok(nix::sys::signal::raise(named)?)
+        set_default(named)?;
+        SigSet::from(named).thread_unblock()?;
+        Ok(raise(named)?)
     };
     let result = attempt();
     if super::session::is_init() {

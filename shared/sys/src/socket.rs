@@ -1,45 +1,52 @@
 //! Listen sockets, and datagrams to and from other processes.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr as UnixName, UnixListener, UnixStream};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage,
     UnixAddr, accept4, bind, connect, getsockname, getsockopt, listen, sendmsg, setsockopt, socket,
-    socketpair, sockopt,
+    sockopt,
 };
+
+use super::epoll::deadline_in;
+use super::fd::{retry, wait_writable};
 
 /// How many connections may wait to be accepted; net.core.somaxconn is the
 /// limit that counts when it is lower.
 const BACKLOG: i32 = 4096;
 
-fn new(family: AddressFamily, kind: SockType, nonblocking: bool) -> io::Result<OwnedFd> {
-    let mut flags = SockFlag::SOCK_CLOEXEC;
-    flags.set(SockFlag::SOCK_NONBLOCK, nonblocking);
-    Ok(socket(family, kind, flags, None)?)
+fn unix(kind: SockType) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    Ok(socket(AddressFamily::Unix, kind, flags, None)?)
 }
 
-fn backlog() -> Backlog {
-    Backlog::new(BACKLOG).unwrap_or(Backlog::MAXCONN)
+/// A TCP socket for an address that another socket may have had just now.
+fn tcp(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    Ok(socket)
 }
 
 /// A socket that listens on a TCP address. An IPv6 one takes no IPv4
 /// connections, so that both can be listened on side by side.
 pub fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::Inet,
-        SocketAddr::V6(_) => AddressFamily::Inet6,
-    };
-    let socket = new(family, SockType::Stream, false)?;
-    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    let socket = tcp(address)?;
     if address.is_ipv6() {
         setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
     }
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
-    listen(&socket, backlog())?;
+    listen(&socket, Backlog::new(BACKLOG)?)?;
     Ok(socket)
 }
 
@@ -47,12 +54,7 @@ pub fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
 /// SO_REUSEADDR and SO_REUSEPORT), and closes it without having listened: no
 /// connection can reach it.
 pub fn try_bind(address: SocketAddr) -> io::Result<()> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::Inet,
-        SocketAddr::V6(_) => AddressFamily::Inet6,
-    };
-    let socket = new(family, SockType::Stream, false)?;
-    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    let socket = tcp(address)?;
     setsockopt(&socket, sockopt::ReusePort, &true)?;
     Ok(bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?)
 }
@@ -60,28 +62,24 @@ pub fn try_bind(address: SocketAddr) -> io::Result<()> {
 /// A socket that listens on a path. What lies there already is an error
 /// (EADDRINUSE), whatever it is.
 pub fn listen_unix(path: &Path) -> io::Result<OwnedFd> {
-    let socket = new(AddressFamily::Unix, SockType::Stream, false)?;
-    bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
-    listen(&socket, backlog())?;
-    Ok(socket)
+    Ok(UnixListener::bind(path)?.into())
 }
 
-/// Whether nobody listens on the socket that lies at a path.
+/// True when no process listens on the socket that lies at a path.
 pub fn is_deserted(path: &Path) -> io::Result<bool> {
-    let socket = new(AddressFamily::Unix, SockType::Stream, true)?;
+    let socket = unix(SockType::Stream)?;
     match connect(socket.as_raw_fd(), &UnixAddr::new(path)?) {
-        Err(nix::Error::ECONNREFUSED) => Ok(true),
-        Ok(()) | Err(nix::Error::EAGAIN) => Ok(false),
+        Err(Errno::ECONNREFUSED) => Ok(true),
+        Ok(()) | Err(Errno::EAGAIN) => Ok(false),
         Err(e) => Err(e.into()),
     }
 }
 
 /// A socket that listens on an abstract name. Accepting never waits.
 pub fn listen_abstract(name: &[u8]) -> io::Result<OwnedFd> {
-    let socket = new(AddressFamily::Unix, SockType::Stream, true)?;
-    bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
-    listen(&socket, backlog())?;
-    Ok(socket)
+    let listener = UnixListener::bind_addr(&UnixName::from_abstract_name(name)?)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener.into())
 }
 
 /// The next connection, if there is one; writing to it never waits.
@@ -89,31 +87,24 @@ pub fn accept(listener: &impl AsFd) -> io::Result<Option<OwnedFd>> {
     use std::os::fd::FromRawFd as _;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     match accept4(listener.as_fd().as_raw_fd(), flags) {
-        // SAFETY: accept4 returned this descriptor just now, and nobody else has it.
+        // SAFETY: accept4 has just made this descriptor, which nothing else owns.
         Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
-        Err(nix::Error::EAGAIN | nix::Error::ECONNABORTED | nix::Error::EINTR) => Ok(None),
+        Err(Errno::EAGAIN | Errno::ECONNABORTED | Errno::EINTR) => Ok(None),
         Err(e) => Err(e.into()),
     }
 }
 
-/// A connection to an abstract name, and the number of the process that
-/// listens there.
+/// A connection to an abstract name, and the pid of the process that listens there.
 pub fn connect_abstract(name: &[u8]) -> io::Result<(OwnedFd, i32)> {
-    let socket = new(AddressFamily::Unix, SockType::Stream, false)?;
-    connect(socket.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
+    let socket = UnixStream::connect_addr(&UnixName::from_abstract_name(name)?)?;
     let peer = getsockopt(&socket, sockopt::PeerCredentials)?;
-    Ok((socket, peer.pid()))
+    Ok((socket.into(), peer.pid()))
 }
 
 /// Two connected sockets.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    Ok(socketpair(
-        AddressFamily::Unix,
-        SockType::Stream,
-        None,
-        flags,
-    )?)
+    let (one, other) = UnixStream::pair()?;
+    Ok((one.into(), other.into()))
 }
 
 /// Ends what is sent on a connected socket: its other side reads to the end.
@@ -125,14 +116,25 @@ pub fn end_sending(socket: &impl AsFd) -> io::Result<()> {
 /// A datagram socket with an abstract name that the kernel chose, and that name
 /// as NOTIFY_SOCKET has it: with `@` in the place of the zero byte.
 pub fn mailbox() -> io::Result<(OwnedFd, String)> {
-    let socket = new(AddressFamily::Unix, SockType::Datagram, true)?;
-    setsockopt(&socket, sockopt::PassCred, &true)?;
-    bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
+    let socket = bind_mailbox(&UnixAddr::new_unnamed())?;
     let address: UnixAddr = getsockname(socket.as_raw_fd())?;
     let name = address
         .as_abstract()
         .ok_or_else(|| io::Error::other("the kernel chose no name"))?;
     Ok((socket, format!("@{}", String::from_utf8_lossy(name))))
+}
+
+/// A datagram socket with this abstract name.
+pub fn named_mailbox(name: &[u8]) -> io::Result<OwnedFd> {
+    bind_mailbox(&UnixAddr::new_abstract(name)?)
+}
+
+/// PassCred comes first, so that no datagram arrives without its sender's credentials.
+fn bind_mailbox(address: &UnixAddr) -> io::Result<OwnedFd> {
+    let socket = unix(SockType::Datagram)?;
+    setsockopt(&socket, sockopt::PassCred, &true)?;
+    bind(socket.as_raw_fd(), address)?;
+    Ok(socket)
 }
 
 /// The next datagram and the user who sent it; none when no more have come.
@@ -171,28 +173,22 @@ pub fn receive_from(
     };
     // As much as CMSG_SPACE(3) of the structure, and aligned as a header is.
     let mut control = [0_u64; 4];
-    loop {
-        // SAFETY: the parts and the control buffer are as long as is said and
-        // outlive the call. A header is only read where the kernel wrote a whole
-        // one with these contents.
-        let (length, sender) = unsafe {
-            let mut message: libc::msghdr = std::mem::zeroed();
-            message.msg_iov = &raw mut part;
-            message.msg_iovlen = 1;
-            message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = size_of_val(&control) as _;
-            let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-            let length = libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut message, flags);
-            (length, (length >= 0).then(|| sender_of(&message)).flatten())
-        };
-        if let Ok(length) = usize::try_from(length) {
-            return Ok(Some((length, sender)));
-        }
-        match io::Error::last_os_error() {
-            e if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            e if e.kind() == io::ErrorKind::Interrupted => {}
-            e => return Err(e),
-        }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: what is zero in the structure is allowed to be.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    let received = retry(|| {
+        // SAFETY: the parts and the control buffer are as long as is said and outlive the call.
+        Errno::result(unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut message, flags) })
+    });
+    match received {
+        // SAFETY: recvmsg has filled the message in.
+        Ok(length) => Ok(Some((length as usize, unsafe { sender_of(&message) }))),
+        Err(Errno::EAGAIN) => Ok(None),
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -240,21 +236,19 @@ pub fn send_within(
         Some(name) => UnixAddr::new_abstract(name)?,
         None => UnixAddr::new(Path::new(std::ffi::OsStr::from_bytes(to)))?,
     };
-    let socket = new(AddressFamily::Unix, SockType::Datagram, true)?;
+    let socket = unix(SockType::Datagram)?;
     // poll(2) tells of room only where the socket is connected.
     connect(socket.as_raw_fd(), &address)?;
-    let deadline = Instant::now().checked_add(wait);
+    let deadline = deadline_in(wait);
     let fds: Vec<_> = along.iter().map(|fd| fd.as_raw_fd()).collect();
     let rights = [ControlMessage::ScmRights(&fds)];
     let control = if fds.is_empty() { &[][..] } else { &rights };
     let parts = [io::IoSlice::new(what)];
     let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
     loop {
-        match sendmsg::<()>(socket.as_raw_fd(), &parts, control, flags, None) {
-            Ok(_) => return Ok(()),
-            Err(nix::Error::EINTR) => {}
-            Err(nix::Error::EAGAIN) if super::fd::wait_writable(&socket, deadline)? => {}
-            Err(e) => return Err(e.into()),
+        match retry(|| sendmsg::<()>(socket.as_raw_fd(), &parts, control, flags, None)) {
+            Err(Errno::EAGAIN) if wait_writable(&socket, deadline)? => {}
+            result => return Ok(result.map(drop)?),
         }
     }
 }
@@ -291,21 +285,13 @@ pub fn refuse_newcomers(listener: &impl AsFd) -> io::Result<()> {
             size_of::<libc::sock_fprog>() as libc::socklen_t,
         )
     };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    Ok(Errno::result(result).map(drop)?)
 }
 
 /// The address that a TCP socket has.
 pub fn local_address(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
-    let address: SockaddrStorage = getsockname(socket.as_raw_fd()).ok()?;
-    if let Some(v4) = address.as_sockaddr_in() {
-        return Some(SocketAddr::V4((*v4).into()));
-    }
-    address
-        .as_sockaddr_in6()
-        .map(|v6| SocketAddr::V6((*v6).into()))
+    let socket = TcpListener::from(socket.try_clone_to_owned().ok()?);
+    socket.local_addr().ok()
 }
 
 #[cfg(test)]

@@ -5,17 +5,19 @@
 //! /dev/log adds itself; journald, rsyslog and busybox take it so.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, send, socket,
 };
 use nix::syslog::Facility;
 pub use nix::syslog::Severity;
+
+use super::epoll::deadline_in;
+use super::fd::wait_writable;
 
 /// Where the log's daemon listens (syslog(3)).
 const PATH: &str = "/dev/log";
@@ -76,14 +78,9 @@ pub fn write(severity: Severity, line: &str) -> Sent {
 /// Waits until a line may be written, but not longer than this.
 pub fn wait(limit: Duration) -> io::Result<()> {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some((socket, _)) = log.as_ref().and_then(|log| log.socket.as_ref()) else {
-        return Ok(());
-    };
-    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
-    poll(
-        &mut fds,
-        PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO),
-    )?;
+    if let Some((socket, _)) = log.as_ref().and_then(|log| log.socket.as_ref()) {
+        wait_writable(socket, deadline_in(limit))?;
+    }
     Ok(())
 }
 

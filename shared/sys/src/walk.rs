@@ -18,6 +18,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::libc;
 use nix::sys::stat::{Mode, SFlag, fstat};
 
+use super::fd::retry;
 use super::openat2;
 
 /// Whether openat2(2) was found to be refused. Filters are for the life of a process, so one answer
@@ -94,18 +95,18 @@ fn walk(dir: BorrowedFd, path: &Path, flags: OFlag, mode: Mode) -> Result<OwnedF
 fn open_last(here: BorrowedFd, name: &Path, flags: OFlag, mode: Mode) -> Result<OwnedFd, Errno> {
     if flags.contains(OFlag::O_CREAT | OFlag::O_EXCL) {
         // With O_EXCL whatever lies there is refused, a link too.
-        return again(|| openat(here, name, flags | OFlag::O_NOFOLLOW, mode));
+        return retry(|| openat(here, name, flags | OFlag::O_NOFOLLOW, mode));
     }
     let place = look_at(here, name)?;
     match kind_of(&place)? {
         SFlag::S_IFLNK => Err(Errno::ELOOP),
-        SFlag::S_IFDIR => again(|| openat(&place, c".", flags, mode)),
+        SFlag::S_IFDIR => retry(|| openat(&place, c".", flags, mode)),
         _ if flags.contains(OFlag::O_DIRECTORY) => Err(Errno::ENOTDIR),
         SFlag::S_IFSOCK => Err(Errno::ENXIO),
         // Something else may be there by now: a link is refused, and nothing is waited for.
         SFlag::S_IFREG => {
             let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-            again(|| openat(here, name, flags, mode))
+            retry(|| openat(here, name, flags, mode))
         }
         // Opening a fifo wakes who waits for a reader, and opening a device may do anything.
         _ => Ok(place),
@@ -115,22 +116,12 @@ fn open_last(here: BorrowedFd, name: &Path, flags: OFlag, mode: Mode) -> Result<
 /// Opens a name without opening what bears it.
 fn look_at(here: BorrowedFd, name: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    again(|| openat(here, name.as_os_str().as_bytes(), flags, Mode::empty()))
+    retry(|| openat(here, name.as_os_str().as_bytes(), flags, Mode::empty()))
 }
 
 fn kind_of(place: &OwnedFd) -> Result<SFlag, Errno> {
     let mode = fstat(place)?.st_mode;
     Ok(SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits()))
-}
-
-/// Tries again what a signal came between.
-fn again<T>(call: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
-        match call() {
-            Err(Errno::EINTR) => {}
-            result => return result,
-        }
-    }
 }
 
 #[cfg(test)]
