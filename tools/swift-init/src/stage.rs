@@ -71,18 +71,13 @@ pub fn start(
     };
     let mut args = vec![OsStr::new(call.name)];
     args.extend(call.args.iter().map(OsString::as_os_str));
+    let stdio = [input.as_fd(), end.as_fd(), stderr.as_fd()];
     let plan = Plan {
-        program: program.as_os_str(),
-        args,
         environment: service::environment(),
-        own_number: None,
-        stdio: [input.as_fd(), end.as_fd(), stderr.as_fd()],
         extra: extra.to_vec(),
-        folder: None,
-        own_session: false,
         signals: Dispositions::Inherited { ignore },
         parent_death: Some(parent_death),
-        pid_file: None,
+        ..Plan::new(program.as_os_str(), args, stdio)
     };
     let mut tools = init::tools();
     let child = spawn(&plan).map_err(|e| anyhow::anyhow!("{}: {e}", starting()))?;

@@ -1,6 +1,5 @@
 //! One worker.
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,7 +9,7 @@ use swift_server::process::{Pid, Process};
 use swift_sys::epoll::{Epoll, deadline_in};
 use swift_sys::pidfd::{self, Ended};
 use swift_sys::signal::Signal;
-use swift_sys::spawn::{Dispositions, Plan, spawn_as};
+use swift_sys::spawn::{Plan, spawn};
 use swift_sys::{fd, socket};
 
 use crate::environment;
@@ -149,19 +148,13 @@ impl Worker {
             signpost(settings.ready, listeners.len(), &mut with).map_err(|e| cannot(&e))?;
         extra.extend(far_end.iter().map(|end| end.as_fd()));
         let plan = Plan {
-            program: settings.program.as_os_str(),
-            args: settings.command.iter().map(OsStr::new).collect(),
             environment: Some(environment::of_worker(&with)),
-            own_number: Some("LISTEN_PID"),
-            stdio: order.stdio,
+            pid_variable: Some("LISTEN_PID"),
             extra,
-            folder: None,
-            own_session: false,
-            signals: Dispositions::Default,
-            parent_death: None,
-            pid_file: None,
+            user: settings.identity.as_ref(),
+            ..Plan::new(settings.program.as_os_str(), &settings.command, order.stdio)
         };
-        let child = spawn_as(&plan, settings.identity.as_ref()).map_err(|e| cannot(&e))?;
+        let child = spawn(&plan).map_err(|e| cannot(&e))?;
         let is_ready = signpost.is_none();
         let worker = Worker {
             id: order.id,

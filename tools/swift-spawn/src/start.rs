@@ -21,7 +21,7 @@ use swift_sys::error::reason_of;
 use swift_sys::failpoint;
 use swift_sys::pidfd::{self, Ended};
 use swift_sys::signal::Signal;
-use swift_sys::spawn::{self, Child, Dispositions, PidFile, Plan, spawn};
+use swift_sys::spawn::{self, Child, PidFile, Plan, spawn};
 use swift_sys::{beneath, fd};
 
 use crate::failure::Failure;
@@ -201,17 +201,10 @@ impl Starter {
             (None, None) => unreachable!("without descriptors there is a pipe"),
         };
         let plan = Plan {
-            program: program.as_os_str(),
-            args: args.iter().map(OsString::as_os_str).collect(),
             environment: Some(environment::of(&self.environment, instance)),
-            own_number: None,
-            stdio,
-            extra: Vec::new(),
-            folder: None,
             own_session: !self.foreground,
-            signals: Dispositions::Default,
-            parent_death: None,
             pid_file: Some(pid_file),
+            ..Plan::new(program.as_os_str(), &args, stdio)
         };
         failpoint::at("folder-made");
         spawn(&plan)

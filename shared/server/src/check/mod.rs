@@ -6,7 +6,7 @@ mod output;
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,9 +19,9 @@ use swift_cli::program::is_executable;
 use swift_records::reason::Reason;
 use swift_sys::epoll::{Epoll, deadline_in};
 use swift_sys::error::reason_of;
+use swift_sys::fd;
 use swift_sys::pidfd::{self, Ended};
-use swift_sys::spawn::{Dispositions, Failure, Plan, User, spawn_as};
-use swift_sys::{fd, spawn};
+use swift_sys::spawn::{Failure, Plan, User, spawn};
 
 pub use output::TEST_CONFIG;
 
@@ -278,24 +278,16 @@ impl Checks {
             Asked::Server => ends[0].as_fd(),
             Asked::SwiftConfig => null.as_fd(),
         };
+        let stdio = [null.as_fd(), stdout, ends[1].as_fd()];
         let plan = Plan {
-            program: command.program.as_os_str(),
-            args: command
-                .args
-                .iter()
-                .map(OsString::as_os_str)
-                .collect::<Vec<&OsStr>>(),
             environment: check.environment.clone(),
-            own_number: None,
-            stdio: [null.as_fd(), stdout, ends[1].as_fd()],
-            extra: Vec::new(),
-            folder: check.directory.as_ref().map(AsFd::as_fd),
+            directory: check.directory.as_ref().map(AsFd::as_fd),
+            user: check.user.as_ref(),
             own_session: true,
-            signals: Dispositions::Default,
             parent_death: Some(swift_sys::signal::Signal::KILL),
-            pid_file: None,
+            ..Plan::new(command.program.as_os_str(), &command.args, stdio)
         };
-        let child = spawn_as(&plan, check.user.as_ref()).map_err(exec_failure)?;
+        let child = spawn(&plan).map_err(exec_failure)?;
         let process = Process::from_child(child);
         self.next_token += TOKENS;
         let token = self.next_token;
@@ -391,7 +383,7 @@ fn cannot_execute(error: &io::Error) -> Verdict {
     Verdict::Bad(Reason::ExecFailed, reason_of(error).into_bytes())
 }
 
-fn exec_failure(failure: spawn::Failure) -> Obstacle {
+fn exec_failure(failure: Failure) -> Obstacle {
     match failure {
         Failure::Exec(e) if e.kind() == io::ErrorKind::NotFound => {
             Obstacle::Verdict(Verdict::Bad(Reason::ExecMissing, Vec::new()))
