@@ -1,213 +1,174 @@
-//! A command line, read against a tool's table of options.
+//! A command line, read against the table of options.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use super::options::{Opt, UsageError};
-use super::tool::Tool;
 use crate::closest::{closest, hint};
+use crate::options::{Effect, Flag, Opt, PlaceOf, UsageError};
 use crate::text;
+use crate::tool::{Action, Tool};
+use crate::value::Value;
 
-/// One argument.
-#[derive(Debug, PartialEq)]
-pub enum Arg {
-    /// An option without a value, by its long name.
-    Flag(&'static str),
-    /// An option with its value, by its long name.
-    Value(&'static str, Value),
-    /// Anything that is no option.
+/// A tool's command line, which is read into an `O`.
+#[derive(Debug)]
+pub struct CommandLine<O: 'static> {
+    /// The tool.
+    pub tool: &'static Tool,
+    /// Its options.
+    pub options: &'static [Opt<O>],
+    /// Takes a word that is no option.
+    pub operand: fn(&mut O, OsString) -> Result<(), UsageError>,
+}
+
+/// Refuses every operand, for a tool that reads rows.
+pub fn no_operand<O>(_: &mut O, word: OsString) -> Result<(), UsageError> {
+    let word = text::quote(word.as_encoded_bytes());
+    Err(UsageError(format!("rows come from standard input: {word}")))
+}
+
+impl<O: Default> CommandLine<O> {
+    /// Reads the arguments that follow the program's name.
+    pub fn parse<I>(&self, args: I) -> Result<Action<O>, UsageError>
+    where
+        I: IntoIterator<Item = OsString, IntoIter: 'static>,
+    {
+        let mut options = O::default();
+        for arg in self.args(args) {
+            match arg? {
+                Arg::Flag(_, Flag::Help) => return Ok(Action::Help(self.help())),
+                Arg::Flag(_, Flag::Version) => return Ok(Action::Version),
+                Arg::Flag(_, Flag::Set(set)) => set(&mut options),
+                Arg::Value(_, place, value) => place(&mut options).put(value)?,
+                Arg::Operand(word) => (self.operand)(&mut options, word)?,
+            }
+        }
+        Ok(Action::Run(options))
+    }
+}
+
+impl<O> CommandLine<O> {
+    /// What `--help` shows.
+    pub fn help(&self) -> String {
+        let tool = self.tool;
+        let mut out = format!(
+            "Usage: {} {}\n\n{}\n\nOptions:\n",
+            tool.name, tool.usage, tool.about
+        );
+        let left: Vec<String> = self.options.iter().map(Opt::spelling).collect();
+        let width = left.iter().map(String::len).max().unwrap_or(0);
+        for (left, opt) in left.iter().zip(self.options) {
+            let mut lines = opt.help.lines();
+            let first = lines.next().unwrap_or_default();
+            out.push_str(&format!("  {left:width$}  {first}\n"));
+            for line in lines {
+                out.push_str(&format!("  {:width$}  {line}\n", ""));
+            }
+        }
+        if !tool.example.is_empty() {
+            let what = match tool.example.contains('\n') {
+                true => "Examples",
+                false => "Example",
+            };
+            out.push_str(&format!("\n{what}:\n"));
+            for line in tool.example.lines() {
+                out.push_str(&format!("  {line}\n"));
+            }
+        }
+        if !tool.pages.is_empty() {
+            out.push_str(&format!("\nSee {}.\n", tool.pages.join(", ")));
+        }
+        out
+    }
+
+    /// The arguments one by one. Options may stand anywhere, `--` ends them, unique prefixes of long
+    /// options do, and short ones cluster.
+    pub fn args<I>(&self, args: I) -> Args<O>
+    where
+        I: IntoIterator<Item = OsString, IntoIter: 'static>,
+    {
+        Args {
+            parser: lexopt::Parser::from_args(args),
+            options: self.options,
+        }
+    }
+}
+
+/// One argument; options with their long names.
+#[derive(Debug)]
+pub enum Arg<O: 'static> {
+    /// An option without a value.
+    Flag(&'static str, Flag<O>),
+    /// An option with its value.
+    Value(&'static str, PlaceOf<O>, Value),
+    /// A word that is no option.
     Operand(OsString),
 }
 
-/// An option's value, which knows the option's name for its messages.
-#[derive(Debug, PartialEq)]
-pub struct Value {
-    option: String,
-    raw: OsString,
-}
-
-impl Value {
-    /// The value as a path; an empty one is refused.
-    pub fn path(self) -> Result<PathBuf, UsageError> {
-        if self.raw.is_empty() {
-            Err(self.bad("path"))
-        } else {
-            Ok(self.raw.into())
-        }
-    }
-
-    /// The value as text.
-    pub fn text(self) -> Result<String, UsageError> {
-        self.raw
-            .to_str()
-            .map(str::to_owned)
-            .ok_or_else(|| self.bad("text"))
-    }
-
-    /// The value as seconds, of which there can be fractions.
-    pub fn seconds(self) -> Result<Duration, UsageError> {
-        let seconds = self.raw.to_str().and_then(|s| s.parse::<f64>().ok());
-        seconds
-            .and_then(|s| Duration::try_from_secs_f64(s).ok())
-            .ok_or_else(|| self.bad("number of seconds"))
-    }
-
-    /// The value as a whole number, written as Python's optparse reads it:
-    /// decimal, `0x2`, `0b11`, and octal with a leading 0.
-    pub fn integer(self) -> Result<i64, UsageError> {
-        self.raw
-            .to_str()
-            .and_then(integer)
-            .ok_or_else(|| self.bad("integer value"))
-    }
-
-    /// The value as a file descriptor's number.
-    pub fn descriptor(self) -> Result<i32, UsageError> {
-        let number = self.raw.to_str().and_then(|s| s.parse().ok());
-        number
-            .filter(|n| *n >= 0)
-            .ok_or_else(|| self.bad("file descriptor"))
-    }
-
-    /// The error that this option's value is not what it should be.
-    pub fn bad(&self, what: &str) -> UsageError {
-        UsageError(format!(
-            "option {}: invalid {what}: {}",
-            self.option,
-            text::quote(self.raw.as_bytes())
-        ))
-    }
-}
-
-/// A number as `_parse_num` in optparse.py takes it: what it begins with says the base, and a sign or
-/// a blank in front of that makes it decimal.
-fn integer(text: &str) -> Option<i64> {
-    let text = text.to_ascii_lowercase();
-    match text.as_bytes() {
-        [b'0', b'x', ..] => python_int(&text, 16, "0x"),
-        b"0b" => Some(0),
-        [b'0', b'b', ..] => python_int(&text[2..], 2, "0b"),
-        [b'0', ..] => python_int(&text, 8, "0o"),
-        _ => python_int(&text, 10, ""),
-    }
-}
-
-/// `int(text, base)` of Python: blanks around it, a sign, the base's prefix, and single underscores
-/// before digits.
-fn python_int(text: &str, base: u32, prefix: &str) -> Option<i64> {
-    let text = text.trim();
-    let sign = if text.starts_with('-') { "-" } else { "" };
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let digits = match digits.strip_prefix(prefix) {
-        Some(bare) if !prefix.is_empty() => bare.strip_prefix('_').unwrap_or(bare),
-        _ => digits,
-    };
-    let are_digits = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_digit(base));
-    if !digits.split('_').all(are_digits) {
-        return None;
-    }
-    i64::from_str_radix(&format!("{sign}{}", digits.replace('_', "")), base).ok()
-}
-
-/// The arguments of a tool, read against its table. Options may stand
-/// anywhere, `--` ends them, unique prefixes of long options do, and short ones
-/// cluster.
-pub struct Args {
+/// The arguments of a tool.
+pub struct Args<O: 'static> {
     parser: lexopt::Parser,
-    options: &'static [Opt],
-    /// Whether the first operand ends the options, for a tool that runs a command.
-    pub operands_end_options: bool,
+    options: &'static [Opt<O>],
 }
 
-impl Args {
-    /// Reads `args`, which do not hold the program's own name.
-    pub fn new<I>(tool: &Tool, args: I) -> Args
-    where
-        I: IntoIterator<Item = OsString>,
-        I::IntoIter: 'static,
-    {
-        let parser = lexopt::Parser::from_args(args);
-        Args {
-            parser,
-            options: tool.options,
-            operands_end_options: false,
+impl<O> Iterator for Args<O> {
+    type Item = Result<Arg<O>, UsageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.parser.next() {
+            Ok(None) => None,
+            Ok(Some(lexopt::Arg::Value(operand))) => Some(Ok(Arg::Operand(operand))),
+            Ok(Some(lexopt::Arg::Short(letter))) => {
+                let opt = self.options.iter().find(|o| o.short == Some(letter));
+                let opt = opt.ok_or_else(|| UsageError(format!("no such option: -{letter}")));
+                Some(opt.and_then(|opt| self.option(opt, format!("-{letter}"))))
+            }
+            Ok(Some(lexopt::Arg::Long(name))) => {
+                let opt = find_long(self.options, name);
+                Some(opt.and_then(|opt| self.option(opt, format!("--{}", opt.long))))
+            }
+            Err(error) => Some(Err(UsageError(error.to_string()))),
         }
     }
+}
 
-    /// The next argument, or none when all are read.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it can fail, as lexopt's own next does"
-    )]
-    pub fn next(&mut self) -> Result<Option<Arg>, UsageError> {
-        let (spelled, opt) = match self.parser.next().map_err(|e| UsageError(e.to_string()))? {
-            None => return Ok(None),
-            Some(lexopt::Arg::Value(operand)) => return Ok(Some(Arg::Operand(operand))),
-            Some(lexopt::Arg::Short(letter)) => {
-                let opt = self.options.iter().find(|o| o.short == Some(letter));
-                (
-                    format!("-{letter}"),
-                    opt.ok_or_else(|| UsageError(format!("no such option: -{letter}")))?,
-                )
-            }
-            Some(lexopt::Arg::Long(name)) => {
-                let opt = find_long(self.options, name)?;
-                (format!("--{}", opt.long), opt)
-            }
-        };
-        let value = match opt.value {
-            Some(_) => Some(
-                self.parser
-                    .value()
-                    .map_err(|_| UsageError(format!("{spelled} option requires 1 argument")))?,
-            ),
+impl<O> Args<O> {
+    /// An option, as it was spelled, with its value where it takes one.
+    fn option(&mut self, opt: &'static Opt<O>, option: String) -> Result<Arg<O>, UsageError> {
+        match opt.effect {
+            Effect::Value(_, place) => match self.parser.value() {
+                Ok(raw) => Ok(Arg::Value(opt.long, place, Value { option, raw })),
+                Err(_) => Err(UsageError(format!("{option} option requires 1 argument"))),
+            },
             // Only a long option can have been given a value with =; after a
             // short one, the rest of the word is more options.
-            None if spelled.starts_with("--") && self.parser.optional_value().is_some() => {
-                return Err(UsageError(format!(
-                    "{spelled} option does not take a value"
-                )));
+            Effect::Flag(_)
+                if option.starts_with("--") && self.parser.optional_value().is_some() =>
+            {
+                Err(UsageError(format!("{option} option does not take a value")))
             }
-            None => None,
-        };
-        Ok(Some(match value {
-            Some(raw) => Arg::Value(
-                opt.long,
-                Value {
-                    option: spelled,
-                    raw,
-                },
-            ),
-            None => Arg::Flag(opt.long),
-        }))
+            Effect::Flag(flag) => Ok(Arg::Flag(opt.long, flag)),
+        }
     }
 }
 
-fn find_long(options: &'static [Opt], name: &str) -> Result<&'static Opt, UsageError> {
+fn find_long<O>(options: &'static [Opt<O>], name: &str) -> Result<&'static Opt<O>, UsageError> {
     if let Some(exact) = options.iter().find(|o| o.long == name) {
         return Ok(exact);
     }
-    let mut matches: Vec<&Opt> = options
-        .iter()
-        .filter(|o| o.long.starts_with(name))
-        .collect();
-    match matches.len() {
-        0 => {
+    let begins = options.iter().filter(|o| o.long.starts_with(name));
+    let mut matches: Vec<&Opt<O>> = begins.collect();
+    match matches[..] {
+        [] => {
             let meant = closest(name, options.iter().map(|o| o.long));
             let meant = meant.map(|long| format!("--{long}"));
             let hint = hint(meant.as_deref());
             Err(UsageError(format!("no such option: --{name}{hint}")))
         }
-        1 => Ok(matches[0]),
+        [only] => Ok(only),
         _ => {
             matches.sort_by_key(|o| o.long);
             let names: Vec<String> = matches.iter().map(|o| format!("--{}", o.long)).collect();
-            Err(UsageError(format!(
-                "ambiguous option: --{name} ({}?)",
-                names.join(", ")
-            )))
+            let names = names.join(", ");
+            Err(UsageError(format!("ambiguous option: --{name} ({names}?)")))
         }
     }
 }
@@ -215,42 +176,52 @@ fn find_long(options: &'static [Opt], name: &str) -> Result<&'static Opt, UsageE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::HELP;
+    use crate::FromValue as _;
+
+    /// The options in their order, with the values of those that have one, and the operands.
+    type Seen = Vec<(&'static str, Option<Value>)>;
 
     static TOOL: Tool = Tool {
         name: "swift-x",
         usage: "[options] NAME",
         about: "Does x.",
-        options: &[
-            HELP,
-            Opt::flag(Some('v'), "verbose", "say more"),
-            Opt::flag(None, "no-wait", "do not wait"),
-            Opt::flag(None, "no-daemon", "stay"),
-            Opt::value(Some('c'), "config-num", "N", "the Nth"),
-        ],
         example: "swift-x | cat",
         pages: &["swift-x(1)", "swift-records(5)"],
     };
 
-    fn parse(words: &[&str]) -> Result<Vec<Arg>, String> {
+    static COMMAND_LINE: CommandLine<()> = CommandLine {
+        tool: &TOOL,
+        options: &[
+            Opt::HELP,
+            Opt::flag(Some('v'), "verbose", |()| ()),
+            Opt::flag(None, "no-wait", |()| ()),
+            Opt::flag(None, "no-daemon", |()| ()),
+            Opt::value(Some('c'), "config-num", "N", |()| unreachable!()),
+        ],
+        operand: no_operand,
+    };
+
+    fn parse(words: &[&str]) -> Result<Seen, String> {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        let mut args = Args::new(&TOOL, words);
-        let mut all = Vec::new();
-        while let Some(arg) = args.next().map_err(|e| e.0)? {
-            all.push(arg);
-        }
-        Ok(all)
+        let seen = COMMAND_LINE.args(words).map(|arg| {
+            Ok(match arg.map_err(|e| e.0)? {
+                Arg::Flag(long, _) => (long, None),
+                Arg::Value(long, _, value) => (long, Some(value)),
+                Arg::Operand(raw) => {
+                    let option = String::new();
+                    ("", Some(Value { option, raw }))
+                }
+            })
+        });
+        seen.collect()
     }
 
     #[test]
     fn clusters_prefixes_and_operands_anywhere() {
         let all = parse(&["a", "-vc2", "b", "--conf=3", "--", "-v"]).unwrap();
-        assert_eq!(all.len(), 6);
-        assert_eq!(all[1], Arg::Flag("verbose"));
-        let Arg::Value("config-num", _) = all[2] else {
-            panic!("{all:?}")
-        };
-        assert_eq!(all[5], Arg::Operand("-v".into()));
+        let names: Vec<_> = all.iter().map(|(long, _)| *long).collect();
+        assert_eq!(names, ["", "verbose", "config-num", "", "config-num", ""]);
+        assert_eq!(all[5].1.as_ref().unwrap().raw, "-v");
     }
 
     #[test]
@@ -272,39 +243,12 @@ mod tests {
             assert_eq!(parse(words), Err(what.to_owned()));
         }
         let mut all = parse(&["-cx"]).unwrap();
-        let Some(Arg::Value(_, value)) = all.pop() else {
+        let Some((_, Some(value))) = all.pop() else {
             panic!()
         };
         assert_eq!(
-            value.integer(),
+            i64::from_value(value),
             Err(UsageError("option -c: invalid integer value: 'x'".into()))
         );
-    }
-
-    #[test]
-    fn numbers_are_read_as_optparse_reads_them() {
-        for (text, value) in [
-            ("2", Some(2)),
-            ("0x2", Some(2)),
-            ("0b11", Some(3)),
-            ("04", Some(4)),
-            ("0", Some(0)),
-            ("-3", Some(-3)),
-            ("-010", Some(-10)),
-            (" 010 ", Some(10)),
-            ("0o17", Some(15)),
-            ("1_000", Some(1000)),
-            ("0x_f", Some(15)),
-            ("0b", Some(0)),
-            ("08", None),
-            ("0x-5", None),
-            ("-0x5", None),
-            ("1__0", None),
-            ("", None),
-            ("1.5", None),
-            ("--3", None),
-        ] {
-            assert_eq!(integer(text), value, "{text}");
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Completions for shells, from a tool's table of options. The files lie in
 //! `shared/installed/completions/`; a test of each tool compares them with these.
 
-use crate::{Opt, Tool};
+use crate::{CommandLine, Opt, Tool};
 
 /// A shell that completes words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +28,11 @@ impl Shell {
     }
 
     /// The file: the tool's options, and the words that can be its operands.
-    pub fn file(self, tool: &Tool, words: &[&str]) -> String {
-        let name = tool.name;
+    pub fn file<O>(self, line: &CommandLine<O>, words: &[&str]) -> String {
+        let name = line.tool.name;
         match self {
             Shell::Bash => {
-                let options = tool.options.iter().flat_map(spellings);
+                let options = line.options.iter().flat_map(spellings);
                 let all: Vec<String> = options
                     .chain(words.iter().map(|w| (*w).to_owned()))
                     .collect();
@@ -40,9 +40,13 @@ impl Shell {
             }
             Shell::Fish => {
                 let mut file = String::new();
-                for opt in tool.options {
+                for opt in line.options {
                     let short = opt.short.map(|c| format!(" -s {c}")).unwrap_or_default();
-                    let value = if opt.value.is_some() { " -r" } else { "" };
+                    let value = if opt.value_name().is_some() {
+                        " -r"
+                    } else {
+                        ""
+                    };
                     let help = quote(&opt.help.replace('\n', " "));
                     file += &format!(
                         "complete -c {name}{short} -l {}{value} -d {help}\n",
@@ -56,7 +60,7 @@ impl Shell {
             }
             Shell::Zsh => {
                 let mut file = format!("#compdef {name}\n_arguments -s");
-                for opt in tool.options {
+                for opt in line.options {
                     // A colon and a bracket part what _arguments is told.
                     let help = opt
                         .help
@@ -65,10 +69,10 @@ impl Shell {
                         .replace(']', ")")
                         .replace(':', ";");
                     let value = opt
-                        .value
+                        .value_name()
                         .map(|v| format!(":{v}:_files"))
                         .unwrap_or_default();
-                    let equals = if opt.value.is_some() { "=" } else { "" };
+                    let equals = if opt.value_name().is_some() { "=" } else { "" };
                     for word in spellings(opt) {
                         let equals = if word.starts_with("--") { equals } else { "" };
                         file += &format!(
@@ -87,7 +91,7 @@ impl Shell {
     }
 }
 
-fn spellings(opt: &Opt) -> Vec<String> {
+fn spellings<O>(opt: &Opt<O>) -> Vec<String> {
     let short = opt.short.map(|c| format!("-{c}"));
     short
         .into_iter()
@@ -102,31 +106,39 @@ fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::HELP;
+    use crate::no_operand;
 
     static TOOL: Tool = Tool {
         name: "swift-x",
         usage: "",
         about: "",
-        options: &[HELP, Opt::value(None, "wait", "S", "don't wait longer")],
         example: "",
         pages: &[],
+    };
+
+    static COMMAND_LINE: CommandLine<()> = CommandLine {
+        tool: &TOOL,
+        options: &[
+            Opt::HELP,
+            Opt::<()>::value(None, "wait", "S", |()| unreachable!()).help("don't wait longer"),
+        ],
+        operand: no_operand,
     };
 
     #[test]
     fn every_option_is_completed() {
         assert_eq!(
-            Shell::Bash.file(&TOOL, &["stop"]),
+            Shell::Bash.file(&COMMAND_LINE, &["stop"]),
             "complete -o default -W '-h --help --wait stop' swift-x\n"
         );
         assert_eq!(
-            Shell::Fish.file(&TOOL, &["stop"]),
+            Shell::Fish.file(&COMMAND_LINE, &["stop"]),
             "complete -c swift-x -s h -l help -d 'show this help and exit'\n\
              complete -c swift-x -l wait -r -d 'don'\\''t wait longer'\n\
              complete -c swift-x -a 'stop'\n"
         );
         assert_eq!(
-            Shell::Zsh.file(&TOOL, &[]),
+            Shell::Zsh.file(&COMMAND_LINE, &[]),
             "#compdef swift-x\n_arguments -s \\\n  '-h[show this help and exit]' \\\n  \
              '--help[show this help and exit]' \\\n  '--wait=[don'\\''t wait longer]:S:_files'\n"
         );

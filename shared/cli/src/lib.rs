@@ -12,8 +12,10 @@ mod args;
 mod exit;
 mod options;
 mod tool;
+mod value;
 
-pub use args::{Arg, Args, Value};
+pub use args::{Arg, Args, CommandLine, no_operand};
 pub use exit::Exit;
-pub use options::{HELP, Opt, QUIET, SWIFT_DIR, UsageError, VERSION};
+pub use options::{Flag, Opt, PlaceOf, SWIFT_DIR, SwiftDir, UsageError};
 pub use tool::{Action, Tool, UNWRITABLE, is_broken_pipe, print};
+pub use value::{FromValue, Place, Value};

@@ -1,75 +1,149 @@
 //! The table of options, from which parsing, `--help`, completions and the manual page's test are fed.
 
-/// One option of a tool.
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use crate::value::{FromValue, Place, Value};
+
+/// Where configs and the site's catalogue lie by default.
+pub const SWIFT_DIR: &str = "/etc/swift";
+
+/// One option of a tool, whose command line is read into an `O`.
 #[derive(Debug)]
-pub struct Opt {
+pub struct Opt<O: 'static> {
     /// The letter, where it has one.
     pub short: Option<char>,
     /// The long name without its dashes.
     pub long: &'static str,
-    /// What its value is called in `--help`, where it takes one.
-    pub value: Option<&'static str>,
-    /// What it does, in lines of a help text; the first begins with a small letter.
+    /// The effect, in lines of a help text; the first begins with a small letter.
     pub help: &'static str,
+    /// How it is carried out.
+    pub(crate) effect: Effect<O>,
 }
 
-impl Opt {
+/// How an option is carried out.
+#[derive(Debug)]
+pub(crate) enum Effect<O: 'static> {
+    Flag(Flag<O>),
+    /// The value's name in `--help`, and its place.
+    Value(&'static str, PlaceOf<O>),
+}
+
+/// An option without a value.
+#[derive(Debug)]
+pub enum Flag<O> {
+    /// Shows the help.
+    Help,
+    /// Shows the version.
+    Version,
+    /// Sets something.
+    Set(fn(&mut O)),
+}
+
+// Without the bounds on O that a derived one has.
+impl<O> Clone for Flag<O> {
+    fn clone(&self) -> Flag<O> {
+        *self
+    }
+}
+
+impl<O> Copy for Flag<O> {}
+
+/// Where in the options a value goes.
+pub type PlaceOf<O> = fn(&mut O) -> &mut dyn Place;
+
+impl<O> Opt<O> {
+    /// `-h`, which every tool has.
+    pub const HELP: Opt<O> =
+        Opt::new(Some('h'), "help", Effect::Flag(Flag::Help)).help("show this help and exit");
+    /// `-V`, which every tool has.
+    pub const VERSION: Opt<O> = Opt::new(Some('V'), "version", Effect::Flag(Flag::Version))
+        .help("show the version and exit");
+
     /// An option without a value.
-    pub const fn flag(short: Option<char>, long: &'static str, help: &'static str) -> Opt {
-        Opt {
-            short,
-            long,
-            value: None,
-            help,
-        }
+    pub const fn flag(short: Option<char>, long: &'static str, set: fn(&mut O)) -> Opt<O> {
+        Opt::new(short, long, Effect::Flag(Flag::Set(set)))
     }
 
-    /// An option with a value.
+    /// An option whose value goes to a place, which says what it can be.
     pub const fn value(
         short: Option<char>,
         long: &'static str,
         value: &'static str,
-        help: &'static str,
-    ) -> Opt {
+        place: PlaceOf<O>,
+    ) -> Opt<O> {
+        Opt::new(short, long, Effect::Value(value, place))
+    }
+
+    /// `--swift-dir`, which every tool has: the site's own catalogue lies there.
+    pub const fn swift_dir(place: PlaceOf<O>) -> Opt<O> {
+        Opt::value(None, "swift-dir", "DIR", place)
+            .help("where configs and swift-init.toml lie (default /etc/swift)")
+    }
+
+    /// `-q`, which every tool has that writes rows.
+    pub const fn quiet(set: fn(&mut O)) -> Opt<O> {
+        Opt::flag(Some('q'), "quiet", set).help("do not repeat on stderr what the rows say")
+    }
+
+    const fn new(short: Option<char>, long: &'static str, effect: Effect<O>) -> Opt<O> {
         Opt {
             short,
             long,
-            value: Some(value),
-            help,
+            help: "",
+            effect,
         }
     }
-}
 
-/// `-h`, which every tool has.
-pub const HELP: Opt = Opt::flag(Some('h'), "help", "show this help and exit");
-/// `-V`, which every tool has.
-pub const VERSION: Opt = Opt::flag(Some('V'), "version", "show the version and exit");
-/// `--swift-dir`, which every tool has: the site's own catalogue lies there.
-pub const SWIFT_DIR: Opt = Opt::value(
-    None,
-    "swift-dir",
-    "DIR",
-    "where configs and swift-init.toml lie (default /etc/swift)",
-);
-/// `-q`, which every tool has that writes rows.
-pub const QUIET: Opt = Opt::flag(
-    Some('q'),
-    "quiet",
-    "do not repeat on stderr what the rows say",
-);
+    /// The option with its line of help.
+    pub const fn help(mut self, help: &'static str) -> Opt<O> {
+        self.help = help;
+        self
+    }
 
-impl Opt {
+    /// The name of its value in `--help`, where it takes one.
+    pub fn value_name(&self) -> Option<&'static str> {
+        match self.effect {
+            Effect::Value(name, _) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The option as help shows it: `-c N, --config-num=N`.
     pub fn spelling(&self) -> String {
-        let long = match self.value {
+        let long = match self.value_name() {
             Some(value) => format!("--{}={value}", self.long),
             None => format!("--{}", self.long),
         };
-        match (self.short, self.value) {
+        match (self.short, self.value_name()) {
             (Some(short), Some(value)) => format!("-{short} {value}, {long}"),
             (Some(short), None) => format!("-{short}, {long}"),
             (None, _) => long,
         }
+    }
+}
+
+/// The value of `--swift-dir`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwiftDir(pub PathBuf);
+
+impl Default for SwiftDir {
+    fn default() -> SwiftDir {
+        SwiftDir(SWIFT_DIR.into())
+    }
+}
+
+impl Deref for SwiftDir {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl FromValue for SwiftDir {
+    fn from_value(value: Value) -> Result<SwiftDir, UsageError> {
+        PathBuf::from_value(value).map(SwiftDir)
     }
 }
 

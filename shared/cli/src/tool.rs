@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 
 use super::exit::Exit;
-use super::options::{Opt, UsageError};
+use super::options::UsageError;
 use crate::{service, text};
 use swift_sys::syslog::Severity;
 
@@ -18,8 +18,6 @@ pub struct Tool {
     pub usage: &'static str,
     /// What it does, in a sentence.
     pub about: &'static str,
-    /// Its options.
-    pub options: &'static [Opt],
     /// A line of shell that shows it at work, as its manual page has it; empty for none.
     pub example: &'static str,
     /// The manual pages that say more, such as `swift-records(5)`.
@@ -29,47 +27,29 @@ pub struct Tool {
 /// What a command line asks for.
 #[derive(Debug, PartialEq)]
 pub enum Action<T> {
-    /// Show the help.
-    Help,
+    /// Show this help.
+    Help(String),
     /// Show the version.
     Version,
     /// Do the tool's job.
     Run(T),
 }
 
-impl Tool {
-    /// What `--help` shows.
-    pub fn help(&self) -> String {
-        let mut out = format!(
-            "Usage: {} {}\n\n{}\n\nOptions:\n",
-            self.name, self.usage, self.about
-        );
-        let left: Vec<String> = self.options.iter().map(Opt::spelling).collect();
-        let width = left.iter().map(String::len).max().unwrap_or(0);
-        for (left, opt) in left.iter().zip(self.options) {
-            let mut lines = opt.help.lines();
-            let first = lines.next().unwrap_or_default();
-            out.push_str(&format!("  {left:width$}  {first}\n"));
-            for line in lines {
-                out.push_str(&format!("  {:width$}  {line}\n", ""));
-            }
-        }
-        if !self.example.is_empty() {
-            let what = match self.example.contains('\n') {
-                true => "Examples",
-                false => "Example",
-            };
-            out.push_str(&format!("\n{what}:\n"));
-            for line in self.example.lines() {
-                out.push_str(&format!("  {line}\n"));
-            }
-        }
-        if !self.pages.is_empty() {
-            out.push_str(&format!("\nSee {}.\n", self.pages.join(", ")));
-        }
-        out
+impl<T> Action<T> {
+    /// The same with what `f` makes of the options.
+    pub fn try_map<U>(
+        self,
+        f: impl FnOnce(T) -> Result<U, UsageError>,
+    ) -> Result<Action<U>, UsageError> {
+        Ok(match self {
+            Action::Help(text) => Action::Help(text),
+            Action::Version => Action::Version,
+            Action::Run(options) => Action::Run(f(options)?),
+        })
     }
+}
 
+impl Tool {
     /// What `--version` shows: the name and the version of all tools.
     pub fn version(&self) -> String {
         format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION"))
@@ -105,7 +85,7 @@ impl Tool {
     ) -> Exit {
         swift_sys::signal_fd::keep_children();
         let outcome = match action {
-            Ok(Action::Help) => show(&self.help()),
+            Ok(Action::Help(text)) => show(&text),
             Ok(Action::Version) => show(&self.version()),
             Ok(Action::Run(options)) => run(options),
             Err(UsageError(what)) => {

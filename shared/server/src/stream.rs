@@ -385,7 +385,6 @@ mod tests {
         name: "test",
         usage: "",
         about: "",
-        options: &[],
         example: "",
         pages: &[],
     };

@@ -5,37 +5,32 @@ use std::fmt::Debug;
 use std::os::unix::ffi::OsStrExt as _;
 
 use swift_cli::text;
-use swift_cli::{Action, Arg, Args, Opt, Tool, UsageError, Value};
+use swift_cli::{Action, Arg, CommandLine, FromValue as _, UsageError, Value};
 
 use crate::cursor::Cursor;
 use crate::tools;
 use swift_serve::options as serve;
-
-/// How a tool reads its arguments, with what comes of it as text.
-type Parse = fn(Vec<OsString>) -> Result<String, UsageError>;
 
 fn shown<T: Debug>(action: Result<Action<T>, UsageError>) -> Result<String, UsageError> {
     action.map(|action| format!("{action:?}"))
 }
 
 /// Every tool: its table of options, and how it reads a command line.
-const TOOLS: [(&Tool, Parse); 8] = [
-    (&tools::init::TOOL, |args| shown(tools::init::parse(args))),
-    (&tools::resolve::TOOL, |args| {
-        shown(tools::resolve::parse(args))
-    }),
-    (&tools::pidfile::TOOL, |args| {
-        shown(tools::pidfile::parse(args))
-    }),
-    (&tools::check::TOOL, |args| shown(tools::check::parse(args))),
-    (&tools::signal::TOOL, |args| {
-        shown(tools::signal::parse(args))
-    }),
-    (&tools::reload::TOOL, |args| {
-        shown(tools::reload::parse(args))
-    }),
-    (&tools::spawn::TOOL, |args| shown(tools::spawn::parse(args))),
-    (&serve::TOOL, |args| shown(serve::parse(args))),
+const TOOLS: [fn(Cursor<'_>); 8] = [
+    |input| holds(&tools::init::COMMAND_LINE, tools::init::parse, input),
+    |input| holds(&tools::resolve::COMMAND_LINE, tools::resolve::parse, input),
+    |input| {
+        let line = &tools::pidfile::COMMAND_LINE;
+        holds(line, |args| line.parse(args), input);
+    },
+    |input| {
+        let line = &tools::check::COMMAND_LINE;
+        holds(line, |args| line.parse(args), input);
+    },
+    |input| holds(&tools::signal::COMMAND_LINE, tools::signal::parse, input),
+    |input| holds(&tools::reload::COMMAND_LINE, tools::reload::parse, input),
+    |input| holds(&tools::spawn::COMMAND_LINE, tools::spawn::parse, input),
+    |input| holds(&serve::COMMAND_LINE, serve::parse, input),
 ];
 
 /// Words that are an argument or its beginning.
@@ -78,17 +73,24 @@ const WORDS: &[&str] = &[
 /// The first byte is the tool. Each argument is a byte for an option of its table or a word that is
 /// known, and what follows it up to NUL.
 ///
-/// Fails when `parse` of swift-pidfile misses an option of its table, when `Args::next` takes an
+/// Fails when `CommandLine::parse` misses an option of its table, when `Args::next` takes an
 /// operand `--help` for the option, and when `text::for_terminal` lets U+009B through.
 pub fn check(data: &[u8]) {
     let mut cursor = Cursor::new(data);
-    let (tool, parse) = TOOLS[cursor.below(TOOLS.len())];
+    TOOLS[cursor.below(TOOLS.len())](cursor);
+}
+
+fn holds<O, T: Debug>(
+    line: &CommandLine<O>,
+    parse: impl Fn(Vec<OsString>) -> Result<Action<T>, UsageError>,
+    mut cursor: Cursor<'_>,
+) {
     let mut args = Vec::new();
     while !cursor.is_empty() && args.len() < 64 {
-        args.push(argument(tool, &mut cursor));
+        args.push(argument(line, &mut cursor));
     }
-    let result = parse(args.clone());
-    assert_eq!(parse(args.clone()), result);
+    let result = shown(parse(args.clone()));
+    assert_eq!(shown(parse(args.clone())), result);
     if let Err(UsageError(what)) = &result {
         let line = text::one_line(what.as_bytes());
         assert!(
@@ -96,34 +98,35 @@ pub fn check(data: &[u8]) {
             "{line}"
         );
     }
-    let separate = separate(tool, &args);
+    let separate = separate(line, &args);
     match (&separate, &result) {
-        (Ok(parts), Ok(_)) => operands_end_options(tool, &args, parts),
+        (Ok(parts), Ok(_)) => operands_end_options(line, &args, parts),
         (Err(_), _) => assert!(result.is_err() || asks_for_help(result.as_deref())),
         (Ok(_), Err(_)) => {}
     }
 }
 
 fn asks_for_help(result: Result<&str, &UsageError>) -> bool {
-    matches!(result, Ok("Help" | "Version" | "Run(Help)"))
+    result.is_ok_and(|what| what.starts_with("Help(") || what == "Version" || what == "Run(Help)")
 }
 
-fn argument(tool: &Tool, cursor: &mut Cursor<'_>) -> OsString {
+fn argument<O>(line: &CommandLine<O>, cursor: &mut Cursor<'_>) -> OsString {
     let kind = cursor.byte();
     let mut word = Vec::new();
+    let options = line.options;
     let known = usize::from(kind & 0x3f);
     match kind >> 6 {
-        0 if known < tool.options.len() => {
-            let opt: &Opt = &tool.options[known];
+        0 if known < options.len() => {
+            let opt = &options[known];
             word.extend_from_slice(b"--");
             word.extend_from_slice(opt.long.as_bytes());
-            if opt.value.is_some() {
+            if opt.value_name().is_some() {
                 word.push(b'=');
             }
         }
-        1 if known < tool.options.len() => {
+        1 if known < options.len() => {
             word.push(b'-');
-            word.extend(tool.options[known].short.map(|letter| letter as u8));
+            word.extend(options[known].short.map(|letter| letter as u8));
         }
         2 if known < WORDS.len() => word.extend_from_slice(WORDS[known].as_bytes()),
         3 => word.push(kind & 0x7f),
@@ -133,26 +136,31 @@ fn argument(tool: &Tool, cursor: &mut Cursor<'_>) -> OsString {
     OsStr::from_bytes(&word).to_owned()
 }
 
+/// An argument: the long name of an option with the value that it has, or an operand without a name.
+type Part = (Option<&'static str>, Option<String>);
+
+fn operand(word: OsString) -> Part {
+    (None, Some(format!("{word:?}")))
+}
+
 /// The arguments one by one, as the shared reader gives them.
-fn separate(tool: &Tool, args: &[OsString]) -> Result<Vec<Arg>, UsageError> {
-    let mut reader = Args::new(tool, args.to_vec());
-    let mut parts = Vec::new();
-    while let Some(part) = reader.next()? {
-        match &part {
-            Arg::Flag(long) | Arg::Value(long, _) => {
-                let opt = tool.options.iter().find(|opt| opt.long == *long);
-                let opt = opt.expect("an option of the table");
-                assert_eq!(opt.value.is_some(), matches!(part, Arg::Value(..)));
-            }
-            Arg::Operand(_) => {}
-        }
-        parts.push(part);
-    }
-    Ok(parts)
+fn separate<O>(line: &CommandLine<O>, args: &[OsString]) -> Result<Vec<Part>, UsageError> {
+    let read = |arg| {
+        let part = match arg? {
+            Arg::Operand(word) => return Ok(operand(word)),
+            Arg::Flag(long, _) => (Some(long), None),
+            Arg::Value(long, _, value) => (Some(long), Some(format!("{value:?}"))),
+        };
+        let opt = line.options.iter().find(|opt| Some(opt.long) == part.0);
+        let opt = opt.expect("an option of the table");
+        assert_eq!(opt.value_name().is_some(), part.1.is_some());
+        Ok(part)
+    };
+    line.args(args.to_vec()).map(read).collect()
 }
 
 /// With `--` at its end, whatever follows is an operand, byte for byte.
-fn operands_end_options(tool: &Tool, args: &[OsString], parts: &[Arg]) {
+fn operands_end_options<O>(line: &CommandLine<O>, args: &[OsString], parts: &[Part]) {
     let more = ["--help", "-h", "--", "-", "--zork=1"].map(OsString::from);
     let ended: Vec<OsString> = args
         .iter()
@@ -160,13 +168,13 @@ fn operands_end_options(tool: &Tool, args: &[OsString], parts: &[Arg]) {
         .chain(["--".into()])
         .chain(more.clone())
         .collect();
-    let all = separate(tool, &ended).expect("only operands were added");
-    let operands: Vec<Arg> = more.into_iter().map(Arg::Operand).collect();
+    let all = separate(line, &ended).expect("only operands were added");
+    let operands: Vec<Part> = more.into_iter().map(operand).collect();
     assert!(all.starts_with(parts), "{all:?}");
     // Where the options had ended before, the new `--` is an operand as well.
     let added = &all[parts.len()..];
     let added = added
-        .strip_prefix(&[Arg::Operand("--".into())][..])
+        .strip_prefix(&[operand("--".into())][..])
         .filter(|a| a.len() == 5)
         .unwrap_or(added);
     assert_eq!(added, operands);
@@ -178,15 +186,13 @@ fn operands_end_options(tool: &Tool, args: &[OsString], parts: &[Arg]) {
 /// Fails when a sign may follow `0x`, when `-010` is octal, and when underscores part no digits.
 pub fn number(data: &[u8]) {
     let word = OsStr::from_bytes(data).to_owned();
-    let mut args = Args::new(
-        &tools::init::TOOL,
-        vec![OsString::from("--kill-wait"), word],
-    );
-    let Ok(Some(Arg::Value(_, value))) = args.next() else {
+    let words = vec![OsString::from("--kill-wait"), word];
+    let mut args = tools::init::COMMAND_LINE.args(words);
+    let Some(Ok(Arg::Value(_, _, value))) = args.next() else {
         panic!("an option with a value");
     };
     let value: Value = value;
-    let read = value.integer().ok();
+    let read = i64::from_value(value).ok();
     let expected = std::str::from_utf8(data).ok().and_then(parse_num);
     assert_eq!(
         read.map(i128::from),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use swift_cli::Tool;
+use swift_cli::CommandLine;
 use swift_cli::completion::Shell;
 
 fn root() -> PathBuf {
@@ -21,14 +21,15 @@ pub fn page(name: &str) -> String {
 /// Panics when an option or the example of `--help` is missing from the tool's
 /// manual page, or when the files with completions are not what the table of options makes them. With
 /// `COMPLETIONS=write` in the environment the files are written instead.
-pub fn check(tool: &Tool, words: &[&str]) {
+pub fn check<O>(line: &CommandLine<O>, words: &[&str]) {
+    let tool = line.tool;
     let page = root().join(format!("man/{}.1", tool.name));
     let text = fs::read_to_string(&page).expect("the tool has a manual page");
     let items: Vec<&str> = text
         .lines()
         .filter(|line| line.starts_with(".It "))
         .collect();
-    for option in tool.options {
+    for option in line.options {
         let short = option
             .short
             .map(|letter| ["Fl".to_owned(), letter.to_string()]);
@@ -54,7 +55,7 @@ pub fn check(tool: &Tool, words: &[&str]) {
         let file = root()
             .join("shared/installed/completions")
             .join(shell.file_name(tool));
-        let wanted = shell.file(tool, words);
+        let wanted = shell.file(line, words);
         if std::env::var_os("COMPLETIONS").is_some_and(|word| word == "write") {
             fs::write(&file, &wanted).expect("the file can be written");
         }

@@ -1,85 +1,61 @@
 //! The command line.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use swift_cli::text;
-use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
-use swift_records::catalogue::SWIFT_DIR;
-use swift_server::check;
+use swift_cli::{CommandLine, SwiftDir, Tool, no_operand};
 
-/// The table of options.
+type Opt = swift_cli::Opt<Options>;
+
+/// The tool.
 pub static TOOL: Tool = Tool {
     name: "swift-check-config",
     usage: "[OPTION]... < ROWS",
     about: "Let Swift servers check their own configs.",
-    options: &[
-        Opt::value(
-            None,
-            "timeout",
-            "SECONDS",
-            "end a check that takes longer (default 60)",
-        ),
-        cli::SWIFT_DIR,
-        cli::QUIET,
-        cli::HELP,
-        cli::VERSION,
-    ],
     example: "swift-resolve-servers main | swift-pidfile | swift-check-config > /dev/null",
     pages: &["swift-check-config(1)", "swift-records(5)"],
 };
 
+/// The table of options.
+pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
+    tool: &TOOL,
+    options: &[
+        Opt::value(None, "timeout", "SECONDS", |o| &mut o.timeout)
+            .help("end a check that takes longer (default 60)"),
+        Opt::swift_dir(|o| &mut o.swift_dir),
+        Opt::quiet(|o| o.quiet = true),
+        Opt::HELP,
+        Opt::VERSION,
+    ],
+    operand: no_operand,
+};
+
 /// What the command line says.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Options {
-    /// How long a check may take.
-    pub timeout: Duration,
+    /// How long a check may take, where it is said.
+    pub timeout: Option<Duration>,
     /// The swift directory.
-    pub swift_dir: PathBuf,
+    pub swift_dir: SwiftDir,
     /// Whether rows are not to be repeated on standard error.
     pub quiet: bool,
 }
 
-/// Reads the arguments that follow the program's name.
-pub fn parse(
-    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
-) -> Result<Action<Options>, UsageError> {
-    let mut options = Options {
-        timeout: check::TIMEOUT,
-        swift_dir: SWIFT_DIR.into(),
-        quiet: false,
-    };
-    let mut args = Args::new(&TOOL, args);
-    while let Some(arg) = args.next()? {
-        match arg {
-            Arg::Flag("help") => return Ok(Action::Help),
-            Arg::Flag("version") => return Ok(Action::Version),
-            Arg::Flag("quiet") => options.quiet = true,
-            Arg::Value("timeout", value) => options.timeout = value.seconds()?,
-            Arg::Value("swift-dir", value) => options.swift_dir = value.path()?,
-            Arg::Operand(word) => {
-                let word = text::quote(word.as_encoded_bytes());
-                return Err(UsageError(format!("rows come from standard input: {word}")));
-            }
-            other => unreachable!("{other:?} is not in the table"),
-        }
-    }
-    Ok(Action::Run(options))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use swift_cli::{Action, UsageError};
+
     use super::*;
 
     fn action(args: &[&str]) -> Result<Action<Options>, UsageError> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        parse(args)
+        COMMAND_LINE.parse(args)
     }
 
     #[test]
     fn every_option_is_documented() {
-        test_helpers::documents::check(&TOOL, &[]);
+        test_helpers::documents::check(&COMMAND_LINE, &[]);
     }
 
     #[test]
@@ -87,7 +63,7 @@ mod tests {
         let Ok(Action::Run(options)) = action(&["-q", "--timeout=0.5"]) else {
             panic!("it can be understood");
         };
-        assert_eq!(options.timeout, Duration::from_millis(500));
+        assert_eq!(options.timeout, Some(Duration::from_millis(500)));
         assert!(options.quiet);
         let error = UsageError("option --timeout: invalid number of seconds: 'soon'".into());
         assert_eq!(action(&["--timeout", "soon"]), Err(error));

@@ -45,7 +45,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     let mut checker = Checker {
         catalogue: Catalogue::load(&options.swift_dir)?,
         path: SearchPath::from_env(),
-        checks: Checks::new(options.timeout)?,
+        checks: Checks::new(options.timeout.unwrap_or(check::TIMEOUT))?,
         queue: Queue::default(),
         report: Report::new(&TOOL, options.quiet)?.of_observer(),
         quiet: options.quiet,

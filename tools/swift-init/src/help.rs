@@ -1,6 +1,6 @@
 //! The help text: that of all tools, with the commands and the tools that carry them out.
 
-use crate::options::{COMMANDS, TOOL};
+use crate::options::{COMMAND_LINE, COMMANDS};
 
 const SERVERS: &str = "\
 SERVER is a server (proxy, object-replicator), a group (main, rest, all) or a
@@ -22,5 +22,5 @@ pub fn text() -> String {
         .map(|(name, _, about)| format!("  {name:width$}  {about}\n"))
         .collect();
     let before = format!("{SERVERS}\n{TOOLS}\nCommands:\n{commands}\nOptions:\n");
-    TOOL.help().replacen("Options:\n", &before, 1)
+    COMMAND_LINE.help().replacen("Options:\n", &before, 1)
 }

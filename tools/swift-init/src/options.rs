@@ -1,91 +1,69 @@
 //! The command line, which is the original's with a few options more.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
-use swift_records::catalogue::SWIFT_DIR;
+use swift_cli::{Action, CommandLine, SwiftDir, Tool, UsageError};
 
-/// What this tool takes.
+type Opt = swift_cli::Opt<Options>;
+
+/// The tool.
 pub static TOOL: Tool = Tool {
     name: "swift-init",
     usage: "[options] SERVER[.CONFIG] ... COMMAND",
     about: "Start, stop, look at and reload the servers of OpenStack Swift.",
-    options: &[
-        cli::HELP,
-        Opt::flag(Some('v'), "verbose", "name the pid files that are removed"),
-        Opt::flag(Some('w'), "no-wait", "do not wait until servers are ready"),
-        Opt::flag(Some('o'), "once", "let daemons do one pass"),
-        Opt::flag(Some('n'), "no-daemon", "start servers on this terminal"),
-        Opt::flag(Some('g'), "graceful", "let servers finish their requests"),
-        Opt::value(
-            Some('c'),
-            "config-num",
-            "N",
-            "act on the Nth config of each server",
-        ),
-        Opt::value(
-            Some('k'),
-            "kill-wait",
-            "N",
-            "wait N seconds for servers to end (default 15)",
-        ),
-        Opt::value(
-            Some('r'),
-            "run-dir",
-            "DIR",
-            "keep pid files in DIR (default /var/run/swift)",
-        ),
-        Opt::flag(
-            None,
-            "strict",
-            "exit 1 if a config is missing, or with status\n\
-             if an instance is down",
-        ),
-        Opt::flag(
-            None,
-            "non-strict",
-            "exit 0 though a config is missing\n\
-             (default for groups and globs)",
-        ),
-        Opt::flag(
-            None,
-            "kill-after-timeout",
-            "kill what has not ended after the kill wait",
-        ),
-        cli::SWIFT_DIR,
-        Opt::flag(None, "no-check", "do not check configs first"),
-        Opt::value(
-            None,
-            "check-timeout",
-            "S",
-            "give a config check S seconds (default 60)",
-        ),
-        Opt::value(
-            None,
-            "reload-timeout",
-            "S",
-            "give a seamless reload S seconds (default 300)",
-        ),
-        Opt::value(
-            None,
-            "start-timeout",
-            "S",
-            "stop what is not ready within S seconds",
-        ),
-        Opt::flag(
-            None,
-            "force",
-            "stop and restart also what a systemd unit owns",
-        ),
-        Opt::flag(None, "explain", "print the pipeline, and do nothing"),
-        cli::VERSION,
-    ],
     example: "swift-init main start\n\
               swift-init object.2 restart\n\
               swift-init proxy reload-seamless",
     pages: &["swift-init(1)", "swift-systemd(7)", "swift-records(5)"],
+};
+
+/// The table of options.
+pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
+    tool: &TOOL,
+    options: &[
+        Opt::HELP,
+        Opt::flag(Some('v'), "verbose", |o| o.verbose = true)
+            .help("name the pid files that are removed"),
+        Opt::flag(Some('w'), "no-wait", |o| o.wait = false)
+            .help("do not wait until servers are ready"),
+        Opt::flag(Some('o'), "once", |o| o.once = true).help("let daemons do one pass"),
+        Opt::flag(Some('n'), "no-daemon", |o| o.daemon = false)
+            .help("start servers on this terminal"),
+        Opt::flag(Some('g'), "graceful", |o| o.graceful = true)
+            .help("let servers finish their requests"),
+        Opt::value(Some('c'), "config-num", "N", |o| &mut o.number)
+            .help("act on the Nth config of each server"),
+        Opt::value(Some('k'), "kill-wait", "N", |o| &mut o.kill_wait)
+            .help("wait N seconds for servers to end (default 15)"),
+        Opt::value(Some('r'), "run-dir", "DIR", |o| &mut o.run_dir)
+            .help("keep pid files in DIR (default /var/run/swift)"),
+        Opt::flag(None, "strict", |o| o.strict = Some(true)).help(
+            "exit 1 if a config is missing, or with status\n\
+             if an instance is down",
+        ),
+        Opt::flag(None, "non-strict", |o| o.strict = Some(false)).help(
+            "exit 0 though a config is missing\n\
+             (default for groups and globs)",
+        ),
+        Opt::flag(None, "kill-after-timeout", |o| o.kill_after_timeout = true)
+            .help("kill what has not ended after the kill wait"),
+        Opt::swift_dir(|o| &mut o.swift_dir),
+        Opt::flag(None, "no-check", |o| o.check = false).help("do not check configs first"),
+        Opt::value(None, "check-timeout", "S", |o| &mut o.check_timeout)
+            .help("give a config check S seconds (default 60)"),
+        Opt::value(None, "reload-timeout", "S", |o| &mut o.reload_timeout)
+            .help("give a seamless reload S seconds (default 300)"),
+        Opt::value(None, "start-timeout", "S", |o| &mut o.start_timeout)
+            .help("stop what is not ready within S seconds"),
+        Opt::flag(None, "force", |o| o.force = true)
+            .help("stop and restart also what a systemd unit owns"),
+        Opt::flag(None, "explain", |o| o.explain = true).help("print the pipeline, and do nothing"),
+        Opt::VERSION,
+    ],
+    operand: Options::operand,
 };
 
 /// The commands, and what each does. Of two names for the same, the last one is its name.
@@ -215,7 +193,7 @@ pub struct Options {
     /// Let requests finish.
     pub graceful: bool,
     /// The Nth config only.
-    pub number: Option<u64>,
+    pub number: Option<NonZeroUsize>,
     /// How long servers get to die, as it was written: it appears in messages.
     pub kill_wait: Option<i64>,
     /// Where pid files lie.
@@ -225,7 +203,7 @@ pub struct Options {
     /// Kill what does not die in time.
     pub kill_after_timeout: bool,
     /// Where configs lie.
-    pub swift_dir: PathBuf,
+    pub swift_dir: SwiftDir,
     /// Let servers check their configs first.
     pub check: bool,
     /// How long such a check may take.
@@ -242,8 +220,8 @@ pub struct Options {
     pub supervise: bool,
 }
 
-impl Options {
-    fn new() -> Options {
+impl Default for Options {
+    fn default() -> Options {
         Options {
             command: Command::Status,
             servers: Vec::new(),
@@ -257,7 +235,7 @@ impl Options {
             run_dir: None,
             strict: None,
             kill_after_timeout: false,
-            swift_dir: SWIFT_DIR.into(),
+            swift_dir: SwiftDir::default(),
             check: true,
             check_timeout: None,
             reload_timeout: None,
@@ -266,6 +244,13 @@ impl Options {
             explain: false,
             supervise: false,
         }
+    }
+}
+
+impl Options {
+    fn operand(&mut self, word: OsString) -> Result<(), UsageError> {
+        self.servers.push(word.to_string_lossy().into_owned());
+        Ok(())
     }
 
     /// A command's own meaning, as if it had been said with options.
@@ -283,53 +268,20 @@ impl Options {
 
 /// Reads the arguments that follow the program's name.
 pub fn parse(
-    args: impl IntoIterator<Item = OsString> + 'static,
+    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
 ) -> Result<Action<Request>, UsageError> {
-    let mut args = Args::new(&TOOL, args.into_iter().collect::<Vec<_>>());
-    let mut options = Options::new();
-    let mut words = Vec::new();
-    while let Some(arg) = args.next()? {
-        match arg {
-            Arg::Flag("help") => return Ok(Action::Run(Request::Help)),
-            Arg::Flag("version") => return Ok(Action::Version),
-            Arg::Flag("verbose") => options.verbose = true,
-            Arg::Flag("no-wait") => options.wait = false,
-            Arg::Flag("once") => options.once = true,
-            Arg::Flag("no-daemon") => options.daemon = false,
-            Arg::Flag("graceful") => options.graceful = true,
-            Arg::Flag("strict") => options.strict = Some(true),
-            Arg::Flag("non-strict") => options.strict = Some(false),
-            Arg::Flag("kill-after-timeout") => options.kill_after_timeout = true,
-            Arg::Flag("no-check") => options.check = false,
-            Arg::Flag("force") => options.force = true,
-            Arg::Flag("explain") => options.explain = true,
-            Arg::Value("config-num", value) => options.number = config_number(value)?,
-            Arg::Value("kill-wait", value) => options.kill_wait = Some(value.integer()?),
-            Arg::Value("run-dir", value) => options.run_dir = Some(value.path()?),
-            Arg::Value("swift-dir", value) => options.swift_dir = value.path()?,
-            Arg::Value("check-timeout", value) => options.check_timeout = Some(value.seconds()?),
-            Arg::Value("reload-timeout", value) => options.reload_timeout = Some(value.seconds()?),
-            Arg::Value("start-timeout", value) => options.start_timeout = Some(value.seconds()?),
-            Arg::Operand(word) => words.push(word.to_string_lossy().into_owned()),
-            other => unreachable!("{other:?} is in the table"),
-        }
-    }
-    Ok(Action::Run(request(options, words)))
-}
-
-/// 0 stands for all configs, as in the original; counting from the end does not.
-fn config_number(value: cli::Value) -> Result<Option<u64>, UsageError> {
-    let bad = value.bad("config number");
-    match value.integer()? {
-        0 => Ok(None),
-        number => u64::try_from(number).map(Some).map_err(|_| bad),
-    }
+    Ok(match COMMAND_LINE.parse(args)? {
+        Action::Run(options) => Action::Run(request(options)),
+        Action::Help(_) => Action::Run(Request::Help),
+        Action::Version => Action::Version,
+    })
 }
 
 /// Parts the words into servers and command. The command stands last or first. Where both could be
 /// one, that counts which is spelled exactly, and of two such the last, as in the original; which
 /// does not find a command that comes first in another spelling.
-fn request(mut options: Options, mut words: Vec<String>) -> Request {
+fn request(mut options: Options) -> Request {
+    let mut words = std::mem::take(&mut options.servers);
     let Some(last) = words.pop().filter(|_| !words.is_empty()) else {
         return Request::Complain("specify server(s) and command".into());
     };
@@ -347,7 +299,7 @@ fn request(mut options: Options, mut words: Vec<String>) -> Request {
         return Request::Unknown(Unknown {
             words,
             last,
-            swift_dir,
+            swift_dir: swift_dir.0,
         });
     };
     if stands_first {
@@ -384,7 +336,7 @@ mod tests {
     fn every_option_is_documented() {
         let commands = COMMANDS.iter().map(|(name, ..)| *name);
         let words: Vec<&str> = commands.chain(["all", "main", "rest"]).collect();
-        test_helpers::documents::check(&TOOL, &words);
+        test_helpers::documents::check(&COMMAND_LINE, &words);
     }
 
     #[test]
@@ -444,7 +396,7 @@ mod tests {
         let unknown = Unknown {
             words: vec!["main".into()],
             last: "nonsense".into(),
-            swift_dir: SWIFT_DIR.into(),
+            swift_dir: SwiftDir::default().0,
         };
         assert_eq!(read("main nonsense"), Ok(Request::Unknown(unknown)));
     }
@@ -463,7 +415,7 @@ mod tests {
     fn the_last_of_two_wins() {
         assert_eq!(
             options("-c1 -c 2 main status --strict --non-strict").number,
-            Some(2)
+            NonZeroUsize::new(2)
         );
         assert_eq!(
             options("--strict --non-strict main start").strict,

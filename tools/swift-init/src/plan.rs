@@ -1,10 +1,10 @@
 //! The tools that a command calls, and with which options.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 use std::time::Duration;
 
-use swift_records::catalogue::{Catalogue, SWIFT_DIR, Server};
+use swift_cli::SwiftDir;
+use swift_records::catalogue::{Catalogue, Server};
 
 use crate::options::{Command, Options};
 
@@ -28,7 +28,7 @@ impl Call {
             args: Vec::new(),
             partial: false,
         };
-        if options.swift_dir != Path::new(SWIFT_DIR) {
+        if options.swift_dir != SwiftDir::default() {
             call.value("--swift-dir", options.swift_dir.as_os_str());
         }
         call

@@ -138,7 +138,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let manner = Manner {
             clean: true,
-            start: true,
+            no_start: false,
             owned: true,
         };
         for count in [1, 63, 64, 1000] {

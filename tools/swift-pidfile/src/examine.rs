@@ -125,7 +125,7 @@ fn verify(look: &Look, instance: &Instance, manner: Manner) -> (Finding, Facts) 
         if manner.owned && matches!(finding, Finding::Running { .. }) {
             facts.owner = Unit::owner(process.pid)?;
         }
-        if manner.start {
+        if !manner.no_start {
             facts.start = process.start()?;
             // It ended after it was proven.
             if facts.start.is_none() {

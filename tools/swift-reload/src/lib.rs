@@ -16,7 +16,7 @@ mod witness;
 
 use swift_cli::Exit;
 
-use options::{Options, What};
+use options::Options;
 
 /// The program, from its arguments to its exit status.
 pub fn main() -> Exit {
@@ -24,8 +24,8 @@ pub fn main() -> Exit {
 }
 
 fn run(options: Options) -> anyhow::Result<Exit> {
-    match options.what {
-        What::Pid(pid) => one::run(&options, pid),
-        What::Rows => rows::run(options),
+    match options.pid {
+        Some(pid) => one::run(&options, pid),
+        None => rows::run(options),
     }
 }

@@ -1,61 +1,49 @@
 //! The command line: that of Swift's own swift-reload, and what rows need.
 
-use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use swift_cli::text;
-use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
-use swift_records::catalogue::SWIFT_DIR;
+use swift_cli::{Action, CommandLine, SwiftDir, Tool, UsageError};
 use swift_server::check;
 
 /// How long a reload may take unless the user says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What this tool takes.
+type Opt = swift_cli::Opt<Options>;
+
+/// The tool.
 pub static TOOL: Tool = Tool {
     name: "swift-reload",
     usage: "[options] [PID]",
     about: "Reloads a server seamlessly: proves that it can be reloaded, checks its config, signals\n\
             it and waits deadline it is ready. Without PID, reads rows and reloads all that run.",
-    options: &[
-        cli::HELP,
-        cli::VERSION,
-        cli::QUIET,
-        cli::SWIFT_DIR,
-        Opt::value(
-            Some('t'),
-            "timeout",
-            "SECONDS",
-            "wait so long for the end of the reload (default 300)",
-        ),
-        Opt::flag(Some('w'), "no-wait", "send the signal and do not wait"),
-        Opt::flag(None, "no-check", "do not check the config first"),
-        Opt::value(
-            None,
-            "check-timeout",
-            "SECONDS",
-            "take a config for bad whose check takes longer (default 60)",
-        ),
-        Opt::flag(
-            None,
-            "one-by-one",
-            "reload one row after the other, up to the first failure",
-        ),
-        Opt::flag(Some('v'), "verbose", "say what is being done, step by step"),
-    ],
     example: "swift-resolve-servers main | swift-pidfile --running | swift-reload --one-by-one",
     pages: &["swift-reload(1)", "swift-records(5)"],
 };
 
-/// What is to be reloaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// The process of that number, if there can be one.
-    Pid(i64),
-    /// What the rows on standard input say runs.
-    Rows,
-}
+/// The table of options.
+pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
+    tool: &TOOL,
+    options: &[
+        Opt::HELP,
+        Opt::VERSION,
+        Opt::quiet(|o| o.quiet = true),
+        Opt::swift_dir(|o| &mut o.swift_dir),
+        Opt::value(Some('t'), "timeout", "SECONDS", |o| &mut o.timeout)
+            .help("wait so long for the end of the reload (default 300)"),
+        Opt::flag(Some('w'), "no-wait", |o| o.no_wait = true)
+            .help("send the signal and do not wait"),
+        Opt::flag(None, "no-check", |o| o.no_check = true).help("do not check the config first"),
+        Opt::value(None, "check-timeout", "SECONDS", |o| &mut o.check_timeout)
+            .help("take a config for bad whose check takes longer (default 60)"),
+        Opt::flag(None, "one-by-one", |o| o.one_by_one = true)
+            .help("reload one row after the other, up to the first failure"),
+        Opt::flag(Some('v'), "verbose", |o| o.verbose = true)
+            .help("say what is being done, step by step"),
+    ],
+    operand: Options::operand,
+};
 
 /// How a reload is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +56,16 @@ pub struct Manner {
     pub check_timeout: Duration,
 }
 
-/// What is asked for.
-#[derive(Debug, PartialEq, Eq)]
+/// The command line's options.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// What is to be reloaded.
-    pub what: What,
-    /// How.
-    pub manner: Manner,
+    /// The process to reload, if there can be one of that number; without it, what the rows on
+    /// standard input say runs.
+    pub pid: Option<i64>,
+    timeout: Option<Duration>,
+    no_wait: bool,
+    no_check: bool,
+    check_timeout: Option<Duration>,
     /// Whether one row follows the other.
     pub one_by_one: bool,
     /// Whether failures that are rows are not repeated on standard error.
@@ -82,62 +73,45 @@ pub struct Options {
     /// Whether every step is told.
     pub verbose: bool,
     /// Where the site's catalogue lies.
-    pub swift_dir: PathBuf,
+    pub swift_dir: SwiftDir,
+}
+
+impl Options {
+    /// How a reload is done.
+    pub fn manner(&self) -> Manner {
+        Manner {
+            wait: (!self.no_wait).then(|| self.timeout.unwrap_or(TIMEOUT)),
+            check: !self.no_check,
+            check_timeout: self.check_timeout.unwrap_or(check::TIMEOUT),
+        }
+    }
+
+    /// The operand as a number. Whether there can be such a process is found out later: that is no
+    /// usage error.
+    fn operand(&mut self, word: OsString) -> Result<(), UsageError> {
+        let quoted = text::quote(word.as_encoded_bytes());
+        if self.pid.is_some() {
+            return Err(UsageError(format!("more than one PID: {quoted}")));
+        }
+        self.pid = word.to_str().and_then(|word| word.trim().parse().ok());
+        let bad = || UsageError(format!("argument PID: invalid int value: {quoted}"));
+        self.pid.map(|_| ()).ok_or_else(bad)
+    }
+
+    /// The options, when they go together.
+    fn checked(self) -> Result<Options, UsageError> {
+        if self.no_wait && self.timeout.is_some() {
+            return Err(UsageError("--no-wait: not allowed with --timeout".into()));
+        }
+        Ok(self)
+    }
 }
 
 /// Reads the arguments that follow the program's name.
 pub fn parse(
-    args: impl IntoIterator<Item = OsString> + 'static,
+    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
 ) -> Result<Action<Options>, UsageError> {
-    let mut args = Args::new(&TOOL, args.into_iter().collect::<Vec<_>>());
-    let (mut timeout, mut no_wait) = (None, false);
-    let mut options = Options {
-        what: What::Rows,
-        manner: Manner {
-            wait: None,
-            check: true,
-            check_timeout: check::TIMEOUT,
-        },
-        one_by_one: false,
-        quiet: false,
-        verbose: false,
-        swift_dir: SWIFT_DIR.into(),
-    };
-    while let Some(arg) = args.next()? {
-        match arg {
-            Arg::Flag("help") => return Ok(Action::Help),
-            Arg::Flag("version") => return Ok(Action::Version),
-            Arg::Flag("quiet") => options.quiet = true,
-            Arg::Flag("verbose") => options.verbose = true,
-            Arg::Flag("no-wait") => no_wait = true,
-            Arg::Flag("no-check") => options.manner.check = false,
-            Arg::Flag("one-by-one") => options.one_by_one = true,
-            Arg::Value("timeout", value) => timeout = Some(value.seconds()?),
-            Arg::Value("check-timeout", value) => options.manner.check_timeout = value.seconds()?,
-            Arg::Value("swift-dir", value) => options.swift_dir = value.path()?,
-            Arg::Operand(word) if options.what == What::Rows => options.what = pid(&word)?,
-            Arg::Operand(word) => {
-                let word = text::quote(word.as_encoded_bytes());
-                return Err(UsageError(format!("more than one PID: {word}")));
-            }
-            other => unreachable!("{other:?} is in the table"),
-        }
-    }
-    if no_wait && timeout.is_some() {
-        return Err(UsageError("--no-wait: not allowed with --timeout".into()));
-    }
-    options.manner.wait = (!no_wait).then(|| timeout.unwrap_or(TIMEOUT));
-    Ok(Action::Run(options))
-}
-
-/// The operand as a number. Whether there can be such a process is found out later: that is no
-/// usage error.
-fn pid(word: &OsStr) -> Result<What, UsageError> {
-    let number = word.to_str().and_then(|word| word.trim().parse().ok());
-    let quoted = || text::quote(word.as_encoded_bytes());
-    number
-        .map(What::Pid)
-        .ok_or_else(|| UsageError(format!("argument PID: invalid int value: {}", quoted())))
+    COMMAND_LINE.parse(args)?.try_map(Options::checked)
 }
 
 #[cfg(test)]
@@ -155,25 +129,25 @@ mod tests {
 
     #[test]
     fn every_option_is_documented() {
-        test_helpers::documents::check(&TOOL, &[]);
+        test_helpers::documents::check(&COMMAND_LINE, &[]);
     }
 
     #[test]
     fn the_originals_command_line() {
         let options = parse(&["-vt", "2.5", "4711"]).unwrap();
-        assert_eq!(options.what, What::Pid(4711));
-        assert!(options.verbose && options.manner.check);
-        assert_eq!(options.manner.wait, Some(Duration::from_millis(2500)));
-        assert_eq!(parse(&["--no-wait", "1"]).unwrap().manner.wait, None);
-        assert_eq!(parse(&["1"]).unwrap().manner.wait, Some(TIMEOUT));
+        assert_eq!(options.pid, Some(4711));
+        assert!(options.verbose && options.manner().check);
+        assert_eq!(options.manner().wait, Some(Duration::from_millis(2500)));
+        assert_eq!(parse(&["--no-wait", "1"]).unwrap().manner().wait, None);
+        assert_eq!(parse(&["1"]).unwrap().manner().wait, Some(TIMEOUT));
     }
 
     #[test]
     fn rows_unless_there_is_a_pid() {
         let options = parse(&["--one-by-one", "--no-check", "--check-timeout=3", "-q"]).unwrap();
-        assert_eq!(options.what, What::Rows);
-        assert!(options.one_by_one && options.quiet && !options.manner.check);
-        assert_eq!(options.manner.check_timeout, Duration::from_secs(3));
+        assert_eq!(options.pid, None);
+        assert!(options.one_by_one && options.quiet && !options.manner().check);
+        assert_eq!(options.manner().check_timeout, Duration::from_secs(3));
     }
 
     #[test]

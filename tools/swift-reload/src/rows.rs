@@ -74,9 +74,9 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         true => 1,
         false => (descriptors.saturating_sub(RESERVE) / EACH).max(1),
     };
-    let checks = Checks::new(options.manner.check_timeout)?;
+    let checks = Checks::new(options.manner().check_timeout)?;
     let mut run = Run {
-        many: Many::new(options.manner, checks)?,
+        many: Many::new(options.manner(), checks)?,
         report: Report::new(&TOOL, options.quiet)?,
         options,
         catalogue,

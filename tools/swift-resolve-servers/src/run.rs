@@ -118,7 +118,7 @@ fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> an
         run_dir,
         configs: &configs,
         pids: &pids,
-        number: options.number,
+        number: options.number.map(usize::from),
     };
     let mut output = stream::stdout()?;
     let mut faults = Vec::new();

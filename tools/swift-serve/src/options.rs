@@ -1,39 +1,37 @@
 //! The command line.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use swift_cli::text;
-use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
+use swift_cli::{Action, CommandLine, Tool, UsageError};
 use swift_server::process::Pid;
 
-/// The table of options.
+type Opt = swift_cli::Opt<Options>;
+
+/// The tool.
 pub static TOOL: Tool = Tool {
     name: "swift-serve",
     usage: "[OPTION]... FILE [CONF [verbose]]",
     about: "Hold listen sockets, keep workers, reload without losing a connection.",
-    options: &[
-        Opt::flag(
-            None,
-            "test-config",
-            "check FILE and CONF, and do nothing else",
-        ),
-        Opt::flag(
-            Some('v'),
-            "verbose",
-            "stay on the terminal and log there (as the word verbose)",
-        ),
-        Opt::value(
-            None,
-            "status",
-            "PID",
-            "show generations and workers of a running server",
-        ),
-        cli::HELP,
-        cli::VERSION,
-    ],
     example: "",
     pages: &["swift-serve(1)", "swift-serve.toml(5)"],
+};
+
+/// The table of options.
+pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
+    tool: &TOOL,
+    options: &[
+        Opt::flag(None, "test-config", |o| o.check = true)
+            .help("check FILE and CONF, and do nothing else"),
+        Opt::flag(Some('v'), "verbose", |o| o.verbose = true)
+            .help("stay on the terminal and log there (as the word verbose)"),
+        Opt::value(None, "status", "PID", |o| &mut o.status)
+            .help("show generations and workers of a running server"),
+        Opt::HELP,
+        Opt::VERSION,
+    ],
+    operand: Options::operand,
 };
 
 /// What is to be done.
@@ -58,51 +56,54 @@ pub struct Server {
     pub verbose: bool,
 }
 
+/// The command line's options.
+#[derive(Debug, Default)]
+pub struct Options {
+    check: bool,
+    verbose: bool,
+    status: Option<Pid>,
+    file: Option<PathBuf>,
+    conf: Option<PathBuf>,
+}
+
+impl Options {
+    fn operand(&mut self, word: OsString) -> Result<(), UsageError> {
+        if self.file.is_none() {
+            self.file = Some(word.into());
+        } else if self.conf.is_none() {
+            self.conf = Some(word.into());
+        } else if word == "verbose" {
+            self.verbose = true;
+        } else {
+            let word = text::quote(word.as_encoded_bytes());
+            return Err(UsageError(format!("cannot understand {word}")));
+        }
+        Ok(())
+    }
+
+    fn job(self) -> Result<Job, UsageError> {
+        let (conf, verbose) = (self.conf, self.verbose);
+        match (self.status, self.file) {
+            (Some(pid), None) => Ok(Job::Status(pid)),
+            (Some(_), Some(_)) => Err(UsageError("--status goes with no FILE".into())),
+            (None, None) => Err(UsageError("a FILE is needed".into())),
+            (None, Some(file)) => {
+                let job = if self.check { Job::Check } else { Job::Serve };
+                Ok(job(Server {
+                    file,
+                    conf,
+                    verbose,
+                }))
+            }
+        }
+    }
+}
+
 /// Reads the arguments that follow the program's name.
 pub fn parse(
     args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
 ) -> Result<Action<Job>, UsageError> {
-    let (mut check, mut verbose, mut status) = (false, false, None);
-    let mut operands: Vec<OsString> = Vec::new();
-    let mut args = Args::new(&TOOL, args);
-    while let Some(arg) = args.next()? {
-        match arg {
-            Arg::Flag("help") => return Ok(Action::Help),
-            Arg::Flag("version") => return Ok(Action::Version),
-            Arg::Flag("test-config") => check = true,
-            Arg::Flag("verbose") => verbose = true,
-            Arg::Value("status", value) => {
-                let bad = value.bad("process number");
-                status = Some(Pid::parse(value.text()?.as_bytes()).ok_or(bad)?);
-            }
-            Arg::Operand(word) if operands.len() < 2 => operands.push(word),
-            Arg::Operand(word) if word == OsStr::new("verbose") => verbose = true,
-            Arg::Operand(word) => {
-                let word = text::quote(word.as_encoded_bytes());
-                return Err(UsageError(format!("cannot understand {word}")));
-            }
-            other => unreachable!("{other:?} is not in the table"),
-        }
-    }
-    let mut operands = operands.into_iter();
-    if let Some(pid) = status {
-        return match operands.next() {
-            None => Ok(Action::Run(Job::Status(pid))),
-            Some(_) => Err(UsageError("--status goes with no FILE".into())),
-        };
-    }
-    let Some(file) = operands.next() else {
-        return Err(UsageError("a FILE is needed".into()));
-    };
-    let server = Server {
-        file: file.into(),
-        conf: operands.next().map(PathBuf::from),
-        verbose,
-    };
-    Ok(Action::Run(match check {
-        true => Job::Check(server),
-        false => Job::Serve(server),
-    }))
+    COMMAND_LINE.parse(args)?.try_map(Options::job)
 }
 
 #[cfg(test)]
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_option_is_documented() {
-        test_helpers::documents::check(&TOOL, &[]);
+        test_helpers::documents::check(&COMMAND_LINE, &[]);
     }
 
     #[test]

@@ -5,51 +5,42 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use swift_cli::text;
-use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
-use swift_records::catalogue::{SITE_FILE, SWIFT_DIR, Server};
+use swift_cli::{Action, CommandLine, SwiftDir, Tool, UsageError};
+use swift_records::catalogue::Server;
 use swift_sys::signal::Signal;
 
-/// What this tool takes.
+type Opt = swift_cli::Opt<Options>;
+
+/// The tool.
 pub static TOOL: Tool = Tool {
     name: "swift-signal",
     usage: "[options] SIGNAL|stop|graceful|seamless",
     about: "Reads rows and signals the servers that run, each proven to be the one meant.\n\
             stop and graceful wait for their end and remove their pid files.",
-    options: &[
-        cli::HELP,
-        cli::VERSION,
-        cli::QUIET,
-        cli::SWIFT_DIR,
-        Opt::value(
-            None,
-            "site-file",
-            "FILE",
-            "read FILE in the place of swift-init.toml",
-        ),
-        Opt::value(
-            None,
-            "wait",
-            "SECONDS",
-            "wait so long for the end (stop and graceful: 15)",
-        ),
-        Opt::flag(
-            None,
-            "kill",
-            "kill the process group of what outlives the wait",
-        ),
-        Opt::flag(
-            None,
-            "announce",
-            "write a row as soon as a signal is sent, too",
-        ),
-        Opt::flag(
-            None,
-            "children",
-            "signal the workers, and leave their parent alone",
-        ),
-    ],
     example: "swift-resolve-servers object | swift-pidfile --running | swift-signal stop",
     pages: &["swift-signal(1)", "swift-records(5)"],
+};
+
+/// The table of options.
+pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
+    tool: &TOOL,
+    options: &[
+        Opt::HELP,
+        Opt::VERSION,
+        Opt::quiet(|o| o.quiet = true),
+        Opt::swift_dir(|o| &mut o.swift_dir),
+        Opt::value(None, "site-file", "FILE", |o| &mut o.site_file)
+            .help("read FILE in the place of swift-init.toml"),
+        Opt::value(None, "wait", "SECONDS", |o| &mut o.wait)
+            .help("wait so long for the end (stop and graceful: 15)"),
+        Opt::flag(None, "kill", |o| o.kill = true)
+            .help("kill the process group of what outlives the wait"),
+        Opt::flag(None, "announce", |o| o.announce = true)
+            .help("write a row as soon as a signal is sent, too"),
+        Opt::flag(None, "children", |o| o.children = true)
+            .help("signal the workers, and leave their parent alone"),
+    ],
+    operand: Options::operand,
 };
 
 /// Which signal is meant.
@@ -91,11 +82,10 @@ impl Meaning {
     }
 }
 
-/// What is asked for.
-#[derive(Debug, PartialEq)]
+/// The command line's options.
+#[derive(Debug, Default, PartialEq)]
 pub struct Options {
-    /// Which signal to send.
-    pub meaning: Meaning,
+    meaning: Option<Meaning>,
     /// How long to wait for the end, when the default is not meant.
     pub wait: Option<Duration>,
     /// Whether to kill what outlives the wait.
@@ -106,74 +96,60 @@ pub struct Options {
     pub announce: bool,
     /// Whether failures are not repeated on standard error.
     pub quiet: bool,
-    /// The site's catalogue.
-    pub site_file: PathBuf,
+    /// The swift directory.
+    pub swift_dir: SwiftDir,
+    /// The site's catalogue, when it is not in the swift directory.
+    pub site_file: Option<PathBuf>,
 }
+
+impl Options {
+    fn operand(&mut self, word: OsString) -> Result<(), UsageError> {
+        if self.meaning.is_some() {
+            return Err(UsageError(ONE_SIGNAL.into()));
+        }
+        self.meaning = word.to_str().and_then(Meaning::parse);
+        let quoted = text::quote(word.as_encoded_bytes());
+        let unknown = || UsageError(format!("no such signal: {quoted}"));
+        self.meaning.map(|_| ()).ok_or_else(unknown)
+    }
+
+    /// The signal with the options, when they go together.
+    fn checked(self) -> Result<(Meaning, Options), UsageError> {
+        let refuse = |what: &str| Err(UsageError(what.into()));
+        let Some(meaning) = self.meaning else {
+            return refuse(ONE_SIGNAL);
+        };
+        if self.children && (self.kill || self.wait.is_some()) {
+            return refuse("--children cannot be combined with --wait or --kill");
+        }
+        if self.kill && self.wait.is_none() && !meaning.ends() {
+            return refuse("--kill requires --wait SECONDS");
+        }
+        Ok((meaning, self))
+    }
+}
+
+const ONE_SIGNAL: &str = "exactly one signal is wanted";
 
 /// Reads the arguments that follow the program's name.
 pub fn parse(
-    args: impl IntoIterator<Item = OsString> + 'static,
-) -> Result<Action<Options>, UsageError> {
-    let mut args = Args::new(&TOOL, args.into_iter().collect::<Vec<_>>());
-    let mut words = Vec::new();
-    let (mut wait, mut kill, mut children, mut quiet) = (None, false, false, false);
-    let mut announce = false;
-    let (mut swift_dir, mut site_file) = (PathBuf::from(SWIFT_DIR), None);
-    while let Some(arg) = args.next()? {
-        match arg {
-            Arg::Flag("help") => return Ok(Action::Help),
-            Arg::Flag("version") => return Ok(Action::Version),
-            Arg::Flag("quiet") => quiet = true,
-            Arg::Flag("kill") => kill = true,
-            Arg::Flag("children") => children = true,
-            Arg::Flag("announce") => announce = true,
-            Arg::Value("wait", value) => wait = Some(value.seconds()?),
-            Arg::Value("swift-dir", value) => swift_dir = value.path()?,
-            Arg::Value("site-file", value) => site_file = Some(value.path()?),
-            Arg::Operand(word) => words.push(word),
-            other => unreachable!("{other:?} is in the table"),
-        }
-    }
-    let [word] = words.as_slice() else {
-        return Err(UsageError("exactly one signal is wanted".into()));
-    };
-    let meaning = word.to_str().and_then(Meaning::parse).ok_or_else(|| {
-        UsageError(format!(
-            "no such signal: {}",
-            text::quote(word.as_encoded_bytes())
-        ))
-    })?;
-    if children && (kill || wait.is_some()) {
-        return Err(UsageError(
-            "--children cannot be combined with --wait or --kill".into(),
-        ));
-    }
-    if kill && wait.is_none() && !meaning.ends() {
-        return Err(UsageError("--kill requires --wait SECONDS".into()));
-    }
-    Ok(Action::Run(Options {
-        meaning,
-        wait,
-        kill,
-        children,
-        announce,
-        quiet,
-        site_file: site_file.unwrap_or_else(|| swift_dir.join(SITE_FILE)),
-    }))
+    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
+) -> Result<Action<(Meaning, Options)>, UsageError> {
+    COMMAND_LINE.parse(args)?.try_map(Options::checked)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(words: &'static [&'static str]) -> Result<Action<Options>, UsageError> {
+    fn parse(words: &'static [&'static str]) -> Result<Action<(Meaning, Options)>, UsageError> {
         super::parse(words.iter().map(OsString::from))
     }
 
     #[test]
     fn every_option_is_documented() {
         test_helpers::documents::check(
-            &TOOL,
+            &COMMAND_LINE,
             &[
                 "stop", "graceful", "seamless", "HUP", "USR1", "TERM", "KILL",
             ],
@@ -188,10 +164,10 @@ mod tests {
             ("10", Meaning::Signal(Signal::USR1)),
             ("graceful", Meaning::Graceful),
         ] {
-            let Ok(Action::Run(options)) = super::parse([OsString::from(word)]) else {
+            let Ok(Action::Run((found, _))) = super::parse([OsString::from(word)]) else {
                 panic!("{word}")
             };
-            assert_eq!(options.meaning, meaning);
+            assert_eq!(found, meaning);
         }
     }
 

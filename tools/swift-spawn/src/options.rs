@@ -1,70 +1,49 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::fd::RawFd;
 use std::time::Duration;
 
-use swift_cli::{self as cli, Action, Arg, Args, Opt, Tool, UsageError};
-use swift_records::catalogue::SWIFT_DIR;
+use swift_cli::{Action, CommandLine, SwiftDir, Tool, UsageError, no_operand};
 
-/// What this tool takes.
+type Opt = swift_cli::Opt<Options>;
+
+/// The tool.
 pub static TOOL: Tool = Tool {
     name: "swift-spawn",
     usage: "[OPTION]... < ROWS",
     about: "Start the Swift servers that are stopped, and wait until they are ready.",
-    options: &[
-        Opt::flag(
-            None,
-            "once",
-            "let daemons do one pass, and wait for their end",
-        ),
-        Opt::flag(
-            None,
-            "no-wait",
-            "give servers no output, and do not wait until they are ready",
-        ),
-        Opt::flag(
-            None,
-            "foreground",
-            "start servers on this terminal, and wait for their end",
-        ),
-        Opt::flag(
-            None,
-            "supervise",
-            "start servers in the background, and wait for their end as well",
-        ),
-        Opt::value(
-            None,
-            "input-fd",
-            "N",
-            "with --foreground, their standard input (default /dev/null)",
-        ),
-        Opt::value(
-            None,
-            "output-fd",
-            "N",
-            "with --foreground, their standard output (default 2)",
-        ),
-        Opt::value(
-            None,
-            "error-fd",
-            "N",
-            "with --foreground, their standard error (default 2)",
-        ),
-        Opt::value(
-            None,
-            "start-timeout",
-            "SECONDS",
-            "stop a server that is not ready by then (default: wait for ever)",
-        ),
-        Opt::flag(None, "keep-limits", "raise no resource limits"),
-        cli::SWIFT_DIR,
-        cli::QUIET,
-        cli::HELP,
-        cli::VERSION,
-    ],
     example: "swift-resolve-servers main | swift-pidfile --clean | swift-spawn",
     pages: &["swift-spawn(1)", "swift-records(5)"],
+};
+
+/// The table of options.
+pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
+    tool: &TOOL,
+    options: &[
+        Opt::flag(None, "once", |o| o.once = true)
+            .help("let daemons do one pass, and wait for their end"),
+        Opt::flag(None, "no-wait", |o| o.no_wait = true)
+            .help("give servers no output, and do not wait until they are ready"),
+        Opt::flag(None, "foreground", |o| o.foreground = true)
+            .help("start servers on this terminal, and wait for their end"),
+        Opt::flag(None, "supervise", |o| o.supervise = true)
+            .help("start servers in the background, and wait for their end as well"),
+        Opt::value(None, "input-fd", "N", |o| &mut o.input)
+            .help("with --foreground, their standard input (default /dev/null)"),
+        Opt::value(None, "output-fd", "N", |o| &mut o.output)
+            .help("with --foreground, their standard output (default 2)"),
+        Opt::value(None, "error-fd", "N", |o| &mut o.error)
+            .help("with --foreground, their standard error (default 2)"),
+        Opt::value(None, "start-timeout", "SECONDS", |o| &mut o.start_timeout)
+            .help("stop a server that is not ready by then (default: wait for ever)"),
+        Opt::flag(None, "keep-limits", |o| o.keep_limits = true).help("raise no resource limits"),
+        Opt::swift_dir(|o| &mut o.swift_dir),
+        Opt::quiet(|o| o.quiet = true),
+        Opt::HELP,
+        Opt::VERSION,
+    ],
+    operand: no_operand,
 };
 
 /// What a server gets as standard input, output and error.
@@ -85,15 +64,19 @@ pub enum Stdio {
     },
 }
 
-/// What is asked for.
-#[derive(Debug, PartialEq)]
+/// The command line's options.
+#[derive(Debug, Default, PartialEq)]
 pub struct Options {
     /// Whether servers that can are to do one pass.
     pub once: bool,
-    /// What servers get to read from and to write to.
-    pub stdio: Stdio,
+    no_wait: bool,
+    /// Whether servers run on the caller's terminal.
+    pub foreground: bool,
     /// True when the end of a server is awaited after it was ready.
     pub supervise: bool,
+    input: Option<RawFd>,
+    output: Option<RawFd>,
+    error: Option<RawFd>,
     /// How long a server may take to be ready.
     pub start_timeout: Option<Duration>,
     /// Whether limits are left alone.
@@ -101,92 +84,55 @@ pub struct Options {
     /// Whether failures are not repeated on standard error.
     pub quiet: bool,
     /// Where the site's catalogue lies.
-    pub swift_dir: PathBuf,
+    pub swift_dir: SwiftDir,
 }
 
 impl Options {
-    /// Whether servers run on the caller's terminal.
-    pub fn foreground(&self) -> bool {
-        matches!(self.stdio, Stdio::Inherited { .. })
+    /// Standard input, output and error of servers.
+    pub fn stdio(&self) -> Stdio {
+        match (self.foreground, self.no_wait) {
+            (true, _) => Stdio::Inherited {
+                input: self.input,
+                output: self.output.unwrap_or(2),
+                error: self.error.unwrap_or(2),
+            },
+            (false, true) => Stdio::Null,
+            (false, false) => Stdio::Pipe,
+        }
     }
 
     /// True when the caller stays as long as the servers run, and stops them.
     pub fn leaves_stop_to_caller(&self) -> bool {
-        self.foreground() || self.supervise
+        self.foreground || self.supervise
+    }
+
+    /// The options, when they go together.
+    fn checked(self) -> Result<Options, UsageError> {
+        let foreground = (self.foreground, "--foreground");
+        let no_wait = (self.no_wait, "--no-wait");
+        let supervise = (self.supervise, "--supervise");
+        let exclusive = [
+            (foreground, no_wait),
+            (supervise, foreground),
+            (supervise, no_wait),
+            (supervise, (self.once, "--once")),
+        ];
+        if let Some(((_, one), (_, other))) = exclusive.iter().find(|(a, b)| a.0 && b.0) {
+            return Err(UsageError(format!("{one} and {other} exclude each other")));
+        }
+        if !self.foreground && self.input.or(self.output).or(self.error).is_some() {
+            let what = "--input-fd, --output-fd and --error-fd want --foreground";
+            return Err(UsageError(what.into()));
+        }
+        Ok(self)
     }
 }
 
 /// Reads the arguments that follow the program's name.
 pub fn parse(
-    args: impl IntoIterator<Item = OsString> + 'static,
+    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
 ) -> Result<Action<Options>, UsageError> {
-    let mut args = Args::new(&TOOL, args.into_iter().collect::<Vec<_>>());
-    let (mut once, mut no_wait, mut foreground) = (false, false, false);
-    let mut supervise = false;
-    let (mut keep_limits, mut quiet) = (false, false);
-    let (mut input, mut output, mut error) = (None, None, None);
-    let mut start_timeout = None;
-    let mut swift_dir = PathBuf::from(SWIFT_DIR);
-    while let Some(arg) = args.next()? {
-        match arg {
-            Arg::Flag("help") => return Ok(Action::Help),
-            Arg::Flag("version") => return Ok(Action::Version),
-            Arg::Flag("quiet") => quiet = true,
-            Arg::Flag("once") => once = true,
-            Arg::Flag("no-wait") => no_wait = true,
-            Arg::Flag("foreground") => foreground = true,
-            Arg::Flag("supervise") => supervise = true,
-            Arg::Flag("keep-limits") => keep_limits = true,
-            Arg::Value("input-fd", value) => input = Some(value.descriptor()?),
-            Arg::Value("output-fd", value) => output = Some(value.descriptor()?),
-            Arg::Value("error-fd", value) => error = Some(value.descriptor()?),
-            Arg::Value("start-timeout", value) => start_timeout = Some(value.seconds()?),
-            Arg::Value("swift-dir", value) => swift_dir = value.path()?,
-            Arg::Operand(word) => {
-                let word = swift_cli::text::quote(word.as_encoded_bytes());
-                let what = format!("rows come from standard input: {word}");
-                return Err(UsageError(what));
-            }
-            other => unreachable!("{other:?} is in the table"),
-        }
-    }
-    if foreground && no_wait {
-        return Err(UsageError(
-            "--foreground and --no-wait exclude each other".into(),
-        ));
-    }
-    let other = [
-        (foreground, "--foreground"),
-        (no_wait, "--no-wait"),
-        (once, "--once"),
-    ];
-    if let Some((_, other)) = other.iter().find(|(set, _)| *set && supervise) {
-        let what = format!("--supervise and {other} exclude each other");
-        return Err(UsageError(what));
-    }
-    let stdio = match (foreground, no_wait) {
-        (true, _) => Stdio::Inherited {
-            input,
-            output: output.unwrap_or(2),
-            error: error.unwrap_or(2),
-        },
-        (false, _) if input.or(output).or(error).is_some() => {
-            return Err(UsageError(
-                "--input-fd, --output-fd and --error-fd want --foreground".into(),
-            ));
-        }
-        (false, true) => Stdio::Null,
-        (false, false) => Stdio::Pipe,
-    };
-    Ok(Action::Run(Options {
-        once,
-        stdio,
-        supervise,
-        start_timeout,
-        keep_limits,
-        quiet,
-        swift_dir,
-    }))
+    COMMAND_LINE.parse(args)?.try_map(Options::checked)
 }
 
 #[cfg(test)]
@@ -206,13 +152,13 @@ mod tests {
 
     #[test]
     fn every_option_is_documented() {
-        test_helpers::documents::check(&TOOL, &[]);
+        test_helpers::documents::check(&COMMAND_LINE, &[]);
     }
 
     #[test]
     fn without_options_the_output_is_awaited() {
         let options = options(&[]);
-        assert_eq!(options.stdio, Stdio::Pipe);
+        assert_eq!(options.stdio(), Stdio::Pipe);
         assert_eq!(options.start_timeout, None);
         assert!(!options.once && !options.keep_limits && !options.quiet);
     }
@@ -224,11 +170,11 @@ mod tests {
             output: 2,
             error: 2,
         };
-        assert_eq!(options(&["--foreground"]).stdio, rows_are_elsewhere);
+        assert_eq!(options(&["--foreground"]).stdio(), rows_are_elsewhere);
         let given = &["--fore", "--input-fd=3", "--output-fd", "4", "--error-fd=5"];
         let (input, output, error) = (Some(3), 4, 5);
         assert_eq!(
-            options(given).stdio,
+            options(given).stdio(),
             Stdio::Inherited {
                 input,
                 output,

@@ -211,11 +211,11 @@ impl Run {
             Outcome::Failed(row, failure) => self.fail(failure.of(row)),
             Outcome::Started(row, process, output) => {
                 self.report.put(&row);
-                if self.options.stdio == Stdio::Null {
+                if self.options.stdio() == Stdio::Null {
                     return true;
                 }
                 let patience = Patience {
-                    to_the_end: self.options.foreground() || (self.options.once && server.once),
+                    to_the_end: self.options.foreground || (self.options.once && server.once),
                     supervise: self.options.supervise,
                     start_timeout: self.options.start_timeout,
                     kill_wait: self.catalogue.kill_wait,

@@ -64,7 +64,7 @@ impl Starter {
     /// or the device that cannot be opened.
     pub fn new(options: &Options) -> anyhow::Result<Starter> {
         let null = fd::null()?;
-        let stdio = match options.stdio {
+        let stdio = match options.stdio() {
             Stdio::Pipe => None,
             Stdio::Null => {
                 let null = || fd::duplicate(&null);
@@ -84,7 +84,7 @@ impl Starter {
             path: SearchPath::from_env(),
             environment: environment::common(),
             once: options.once,
-            foreground: options.foreground(),
+            foreground: options.foreground,
             null,
             stdio,
             locks: Locks::default(),

@@ -6,7 +6,7 @@ mod model;
 mod select;
 mod swift;
 
-pub use model::{Catalogue, Kind, Limits, SITE_FILE, SWIFT_DIR, Server, Source, Word};
+pub use model::{Catalogue, Kind, Limits, SITE_FILE, Server, Source, Word};
 pub(crate) use select::matches;
 pub use select::{Name, Selection};
 

@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use swift_sys::signal::Signal;
 
-/// Where Swift's configs lie unless `--swift-dir` says otherwise.
-pub const SWIFT_DIR: &str = "/etc/swift";
-
 /// The site's own catalogue, beneath the swift directory.
 pub const SITE_FILE: &str = "swift-init.toml";
 
