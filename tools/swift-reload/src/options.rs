@@ -17,7 +17,7 @@ pub static TOOL: Tool = Tool {
     name: "swift-reload",
     usage: "[options] [PID]",
     about: "Reloads a server seamlessly: proves that it can be reloaded, checks its config, signals\n\
-            it and waits deadline it is ready. Without PID, reads rows and reloads all that run.",
+            it and waits until it is ready. Without PID, reads rows and reloads all that run.",
     example: "swift-resolve-servers main | swift-pidfile --running | swift-reload --one-by-one",
     pages: &["swift-reload(1)", "swift-records(5)"],
 };
