@@ -50,17 +50,6 @@ pub fn for_terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A message without the numbers that the standard library adds to the names
-/// of errors: `Permission denied (os error 13)`.
-pub fn without_numbers(message: &str) -> String {
-    let mut parts = message.split(" (os error ");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        out.push_str(part.split_once(')').map_or(part, |(_, rest)| rest));
-    }
-    out
-}
-
 /// Bytes on one line, for a message: escaped as for a terminal, newlines and
 /// tabs too.
 pub fn one_line(bytes: &[u8]) -> String {
@@ -127,14 +116,6 @@ mod tests {
         assert_eq!(backslash_replace(b"plain"), "plain");
         assert_eq!(backslash_replace(b"a\xffb\xe2\x82"), "a\\xffb\\xe2\\x82");
         assert_eq!(backslash_replace(b"\x00\r\x1b"), "\x00\r\x1b");
-    }
-
-    #[test]
-    fn errors_are_named_and_not_numbered() {
-        let error = std::io::Error::from_raw_os_error(28);
-        let message = without_numbers(&format!("cannot write a: {error}: b"));
-        assert_eq!(message, "cannot write a: No space left on device: b");
-        assert_eq!(without_numbers("plain"), "plain");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use super::exit::Exit;
 use super::options::UsageError;
 use crate::{service, text};
+use swift_sys::error::reason_of;
 use swift_sys::syslog::Severity;
 
 /// What a tool is called, and what it takes.
@@ -97,7 +98,7 @@ impl Tool {
             // A reader that is gone has said all there is to say.
             let gone = is_broken_pipe(&error);
             if !gone {
-                self.say(&text::without_numbers(&format!("{error:#}")));
+                self.say(&reason_of(&error));
             }
             let exit = error.downcast_ref::<Exit>().copied();
             exit.unwrap_or(if gone { Exit::Failed } else { unable })

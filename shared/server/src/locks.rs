@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use swift_sys::error::reason_of;
+
 use crate::rundir::{Guard, RunDir};
-use swift_cli::text::without_numbers;
 
 /// Which locks were not to be had, and why. It may be shared between threads.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ impl Locks {
             return Err(why.clone());
         }
         run_dir.lock().map_err(|e| {
-            let why = without_numbers(&format!("{e:#}"));
+            let why = reason_of(&e);
             self.known().insert(run_dir.path().into(), why.clone());
             why
         })

@@ -5,12 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use swift_cli::text::without_numbers;
 use swift_records::catalogue::Server;
 use swift_records::instance::{Instance, PidPath};
 use swift_server::pidfile::{self, Content, Finding};
 use swift_server::process::Pid;
 use swift_server::rundir::RunDir;
+use swift_sys::error::reason_of;
 
 use crate::environment;
 use crate::log::Log;
@@ -83,7 +83,7 @@ pub fn begin(server: &options::Server) -> anyhow::Result<()> {
 /// Removes the pid file of a server that has ended, unless its starter does or it names another one.
 pub fn end(log: Log) {
     if let Err(e) = remove() {
-        let why = without_numbers(&format!("{e:#}"));
+        let why = reason_of(&e);
         log.warn(&format!("cannot remove the pid file: {why}"));
     }
 }

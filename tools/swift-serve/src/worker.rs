@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 use swift_server::process::{Pid, Process};
 use swift_sys::epoll::{Epoll, deadline_in};
+use swift_sys::error::reason_of;
 use swift_sys::pidfd::{self, Ended};
 use swift_sys::signal::Signal;
 use swift_sys::spawn::{Plan, spawn};
@@ -127,13 +128,8 @@ impl Worker {
         epoll: &Epoll,
     ) -> Result<Worker, String> {
         let cannot = |e: &dyn std::fmt::Display| {
-            let why = e.to_string();
-            let why = why
-                .split(" (os error")
-                .next()
-                .unwrap_or_default()
-                .to_owned();
-            format!("cannot start {}: {why}", settings.program.display())
+            let (program, why) = (settings.program.display(), reason_of(e));
+            format!("cannot start {program}: {why}")
         };
         let mut extra: Vec<BorrowedFd> = listeners.iter().map(|one| one.fd.as_fd()).collect();
         let names: Vec<String> = (0..listeners.len()).map(|n| format!("listen{n}")).collect();

@@ -73,15 +73,6 @@ impl Failure {
     }
 }
 
-/// An error and its causes, without the numbers that the standard library adds.
-pub fn in_words(error: &anyhow::Error) -> String {
-    let word = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
-        Some(error) => reason_of(error),
-        None => cause.to_string(),
-    };
-    error.chain().map(word).collect::<Vec<_>>().join(": ")
-}
-
 /// The row of a server that has ended, and what is said when that is a failure.
 pub fn ended(row: Row, ended: Ended, output: &[u8]) -> (Row, Option<String>) {
     let (reason, how) = match ended {
@@ -166,6 +157,6 @@ mod tests {
     fn causes_are_words_without_numbers() {
         let error = std::io::Error::from_raw_os_error(13);
         let error = anyhow::Error::new(error).context("cannot lock /run/x");
-        assert_eq!(in_words(&error), "cannot lock /run/x: Permission denied");
+        assert_eq!(reason_of(&error), "cannot lock /run/x: Permission denied");
     }
 }

@@ -24,7 +24,7 @@ use swift_sys::signal_fd::{SignalFd, die_of};
 
 use crate::begun::{self, Begun, Patience, Step};
 use crate::environment;
-use crate::failure::{Failure, in_words};
+use crate::failure::Failure;
 use crate::options::{Options, Stdio, TOOL};
 use crate::start::{Outcome, Starter};
 
@@ -293,7 +293,7 @@ impl Run {
                     TOOL.say(&format!(
                         "cannot remove {}: {}",
                         path.display(),
-                        in_words(&e)
+                        reason_of(&e)
                     ));
                 }
                 self.fail(failure.of(row.clone()));
