@@ -4,12 +4,11 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::{LazyLock, Mutex};
 
-use swift_cli::text::{
-    backslash_replace, for_terminal, last_line, one_line, quote, without_numbers,
-};
+use swift_cli::text::{backslash_replace, for_terminal, last_line, one_line, quote};
 use swift_server::head_tail::{HeadTail, KEPT};
 use swift_server::notify::{Notice, Notifications, REFUSED};
 use swift_server::process::Pid;
+use swift_sys::error::reason_of;
 
 use crate::cursor::Cursor;
 use crate::mutate::Random;
@@ -50,7 +49,7 @@ pub fn text(data: &[u8]) {
     let last = last_line(data);
     assert!(!last.contains(&b'\n') && data.trim_ascii_end().ends_with(last));
     assert_eq!(last.is_empty(), data.trim_ascii().is_empty());
-    let _ = without_numbers(&replaced);
+    let _ = reason_of(&replaced);
 }
 
 /// A server's output in bounded memory: the first and last 32 KiB of it and how much is missing, in
