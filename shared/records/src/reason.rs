@@ -54,6 +54,9 @@ reasons! {
     Unreadable = "unreadable",
     /// The pid file names a process that is not this server.
     WrongProcess = "wrong-process",
+    /// Comes second, after `stale`, `invalid` or `wrong-process`: the pid file cannot be removed; why
+    /// follows.
+    Kept = "kept",
     /// The config with which the process runs follows.
     Config = "config",
     /// The unit of systemd that owns it follows, as systemctl(1) takes it.

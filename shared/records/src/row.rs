@@ -135,6 +135,20 @@ impl Row {
         }
     }
 
+    /// Why the pid file cannot be removed, when the detail says so: `stale kept WHY`.
+    pub fn kept(&self) -> Option<&[u8]> {
+        let text = self.text();
+        let end = text.iter().position(|b| *b == b' ')?;
+        (Reason::from_word(&text[..end]) == Some(Reason::Kept)).then_some(&text[end + 1..])
+    }
+
+    /// The same row, whose pid file cannot be removed.
+    pub fn with_kept(mut self, why: &str) -> Row {
+        self.detail
+            .extend(format!(" {} {why}", Reason::Kept).bytes());
+        self
+    }
+
     /// The same instance in another state, with a reason and what follows it.
     pub fn with(mut self, state: State, reason: Reason, text: &[u8]) -> Row {
         self.state = state;
@@ -335,6 +349,16 @@ mod tests {
         let mut line = Vec::new();
         row.write(&mut line);
         String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn a_kept_pid_file_keeps_its_reason() {
+        let row = Row::new("a", State::Stopped).with(State::Stopped, Reason::Stale, b"");
+        assert_eq!(row.kept(), None);
+        let row = row.with_kept("Read-only file system");
+        assert_eq!(row.detail, b"stale kept Read-only file system");
+        assert_eq!(row.reason(), Some(Reason::Stale));
+        assert_eq!(row.kept(), Some(&b"Read-only file system"[..]));
     }
 
     #[test]

@@ -89,7 +89,10 @@ fn output(bytes: &[u8]) {
 fn describe(row: &Row) -> Option<String> {
     let text = text::one_line(row.text());
     let file = pid_file(row);
-    let cannot_remove = row.text().starts_with(b"cannot remove");
+    if let Some(why) = row.kept() {
+        let why = text::one_line(why);
+        return Some(format!("pid file {file}: cannot remove: {why}"));
+    }
     Some(match (row.state, row.reason()) {
         (State::Misconfigured, reason) => {
             let left = if row.start.is_some() {
@@ -101,9 +104,6 @@ fn describe(row: &Row) -> Option<String> {
             let colon = if last.is_empty() { "" } else { ": " };
             let reason = ending(reason, "", false);
             format!("its config is refused, so {left}: {reason}{colon}{last}")
-        }
-        (_, Some(Reason::Stale | Reason::Invalid | Reason::WrongProcess)) if cannot_remove => {
-            format!("pid file {file}: {text}")
         }
         // swift-resolve-servers names a directory that it cannot read.
         (_, Some(Reason::Unreadable)) if row.pidfile.is_none() => return None,

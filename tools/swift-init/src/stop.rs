@@ -157,8 +157,7 @@ impl Session<'_> {
 
     /// Reports a pid file that could not be read or removed.
     pub fn untidy(&mut self, place: usize, row: &Row) {
-        let failed =
-            row.reason() == Some(Reason::Unreadable) || row.text().starts_with(b"cannot remove");
+        let failed = row.reason() == Some(Reason::Unreadable) || row.kept().is_some();
         if failed {
             self.report(row);
             self.tallies[place].failed = true;
@@ -175,7 +174,7 @@ impl Session<'_> {
         if row.state == State::Signalled {
             return Ok(());
         }
-        let tidy = !row.text().starts_with(b"cannot remove");
+        let tidy = row.kept().is_none();
         match (row.state, row.reason()) {
             (State::Killed, _) => {
                 self.say_waited(place, "killing");

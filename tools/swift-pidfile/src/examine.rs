@@ -103,10 +103,10 @@ pub fn examine(
     }
     let mut outcome = Outcome::of(row, seen.finding, seen.facts.start, seen.facts.owner);
     if let Some(why) = kept {
-        let Outcome { row, failure } = &mut outcome;
-        row.detail.extend(format!(" cannot remove: {why}").bytes());
+        let row = outcome.row.with_kept(&why);
         let path = row.pidfile.as_deref().unwrap_or(Path::new("-")).display();
-        *failure = Some(format!("cannot remove {path} ({}): {why}", row.server));
+        let message = format!("cannot remove {path} ({}): {why}", row.server);
+        outcome = Outcome::failed(row, message);
     }
     Ok(Examined {
         outcome,

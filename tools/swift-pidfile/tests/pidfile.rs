@@ -293,7 +293,7 @@ fn what_cannot_be_removed_stays_and_says_so() {
     let [_, start, state, detail] = told(&outcome);
     assert_eq!((start.as_str(), state.as_str()), ("-", "stopped"));
     let why = "cannot lock /run/swift/.swift-init.lock: Read-only file system";
-    assert_eq!(detail, format!("stale cannot remove: {why}"));
+    assert_eq!(detail, format!("stale kept {why}"));
     let said = "swift-pidfile: cannot remove /run/swift/object-server.pid (object-server)";
     assert!(
         outcome.err().ends_with(&format!("{said}: {why}\n")),

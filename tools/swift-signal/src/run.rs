@@ -246,9 +246,8 @@ impl Run {
 
 /// The outcome of a row whose process has ended and whose pid file is still there.
 fn not_removed(row: Row, why: &str) -> Outcome {
-    let why = format!("cannot remove: {why}");
     let path = row.pidfile.as_deref().unwrap_or(Path::new("")).display();
-    let message = why.replacen(':', &format!(" {path}:"), 1);
+    let message = format!("cannot remove {path}: {why}");
     let state = row.state;
-    Outcome::failed(row.with(state, Reason::Stale, why.as_bytes()), message)
+    Outcome::failed(row.with(state, Reason::Stale, b"").with_kept(why), message)
 }
