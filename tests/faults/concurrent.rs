@@ -2,7 +2,7 @@
 //!
 //! To see the original fail: FAULTS_ORIGINAL=PATH names its swift-init, which is run instead of ours.
 
-mod truth;
+mod reported;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
@@ -11,9 +11,9 @@ use std::thread;
 
 use test_helpers::{Outcome, SERVERS, Sandbox, run};
 
-use crate::census::{Census, Instance};
+use crate::process_list::{Instance, ProcessList};
 use crate::soak::times;
-use truth::{Told, all_instances};
+use reported::{Told, all_instances};
 
 /// How many commands run at once.
 const AT_ONCE: usize = 16;
@@ -53,7 +53,7 @@ const MIX: &[&str] = &[
 
 struct Site {
     sandbox: Sandbox,
-    census: Census,
+    processes: ProcessList,
 }
 
 impl Site {
@@ -67,8 +67,8 @@ impl Site {
             let link = sandbox.path("bin/swift-init");
             symlink(original, link).expect("a link can be made");
         }
-        let census = Census::new(&sandbox);
-        Site { sandbox, census }
+        let processes = ProcessList::new(&sandbox);
+        Site { sandbox, processes }
     }
 
     fn init(&self, line: &str) -> Outcome {
@@ -97,20 +97,24 @@ impl Site {
     fn obeys(&self, what: &str) {
         let stop = self.init("all stop");
         assert!(stop.code() <= 1, "{what}: {stop}");
-        assert_eq!(self.census.servers(), BTreeMap::new(), "{what}: {stop}");
-        assert_eq!(self.census.complaint(true), None, "{what}: {stop}");
+        assert_eq!(self.processes.servers(), BTreeMap::new(), "{what}: {stop}");
+        assert_eq!(self.processes.complaint(true), None, "{what}: {stop}");
         let start = self.init("all start");
         assert_eq!(start.code(), 0, "{what}: {start}");
         self.all_run_once(what);
         let stop = self.init("all stop");
         assert_eq!(stop.code(), 0, "{what}: {stop}");
-        assert_eq!(self.census.servers(), BTreeMap::new(), "{what}: {stop}");
-        assert_eq!(self.census.pid_files(), BTreeMap::new(), "{what}: {stop}");
+        assert_eq!(self.processes.servers(), BTreeMap::new(), "{what}: {stop}");
+        assert_eq!(
+            self.processes.pid_files(),
+            BTreeMap::new(),
+            "{what}: {stop}"
+        );
     }
 
     fn all_run_once(&self, what: &str) {
-        assert_eq!(self.census.complaint(true), None, "{what}");
-        let up: Vec<Instance> = self.census.servers().into_keys().collect();
+        assert_eq!(self.processes.complaint(true), None, "{what}");
+        let up: Vec<Instance> = self.processes.servers().into_keys().collect();
         assert_eq!(up, all_instances(), "{what}");
     }
 }
@@ -120,7 +124,7 @@ impl Site {
 /// The original leaves two processes of one config behind, of which only the last has a pid file. Ours
 /// does when swift-spawn takes no lock, and when it does not look again under the lock.
 #[test]
-fn starts_at_once_start_each_config_once() {
+fn concurrent_starts_start_each_config_once() {
     let site = Site::new();
     let names = SERVERS.join(" ");
     let strict = format!("{names} start");
@@ -133,7 +137,7 @@ fn starts_at_once_start_each_config_once() {
         let what = format!("round {round}");
         let told = site.at_once(&lines);
         site.all_run_once(&what);
-        let servers = site.census.servers();
+        let servers = site.processes.servers();
         for one in &told {
             one.started_or_found(&servers);
         }
@@ -153,7 +157,7 @@ fn starts_at_once_start_each_config_once() {
 /// each command claims is so. The original leaves several processes of one config behind. Ours fails when
 /// a pid file is removed without a look whether it still holds what it held, or whether that lies.
 #[test]
-fn commands_of_all_kinds_at_once_leave_order() {
+fn concurrent_commands_leave_a_consistent_state() {
     let site = Site::new();
     for round in 0..times(4, 50) {
         let what = format!("round {round}");
@@ -164,17 +168,17 @@ fn commands_of_all_kinds_at_once_leave_order() {
             assert_eq!(site.init("all start").code(), 0, "{what}");
         }
         let told = site.at_once(&lines);
-        site.census.until_at_rest();
-        let complaint = site.census.complaint(false);
+        site.processes.until_at_rest();
+        let complaint = site.processes.complaint(false);
         assert_eq!(complaint, None, "{what}: {told:#?}");
-        let servers = site.census.servers();
+        let servers = site.processes.servers();
         for one in &told {
             one.is_consistent(&servers);
         }
         let last = Told::new("all status", site.init("all status"));
         last.is_consistent(&servers);
         last.shows_just(&servers);
-        assert_eq!(site.census.complaint(true), None, "{what}");
+        assert_eq!(site.processes.complaint(true), None, "{what}");
         site.obeys(&what);
     }
 }

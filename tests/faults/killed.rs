@@ -1,26 +1,26 @@
 //! Each tool killed at each of its steps: nothing runs without a pid file, none of those blocks
 //! anything, and the next command sees the truth and repairs it.
 
-mod anywhere;
+mod at_any_event;
+mod before_exec;
 mod cases;
-mod child;
 mod claims;
-mod covered;
-mod edges;
-mod orphaned;
-mod scene;
+mod every_failpoint;
+mod failing_tool;
+mod fixture;
+mod swift_init_killed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use test_helpers::{Sandbox, run};
 
-use crate::points::Points;
+use crate::failpoints::Points;
 use crate::soak::times;
 use cases::{ACTORS, Case, OBSERVERS};
-use scene::Scene;
+use fixture::Scene;
 
 #[test]
-fn a_tool_stops_and_dies_where_it_is_told_to() {
+fn a_failpoint_stops_and_kills_a_tool() {
     let sandbox = Sandbox::new();
     sandbox.install(&["object-server"]);
     sandbox.conf("object-server.conf", "");
@@ -86,14 +86,14 @@ fn kill_at_each(cases: &[Case]) {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn kill_at(scene: &Scene, point: &str, before: scene::Before, line: &str) {
+fn kill_at(scene: &Scene, point: &str, before: fixture::Before, line: &str) {
     let what = format!("{point}: {before:?}: {line}");
     scene.set(before);
-    let had = scene.census.servers();
+    let had = scene.processes.servers();
     scene.points.kill_at(point);
     let outcome = run(&mut scene.command(line));
     assert!(!scene.points.is_left(point), "{what}: not met: {outcome}");
-    scene.census.until_no_tool_runs();
+    scene.processes.until_no_tool_runs();
     if line.contains("swift-init ") {
         claims::are_true(scene, point, &had, &outcome, &what);
     }
@@ -101,7 +101,7 @@ fn kill_at(scene: &Scene, point: &str, before: scene::Before, line: &str) {
 }
 
 /// The same in the pipeline that swift-init stands for.
-fn kill_in_pipeline(scene: &Scene, point: &str, before: scene::Before, line: &str) {
+fn kill_in_pipeline(scene: &Scene, point: &str, before: fixture::Before, line: &str) {
     // That of no-daemon ends with its servers.
     if line.contains("no-daemon") {
         return;

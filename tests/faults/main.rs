@@ -8,19 +8,19 @@
 //! they are large.
 #![forbid(unsafe_code)]
 
-mod census;
+mod assertions;
 mod concurrent;
-mod forbidden;
-mod found;
+mod container_init;
+mod environment;
+mod failpoints;
 mod hostile;
 mod killed;
+mod lost_after_start;
 mod misbehaving;
-mod points;
-mod process_one;
-mod proof;
-mod refused;
-mod reuse;
+mod pid_reuse;
+mod process_list;
 mod scale;
+mod signal_storm;
 mod soak;
-mod storm;
 mod unprivileged;
+mod without_openat2;

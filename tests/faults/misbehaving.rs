@@ -1,8 +1,8 @@
 //! Servers that do what no server should.
 
-mod beside;
-mod flood;
-mod hiding;
+mod detached_or_renamed;
+mod ignores_signals;
+mod others_unaffected;
+mod output_flood;
 mod story;
-mod stubborn;
-mod terminal;
+mod terminal_escapes;

@@ -13,7 +13,7 @@ use std::thread;
 
 use test_helpers::{LIMIT, Outcome, Sandbox, run, tools_dir};
 
-use crate::points::Points;
+use crate::failpoints::Points;
 use crate::soak::times;
 
 /// Instances that are managed together.

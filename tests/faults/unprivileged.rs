@@ -1,8 +1,8 @@
 //! A user who owns the run directory and nothing else: all of it works, and what cannot is said once.
 
-mod claimed;
-mod others;
-mod unheard;
+mod foreign_pid_file;
+mod notify_socket_taken;
+mod other_users;
 
 use std::fs;
 use std::io::Write as _;
@@ -10,14 +10,14 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use test_helpers::{Outcome, Sandbox};
 
-use crate::proof::{assert_tracked, must, servers, sh, with_servers};
+use crate::assertions::{assert_tracked, must, servers, sh, with_servers};
 
 /// Whose the run directory is.
 const OWNER: u32 = 65533;
 
 /// Object servers 1 and 2, and a run directory of the user's. None when this is not root, who alone can be
 /// two users.
-fn stage() -> Option<Sandbox> {
+fn fixture() -> Option<Sandbox> {
     if !nix::unistd::geteuid().is_root() {
         let told = writeln!(
             std::io::stderr(),
@@ -68,8 +68,8 @@ fn owners(sandbox: &Sandbox) -> Vec<(String, u32)> {
 /// Fails when a command wants to be root. The limits are told once a command, in the original's words,
 /// and only by those that start something.
 #[test]
-fn who_owns_the_run_directory_can_do_everything() {
-    let Some(sandbox) = stage() else { return };
+fn the_owner_of_the_run_directory_can_use_every_command() {
+    let Some(sandbox) = fixture() else { return };
     let limits = "prlimit --nofile=1024:1024 --nproc=4096:4096";
     let warnings = "WARNING: Unable to modify file descriptor limit.  Running as non-root?\n\
                     WARNING: Unable to modify max process limit.  Running as non-root?\n";
@@ -121,8 +121,8 @@ fn who_owns_the_run_directory_can_do_everything() {
 
 /// Fails when a directory is made with the umask's own mode first: its owner could not enter it.
 #[test]
-fn no_umask_is_in_the_way() {
-    let Some(sandbox) = stage() else { return };
+fn every_umask_works() {
+    let Some(sandbox) = fixture() else { return };
     for umask in ["777", "000"] {
         let run_dir = format!("/run/swift/{umask}/swift");
         let line = format!("umask {umask}; swift-init object start -r {run_dir}");
@@ -139,7 +139,7 @@ fn no_umask_is_in_the_way() {
 /// Fails when what root's command made locks the owner out: the lock was root's alone.
 #[test]
 fn root_and_the_owner_take_turns() {
-    let Some(sandbox) = stage() else { return };
+    let Some(sandbox) = fixture() else { return };
     // Its own folder is not root's to make: as with the original, nobody else could write into it.
     sandbox.pid_file("object-server/1.pid", "4194304");
     must(
@@ -175,8 +175,8 @@ fn root_and_the_owner_take_turns() {
 /// Fails when a lock's owner is changed that was not made just now: this one is another name of a file of
 /// root's.
 #[test]
-fn nothing_else_is_given_to_the_owner() {
-    let Some(sandbox) = stage() else { return };
+fn only_new_files_are_given_to_the_owner() {
+    let Some(sandbox) = fixture() else { return };
     fs::write(sandbox.path("secret"), "").expect("the sandbox can be written");
     let lock = sandbox.run_dir().join(".swift-init.lock");
     fs::hard_link(sandbox.path("secret"), lock).expect("both are on one file system");
@@ -191,8 +191,8 @@ fn nothing_else_is_given_to_the_owner() {
 
 /// Fails when something is said of it twice, or a server is started all the same.
 #[test]
-fn a_run_directory_of_somebody_else_is_told() {
-    let Some(sandbox) = stage() else { return };
+fn a_run_directory_of_another_user_is_reported() {
+    let Some(sandbox) = fixture() else { return };
     must(&sandbox, "chown 0:0 run");
     let lock = "cannot lock /var/run/swift/.swift-init.lock: Permission denied";
     let line = |name: &str, why: &str| {
@@ -243,8 +243,8 @@ fn a_run_directory_of_somebody_else_is_told() {
 
 /// Fails when what may not be read counts as missing: running servers would be taken for none.
 #[test]
-fn what_may_not_be_read_is_told() {
-    let Some(sandbox) = stage() else { return };
+fn unreadable_files_are_reported() {
+    let Some(sandbox) = fixture() else { return };
     must(
         &sandbox,
         "mkdir hidden; cp bin/swift-object-server hidden/; chmod 700 hidden",
@@ -294,8 +294,8 @@ fn what_may_not_be_read_is_told() {
 /// Fails when a directory that may not be entered counts as one that holds nothing, or makes a tool give
 /// up: who monitors may enter the run directory only.
 #[test]
-fn who_may_not_see_the_configs_sees_what_runs() {
-    let Some(sandbox) = stage() else { return };
+fn status_works_without_access_to_the_configs() {
+    let Some(sandbox) = fixture() else { return };
     sandbox.install(&["proxy-server"]);
     must(&sandbox, "swift-init object start; chmod 750 etc");
     let monitor = |line: &str| as_number(&sandbox, OWNER - 1, line);
@@ -345,8 +345,8 @@ fn who_may_not_see_the_configs_sees_what_runs() {
 
 /// Fails when a run directory that may not be looked at counts as one that holds nothing.
 #[test]
-fn a_run_directory_out_of_sight_is_not_said_to_hold_nothing() {
-    let Some(sandbox) = stage() else { return };
+fn an_invisible_run_directory_is_not_reported_as_empty() {
+    let Some(sandbox) = fixture() else { return };
     sandbox.install(&["proxy-server"]);
     must(&sandbox, "swift-init object start; chmod 700 run");
     let monitor = |line: &str| as_number(&sandbox, OWNER - 1, line);
@@ -374,8 +374,8 @@ fn a_run_directory_out_of_sight_is_not_said_to_hold_nothing() {
 
 /// Fails when a process that could not be made takes a server down or leaves one untracked.
 #[test]
-fn with_no_process_left_nothing_is_half_done() {
-    let Some(sandbox) = stage() else { return };
+fn a_process_limit_leaves_nothing_half_done() {
+    let Some(sandbox) = fixture() else { return };
     // Processes are counted by user, and other tests have some too.
     let user = 2_000_000_000 - std::process::id();
     must(&sandbox, &format!("chown -R {user} run"));

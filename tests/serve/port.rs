@@ -3,7 +3,7 @@
 use crate::site::{ADDRESS, Site};
 
 #[test]
-fn a_changed_port_answers_and_the_old_one_resets_nobody() {
+fn a_changed_port_answers_and_the_old_one_resets_no_connection() {
     let site = Site::new();
     let pid = site.start();
     let load = site.load(ADDRESS, 16, 16);

@@ -73,7 +73,7 @@ fn a_program_that_is_gone() {
 }
 
 #[test]
-fn an_address_that_somebody_else_has() {
+fn an_address_in_use() {
     let file = crate::site::HELLO.replace("bind_timeout = 10", "bind_timeout = 1");
     fails(
         |site| {

@@ -1,6 +1,6 @@
 //! Which tool is killed where, while what is done.
 
-use super::scene::Before::{self, *};
+use super::fixture::Before::{self, *};
 
 /// A point, what is there before, and the commands that lead to it.
 pub type Case = (&'static str, Before, &'static [&'static str]);

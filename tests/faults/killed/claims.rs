@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use test_helpers::Outcome;
 
-use super::scene::Scene;
-use crate::census::Instance;
+use super::fixture::Scene;
+use crate::process_list::Instance;
 
 /// The servers of a moment.
 pub type Servers = BTreeMap<Instance, Vec<i32>>;
@@ -13,7 +13,7 @@ pub type Servers = BTreeMap<Instance, Vec<i32>>;
 /// Compares what was said with what is, and with what was before.
 pub fn are_true(scene: &Scene, point: &str, had: &Servers, outcome: &Outcome, what: &str) {
     let (tool, _) = point.split_once(':').expect("a tool and a point");
-    let now = scene.census.servers();
+    let now = scene.processes.servers();
     if tool == "swift-init" {
         assert_eq!(outcome.code(), 128 + 9, "{what}: {outcome}");
     } else {
@@ -35,7 +35,7 @@ pub fn are_true(scene: &Scene, point: &str, had: &Servers, outcome: &Outcome, wh
 
 /// Whether each line on standard output is so, or was so before.
 pub fn of_lines_are_true(scene: &Scene, had: &Servers, outcome: &Outcome, what: &str) {
-    let now = scene.census.servers();
+    let now = scene.processes.servers();
     let runs = |pid: &str| now.values().flatten().any(|p| p.to_string() == pid);
     let ran = |pid: &str| had.values().flatten().any(|p| p.to_string() == pid);
     for line in outcome.out().lines() {

@@ -1,7 +1,7 @@
-//! A stage with a few object servers, and stories that are played on it.
+//! A fixture with a few object servers, and stories that are played on it.
 //!
 //! A story is text: `$ ` begins a command, and what it is to come to follows. `swift-init` gets the
-//! directories of the stage; `rows` stands for swift-resolve-servers and swift-pidfile, whose rows
+//! directories of the fixture; `rows` stands for swift-resolve-servers and swift-pidfile, whose rows
 //! the tools that follow it after a `|` get. Then come
 //!
 //! - the lines of its standard output, and after `! ` those of its standard error, in any order,
@@ -17,27 +17,25 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use test_helpers::{LIMIT, Outcome, Sandbox, run};
+use test_helpers::{LIMIT, Outcome, Sandbox, pidfd, run};
 
 /// Where it is played.
-pub struct Stage {
+pub struct Fixture {
     /// The servers' directories.
     pub sandbox: Sandbox,
     /// The configs' names by the pids that their pid files have held.
     names: BTreeMap<i32, String>,
 }
 
-impl Stage {
+impl Fixture {
     /// Servers with these settings; the first has 1.conf, and so on.
-    pub fn new(servers: &[&str]) -> Stage {
+    pub fn new(servers: &[&str]) -> Fixture {
         let sandbox = Sandbox::new();
         sandbox.install(&["object-server", "object-updater"]);
         for (settings, number) in servers.iter().zip(1..) {
             sandbox.conf(&format!("object-server/{number}.conf"), settings);
         }
-        Stage {
+        Fixture {
             sandbox,
             names: BTreeMap::new(),
         }
@@ -50,7 +48,7 @@ impl Stage {
         path
     }
 
-    /// A tool that looks at this stage.
+    /// A tool that looks at this fixture.
     pub fn tool(&self, name: &str) -> Command {
         let mut command = self.sandbox.command(name);
         command.arg(self.word("--swift-dir=", self.sandbox.etc()));
@@ -80,7 +78,7 @@ impl Stage {
             self.learn();
             let mut told = self.told(&outcome);
             told.sort();
-            let ended = |stage: &Stage| format!("= {}; {}", outcome.code(), stage.running());
+            let ended = |fixture: &Fixture| format!("= {}; {}", outcome.code(), fixture.running());
             let shown = |lines: &[String], end: &str| format!("{}\n{end}", lines.join("\n"));
             // Whoever was killed with its group may take a moment to be gone.
             while told == wanted && ended(self) != end && self.one_ends(&end) {}
@@ -106,11 +104,13 @@ impl Stage {
             "swift-resolve-servers {etc} --run-dir={} object | swift-pidfile {etc}",
             run.display()
         );
-        let stages = line.split(" | ").map(|stage| match stage.split_once(' ') {
-            None if stage == "rows" => rows.clone(),
-            None => format!("{stage} {etc}"),
-            Some((tool, words)) => format!("{tool} {etc} {words}"),
-        });
+        let stages = line
+            .split(" | ")
+            .map(|fixture| match fixture.split_once(' ') {
+                None if fixture == "rows" => rows.clone(),
+                None => format!("{fixture} {etc}"),
+                Some((tool, words)) => format!("{tool} {etc} {words}"),
+            });
         let mut command = self.sandbox.command("sh");
         command.args(["-c", &stages.collect::<Vec<_>>().join(" | ")]);
         command
@@ -250,10 +250,5 @@ fn line_of(pid: i32, start: &str) -> Option<String> {
 
 /// Waits for the end of a process; `false` when it does not come in the time that a test has.
 pub fn ends(pid: i32) -> bool {
-    let limit = Timespec::try_from(LIMIT).expect("a time limit fits");
-    let pid = Pid::from_raw(pid).expect("a pid");
-    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
-        return true;
-    };
-    poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)) == Ok(1)
+    pidfd::open(pid).is_none_or(|process| pidfd::readable_within(&process, LIMIT))
 }

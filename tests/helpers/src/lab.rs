@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-
+use crate::pidfd;
 use crate::run::{Outcome, run};
 use crate::sandbox::tools_dir;
 
@@ -183,7 +181,7 @@ pub struct Process {
 impl Process {
     /// The process with this pid, if there is one.
     pub fn open(pid: i32) -> Option<Process> {
-        let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+        let pidfd = pidfd::open(pid)?;
         Some(Process { pid, pidfd })
     }
 
@@ -222,8 +220,7 @@ impl Process {
 
     /// Kills it, if it still runs.
     pub fn kill(&self) {
-        // One that has ended is what was wanted.
-        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        pidfd::kill(&self.pidfd);
     }
 
     /// Waits for its end; says whether it came in time.
@@ -231,9 +228,7 @@ impl Process {
     /// # Panics
     /// When the kernel refuses to wait.
     pub fn ends_within(&self, limit: Duration) -> bool {
-        let limit = Timespec::try_from(limit).expect("a time limit fits");
-        let mut pidfd = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        poll(&mut pidfd, Some(&limit)).expect("a pidfd can be waited for") > 0
+        pidfd::readable_within(&self.pidfd, limit)
     }
 }
 

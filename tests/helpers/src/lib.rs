@@ -16,6 +16,7 @@ pub mod http;
 pub mod lab;
 mod load;
 mod namespace;
+pub mod pidfd;
 mod pids;
 mod run;
 mod sandbox;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use crate::pidfd;
 
 /// The environment variable that names the book to a fake server.
 pub const BOOK: &str = "FAKE_SERVER_PIDS";
@@ -20,15 +20,10 @@ pub fn kill_all(book: &Path) {
 /// Whether something ran, and has ended now.
 fn kills_one(book: &Path) -> bool {
     let text = fs::read_to_string(book).unwrap_or_default();
-    let limit = Timespec {
-        tv_sec: 10,
-        tv_nsec: 0,
-    };
     let mut ended = false;
-    for pidfd in text.lines().filter_map(open_entered) {
-        // A process that ended meanwhile is what was wanted.
-        let _ = pidfd_send_signal(&pidfd, Signal::KILL);
-        ended |= poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)) == Ok(1);
+    for process in text.lines().filter_map(open_entered) {
+        pidfd::kill(&process);
+        ended |= pidfd::readable_within(&process, Duration::from_secs(10));
     }
     ended
 }
@@ -36,11 +31,11 @@ fn kills_one(book: &Path) -> bool {
 /// The process of one line if it runs, proven by its start time after its pidfd was opened.
 fn open_entered(line: &str) -> Option<OwnedFd> {
     let (pid, start) = line.split_once(' ')?;
-    let pidfd = pidfd_open(Pid::from_raw(pid.parse().ok()?)?, PidfdFlags::empty()).ok()?;
+    let process = pidfd::open(pid.parse().ok()?)?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // What stands after the command name's closing parenthesis begins with field 3, the state; field
     // 22 is the start time.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let runs = !matches!(*fields.first()?, "Z" | "X");
-    (runs && *fields.get(19)? == start).then_some(pidfd)
+    (runs && *fields.get(19)? == start).then_some(process)
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use nix::poll::{PollFd, PollFlags};
+
+use crate::pidfd;
 
 /// How long [`run`] lets a command take.
 pub const LIMIT: Duration = Duration::from_secs(300);
@@ -177,12 +178,14 @@ fn drain(mut pipes: [Option<File>; 2], told: &mut [Vec<u8>; 2], end: Instant) ->
     let mut chunk = [0; 1 << 16];
     while pipes.iter().any(Option::is_some) {
         let mut open: Vec<PollFd<'_>> = (pipes.iter().flatten())
-            .map(|pipe| PollFd::new(pipe, PollFlags::IN))
+            .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN))
             .collect();
-        if !poll_until(&mut open, end)? {
+        if !pidfd::poll_before(&mut open, end)? {
             return Ok(false);
         }
-        let mut ready: Vec<bool> = open.iter().map(|one| !one.revents().is_empty()).collect();
+        let mut ready: Vec<bool> = (open.iter())
+            .map(|one| one.any().expect("the kernel sets known events only"))
+            .collect();
         for (pipe, told) in pipes.iter_mut().zip(&mut *told) {
             let Some(file) = pipe else { continue };
             if !ready.remove(0) {
@@ -203,23 +206,9 @@ fn drain(mut pipes: [Option<File>; 2], told: &mut [Vec<u8>; 2], end: Instant) ->
 /// # Errors
 /// When the process cannot be opened.
 pub fn ends_within(child: &Child, limit: Duration) -> Result<bool> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pidfd = pidfd_open(pid.expect("a child has a pid"), PidfdFlags::empty())?;
-    let mut ends = [PollFd::new(&pidfd, PollFlags::IN)];
-    poll_until(&mut ends, Instant::now() + limit)
-}
-
-/// Whether one of them is ready before the time is over.
-fn poll_until(fds: &mut [PollFd<'_>], end: Instant) -> Result<bool> {
-    loop {
-        let left = Timespec::try_from(end.saturating_duration_since(Instant::now()))
-            .expect("a time limit fits");
-        match poll(fds, Some(&left)) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let pid = i32::try_from(child.id()).expect("a pid fits");
+    let process = pidfd::open(pid).ok_or(ErrorKind::NotFound)?;
+    Ok(pidfd::readable_within(&process, limit))
 }
 
 /// The file's bytes, read without moving the offset that the command's own descriptors share.
@@ -251,8 +240,7 @@ mod tests {
         let mut command = Command::new("sh");
         let outcome = run(command.args(["-c", "sleep 5 & echo $!"]));
         let pid = outcome.out().trim().parse().expect("a pid");
-        let pid = Pid::from_raw(pid).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it still runs");
+        pidfd::kill(&pidfd::open(pid).expect("it still runs"));
     }
 
     fn piped(line: &str) -> Child {

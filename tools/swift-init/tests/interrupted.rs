@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use test_helpers::{LIMIT, Outcome, Sandbox, ends_within, run};
+use test_helpers::{LIMIT, Outcome, Sandbox, ends_within, pidfd, run};
 
 const SERVERS: [&str; 2] = ["object-server", "object-updater"];
 
@@ -89,19 +88,13 @@ impl Drop for Running {
 }
 
 /// The server's process, by its pid file.
-fn server(sandbox: &Sandbox) -> rustix::fd::OwnedFd {
+fn server(sandbox: &Sandbox) -> OwnedFd {
     let text = fs::read_to_string(sandbox.run_dir().join("object-server/2.pid")).unwrap();
-    let pid = Pid::from_raw(text.trim().parse().unwrap()).unwrap();
-    pidfd_open(pid, PidfdFlags::empty()).unwrap()
+    pidfd::open(text.trim().parse().unwrap()).unwrap()
 }
 
-fn assert_ends(server: &rustix::fd::OwnedFd, what: &str) {
-    let limit = rustix::event::Timespec {
-        tv_sec: LIMIT.as_secs() as i64,
-        tv_nsec: 0,
-    };
-    let mut ends = [PollFd::new(server, PollFlags::IN)];
-    assert_eq!(poll(&mut ends, Some(&limit)), Ok(1), "{what}: it runs on");
+fn assert_ends(server: &OwnedFd, what: &str) {
+    assert!(pidfd::readable_within(server, LIMIT), "{what}: it runs on");
 }
 
 /// Fails when the second request ends swift-init before the first was obeyed: the server runs on.

@@ -88,8 +88,9 @@ fn check(call: &Call, settings: &Settings) -> ! {
     std::process::exit(settings.check_exit);
 }
 
-fn serve(call: &Call, mut settings: Settings) -> ! {
-    tricks::play(call, &settings);
+/// Becomes a process as the settings say, and prints what a start prints.
+fn start(call: &Call, settings: &Settings) {
+    tricks::play(call, settings);
     if !settings.no_setsid {
         // Fails only when it leads a session already.
         let _ = setsid();
@@ -114,12 +115,15 @@ fn serve(call: &Call, mut settings: Settings) -> ! {
     wait_for(settings.ready_after.as_deref());
     let end_early = !settings.exit_late;
     if end_early {
-        end_as_told(&settings);
+        end_as_told(settings);
     }
     if call.has("once") {
         std::process::exit(settings.once_exit);
     }
+}
 
+fn serve(call: &Call, mut settings: Settings) -> ! {
+    start(call, &settings);
     let mut handled = settings.ignore;
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
         handled.add(signal);
