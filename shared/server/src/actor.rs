@@ -6,11 +6,12 @@ use std::io;
 use std::time::Instant;
 
 use crate::outcome::Outcome;
-use crate::stream::{self, ActOutput, BadLine, Input, Next};
+use crate::stream::{self, BadLine, Input, Next, Output};
 use swift_cli::{Exit, Tool};
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_sys::epoll::{Epoll, min_deadline};
+use swift_sys::error::reason_of;
 
 /// A descriptor that a tool waits for: which of its subjects it belongs to, and which of the subject's
 /// descriptors it is. Subject 0 is standard input.
@@ -43,7 +44,7 @@ impl From<u64> for Token {
     }
 }
 
-/// How a tool went on after a row.
+/// The pace at which a tool goes on after a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// At once: the next row may be taken in before events are looked at.
@@ -57,7 +58,7 @@ pub trait Actor {
     /// Acts on a row, which stands on that line.
     fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace>;
 
-    /// Does what is to be done before the next wait. `reading` is false once no row comes any more.
+    /// Prepares for the next wait. `reading` is false once no row comes any more.
     fn before_wait(&mut self, _reading: bool) -> anyhow::Result<()> {
         Ok(())
     }
@@ -71,20 +72,20 @@ pub trait Actor {
     /// The moment at which the tool has something to do by itself.
     fn deadline(&self) -> Option<Instant>;
 
-    /// Whether a further row can be taken in.
+    /// True when a further row can be taken in.
     fn has_room(&self) -> bool {
         true
     }
 
-    /// Whether nothing is under way.
+    /// True when nothing is under way.
     fn is_idle(&self) -> bool;
 
-    /// Whether the tool begins nothing more: then only rows that have arrived are answered.
+    /// True when the tool begins nothing more: then only rows that have arrived are answered.
     fn is_stopping(&self) -> bool {
         false
     }
 
-    /// Whether the tool ends at once, whatever is under way.
+    /// True when the tool ends at once, whatever is under way.
     fn has_given_up(&self) -> bool {
         false
     }
@@ -97,7 +98,10 @@ pub trait Actor {
 pub struct Report {
     tool: &'static Tool,
     quiet: bool,
-    output: ActOutput<File>,
+    output: Output<File>,
+    /// True once rows can no longer be written. The tool begins nothing more
+    /// then, and brings to its end what it has begun.
+    lost: bool,
     exit: Exit,
     /// The exit status when rows cannot be read or written.
     unable: Exit,
@@ -107,14 +111,19 @@ pub struct Report {
 impl Report {
     /// The report of a tool; a `quiet` one repeats no row in words.
     pub fn new(tool: &'static Tool, quiet: bool) -> io::Result<Report> {
-        Ok(Report {
+        Ok(Report::to(stream::stdout()?, tool, quiet))
+    }
+
+    fn to(output: Output<File>, tool: &'static Tool, quiet: bool) -> Report {
+        Report {
             tool,
             quiet,
-            output: ActOutput::new(stream::stdout()?, tool),
+            output,
+            lost: false,
             exit: Exit::Ok,
             unable: Exit::Failed,
             said_unlooked: false,
-        })
+        }
     }
 
     /// The report of a tool that observes: when rows cannot be read or written, some are missing, and
@@ -128,7 +137,7 @@ impl Report {
 
     /// Writes a row.
     pub fn put(&mut self, row: &Row) {
-        self.output.put(row);
+        self.write(|output| output.put(row));
     }
 
     /// Passes on a row that is not acted on. One that nothing has looked at shows that a stage is
@@ -188,20 +197,35 @@ impl Report {
 
     /// Writes what is waiting. To be called before anything that may block.
     pub fn flush(&mut self) {
-        self.output.flush();
+        self.write(Output::flush);
     }
 
-    /// Whether rows can no longer be written.
+    /// Reports once why nothing can be written, unless the reader is gone.
+    fn write(&mut self, write: impl FnOnce(&mut Output<File>) -> io::Result<()>) {
+        if self.lost {
+            return;
+        }
+        let Err(e) = write(&mut self.output) else {
+            return;
+        };
+        self.lost = true;
+        self.exit = self.exit.and(match e.kind() {
+            io::ErrorKind::BrokenPipe => Exit::Failed,
+            _ => {
+                self.tool.say(&reason_of(&e));
+                self.unable
+            }
+        });
+    }
+
+    /// True when rows can no longer be written.
     pub fn is_lost(&self) -> bool {
-        self.output.is_lost()
+        self.lost
     }
 
     /// The exit status of all that was reported.
     pub fn exit(&self) -> Exit {
-        match self.output.is_broken() {
-            true => self.exit.and(self.unable),
-            false => self.exit.and(self.output.exit()),
-        }
+        self.exit
     }
 }
 
@@ -240,7 +264,7 @@ pub fn run(actor: &mut impl Actor, epoll: &Epoll) -> anyhow::Result<()> {
 struct Rows<'a> {
     epoll: &'a Epoll,
     input: Input,
-    /// Whether the input is of a kind that can be waited for; a file is always ready.
+    /// True when the input is of a kind that can be waited for; a file is always ready.
     can_wait: bool,
     is_watched: bool,
     reading: bool,
@@ -281,10 +305,8 @@ impl<'a> Rows<'a> {
     /// Reads once. Where that fails, no more rows come.
     fn fill(&mut self, report: &mut Report) {
         if let Err(e) = self.input.fill() {
-            let why = swift_sys::error::reason_of(&e);
-            report
-                .tool
-                .say(&format!("cannot read standard input: {why}"));
+            let what = format!("cannot read standard input: {}", reason_of(&e));
+            report.tool.say(&what);
             report.exit = report.exit.and(report.unable);
             self.reading = false;
         }
@@ -322,5 +344,37 @@ mod tests {
         ] {
             assert_eq!(Token::from(u64::from(token)), token);
         }
+    }
+
+    const TOOL: Tool = Tool {
+        name: "test",
+        usage: "",
+        about: "",
+        example: "",
+        pages: &[],
+    };
+
+    #[test]
+    fn a_reader_that_is_gone_is_remembered() {
+        let (read, write) = swift_sys::fd::pipe().unwrap();
+        let mut report = Report::to(Output::new(File::from(write)), &TOOL, false);
+        let row = Row::new("a", State::Stopped);
+        report.put(&row);
+        report.flush();
+        drop(read);
+        assert!(!report.is_lost());
+        report.put(&row);
+        report.flush();
+        assert!(report.is_lost());
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_written_is_remembered() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut report = Report::to(Output::new(full), &TOOL, false);
+        report.put(&Row::new("a", State::Stopped));
+        assert!(!report.is_lost());
+        report.flush();
+        assert!(report.is_lost());
     }
 }
