@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::actor::Token;
 use crate::preflight::Preflight;
 use crate::process::Process;
 use swift_cli::program::is_executable;
@@ -27,11 +28,11 @@ pub use output::TEST_CONFIG;
 
 use output::{Output, Relay};
 
-/// How long a check may take unless the user says otherwise.
+/// The default timeout of a check.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How many checks run at a time: each is a whole server being loaded, so
-/// memory is what runs out first.
+/// The number of checks that run at a time: each loads a whole server, so memory
+/// is what runs out first.
 const AT_ONCE: usize = 32;
 
 /// The exit status of optparse for an option that it does not know. Python and
@@ -39,16 +40,15 @@ const AT_ONCE: usize = 32;
 /// by itself.
 const USAGE_ERROR: u8 = 2;
 
-/// Tokens per check: its standard output, its standard error, its process.
-const TOKENS: u64 = 4;
-const PROCESS: u64 = 2;
+/// The part of a check's tokens that stands for its process; the parts below are its output.
+const PROCESS: u8 = 2;
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The server takes its config.
+    /// The server accepts its config.
     Good,
-    /// It does not, or could not be asked: why, and what it printed.
+    /// It does not, or the check could not run: the reason, and its output.
     Bad(Reason, Vec<u8>),
     /// It is too old to check its config, and has no swift-config beside it
     /// (Swift before 2.32).
@@ -70,14 +70,13 @@ pub struct ConfigCheck {
     /// The server's own check, whose last argument is [`TEST_CONFIG`]; none
     /// when it has none.
     pub command: Option<Command>,
-    /// What checks the config when the server turns out to be too old for that.
+    /// The check to run when the server turns out to be too old for its own.
     pub fallback: Option<Command>,
-    /// What is looked at here, once the checks had nothing to say.
+    /// The check of everything else, made once the config has passed.
     pub preflight: Option<Preflight>,
     /// The directory in which it runs, when not this process's own.
     pub directory: Option<OwnedFd>,
-    /// The user as whom it runs, when not this process's own, for which one has
-    /// to be root.
+    /// The user it runs as, when not this process's own; this process has to be root.
     pub user: Option<User>,
     /// Its environment, as NAME=VALUE; none for this process's own.
     pub environment: Option<Vec<Vec<u8>>>,
@@ -109,24 +108,22 @@ pub fn too_old(command: &str) -> String {
     )
 }
 
-/// The two things that can be asked about a config, one after the other.
+/// The two programs that can check a config, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Server,
     SwiftConfig,
 }
 
-/// A check whose turn has not come.
-struct Waiting {
+/// A check, and which of its programs runs next.
+struct Job {
     id: u64,
     check: ConfigCheck,
     asked: Asked,
 }
 
 struct Running {
-    id: u64,
-    check: ConfigCheck,
-    asked: Asked,
+    job: Job,
     process: Process,
     output: Output,
     deadline: Option<Instant>,
@@ -134,14 +131,14 @@ struct Running {
 }
 
 /// Checks that go on at the same time. The owner waits for the descriptor of
-/// this, and for [`Checks::until`], and then calls [`Checks::advance`].
+/// this, and for [`Checks::deadline`], and then calls [`Checks::advance`].
 pub struct Checks {
     epoll: Epoll,
     timeout: Duration,
     relay: Option<[File; 2]>,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Job>,
     running: HashMap<u64, Running>,
-    next_token: u64,
+    last_subject: u64,
 }
 
 impl AsFd for Checks {
@@ -159,14 +156,14 @@ impl Checks {
             relay: None,
             waiting: VecDeque::new(),
             running: HashMap::new(),
-            next_token: 0,
+            last_subject: 0,
         })
     }
 
-    /// What is printed goes to these two instead of into the verdicts: standard
+    /// Sends the output to these two instead of into the verdicts: standard
     /// output to the first, standard error to the second. It is held back up to
     /// a limit until the check has ended, since a server that is too old prints
-    /// how it is to be called, which helps nobody.
+    /// its usage, which is of no use.
     pub fn relaying(mut self, stdout: File, stderr: File) -> Checks {
         self.relay = Some([stdout, stderr]);
         self
@@ -175,15 +172,15 @@ impl Checks {
     /// Adds a check. Its verdict comes from [`Checks::advance`] with this id.
     pub fn add(&mut self, id: u64, check: ConfigCheck) {
         let asked = Asked::Server;
-        self.waiting.push_back(Waiting { id, check, asked });
+        self.waiting.push_back(Job { id, check, asked });
     }
 
-    /// Whether no check is waiting or running.
+    /// True when no check is waiting or running.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.running.is_empty()
     }
 
-    /// When [`Checks::advance`] is to be called at the latest.
+    /// The deadline for the next call of [`Checks::advance`].
     pub fn deadline(&self) -> Option<Instant> {
         if self.running.is_empty() && !self.waiting.is_empty() {
             return Some(Instant::now());
@@ -202,7 +199,7 @@ impl Checks {
         self.start_waiting(&mut verdicts)?;
         // Once, since of one that prints without end there is always more.
         for token in self.epoll.wait(Some(Instant::now()))? {
-            self.on_readable(token, &mut verdicts)?;
+            self.on_event(token.into(), &mut verdicts)?;
         }
         for check in self.running.values_mut().filter(|r| !r.timed_out) {
             if check.deadline.is_some_and(|d| d <= Instant::now()) {
@@ -217,44 +214,39 @@ impl Checks {
 
     fn start_waiting(&mut self, verdicts: &mut Vec<(u64, Verdict)>) -> io::Result<()> {
         while self.running.len() < AT_ONCE
-            && let Some(waiting) = self.waiting.pop_front()
+            && let Some(job) = self.waiting.pop_front()
         {
-            let result = self.start(&waiting);
-            let mut verdict = |verdict| {
-                let verdict = waiting.check.verdict(verdict);
-                verdicts.push((waiting.id, verdict));
-            };
-            match result {
-                Ok(None) => verdict(Verdict::Good),
-                Ok(Some((token, process, output))) => {
+            let verdict = match self.start(&job) {
+                Ok(None) => Verdict::Good,
+                Ok(Some((process, output))) => {
                     let running = Running {
-                        id: waiting.id,
-                        check: waiting.check,
-                        asked: waiting.asked,
+                        job,
                         process,
                         output,
                         deadline: deadline_in(self.timeout),
                         timed_out: false,
                     };
-                    self.running.insert(token, running);
+                    self.running.insert(self.last_subject, running);
+                    continue;
                 }
-                // Those that run give back what is missing when they end.
+                // The running ones free descriptors when they end.
                 Err(Obstacle::Full(_)) if !self.running.is_empty() => {
-                    self.waiting.push_front(waiting);
+                    self.waiting.push_front(job);
                     break;
                 }
-                Err(Obstacle::Full(e)) => verdict(cannot_execute(&e)),
-                Err(Obstacle::Verdict(known)) => verdict(known),
-            }
+                Err(Obstacle::Full(e)) => cannot_execute(&e),
+                Err(Obstacle::Verdict(known)) => known,
+            };
+            verdicts.push((job.id, job.check.verdict(verdict)));
         }
         Ok(())
     }
 
-    /// Starts a check; none when there is no program to be asked.
-    fn start(&mut self, waiting: &Waiting) -> Result<Option<(u64, Process, Output)>, Obstacle> {
+    /// Starts a check under the next subject; none when there is no program to run.
+    fn start(&mut self, job: &Job) -> Result<Option<(Process, Output)>, Obstacle> {
         let cannot = Obstacle::of;
-        let check = &waiting.check;
-        let command = match waiting.asked {
+        let check = &job.check;
+        let command = match job.asked {
             Asked::Server => check.command.as_ref(),
             Asked::SwiftConfig => check.fallback.as_ref(),
         };
@@ -262,19 +254,15 @@ impl Checks {
             return Ok(None);
         };
         // swift-config takes a path that leads nowhere for a server's name, and is content.
-        if waiting.asked == Asked::SwiftConfig
-            && command
-                .args
-                .last()
-                .is_some_and(|config| !Path::new(config).exists())
-        {
+        let is_missing = |config: &OsString| !Path::new(config).exists();
+        if job.asked == Asked::SwiftConfig && command.args.last().is_some_and(is_missing) {
             return Err(Obstacle::Verdict(Verdict::Bad(Reason::Absent, Vec::new())));
         }
         let null = fd::null().map_err(cannot)?;
         let relay = self.relay.as_ref().map(Relay::to).transpose();
         let (output, ends) = Output::new(relay.map_err(cannot)?).map_err(cannot)?;
         // swift-config prints the whole config, with all that is secret in it.
-        let stdout = match waiting.asked {
+        let stdout = match job.asked {
             Asked::Server => ends[0].as_fd(),
             Asked::SwiftConfig => null.as_fd(),
         };
@@ -289,40 +277,42 @@ impl Checks {
         };
         let child = spawn(&plan).map_err(exec_failure)?;
         let process = Process::from_child(child);
-        self.next_token += TOKENS;
-        let token = self.next_token;
+        self.last_subject += 1;
+        let token = |part| Token {
+            subject: self.last_subject,
+            part,
+        };
         let watched = output
             .watch(&self.epoll, token)
-            .and_then(|()| self.epoll.add(&process, token + PROCESS));
+            .and_then(|()| self.epoll.add(&process, token(PROCESS).into()));
         if let Err(e) = watched {
-            // Nobody would hear of it any more.
+            // Its end would not be seen.
             if process.kill_group().is_ok() {
-                let _ = swift_sys::pidfd::wait(&process);
+                let _ = pidfd::wait(&process);
             }
             return Err(cannot(e));
         }
-        Ok(Some((token, process, output)))
+        Ok(Some((process, output)))
     }
 
-    /// Takes in what one check has to say. Its end is the end of the process:
+    /// Takes in the output or the end of one check. A check ends with its process:
     /// a child that it left behind may hold the output open for ever.
-    fn on_readable(&mut self, token: u64, verdicts: &mut Vec<(u64, Verdict)>) -> io::Result<()> {
-        let (key, which) = (token - token % TOKENS, token % TOKENS);
-        let Some(check) = self.running.get_mut(&key) else {
+    fn on_event(&mut self, token: Token, verdicts: &mut Vec<(u64, Verdict)>) -> io::Result<()> {
+        let Some(run) = self.running.get_mut(&token.subject) else {
             return Ok(());
         };
-        if which != PROCESS {
-            return check.output.read(which as usize, &self.epoll);
+        if token.part != PROCESS {
+            return run.output.read(token.part.into(), &self.epoll);
         }
-        check.output.read_all(&self.epoll)?;
-        if let Some(check) = self.running.remove(&key) {
-            let status = pidfd::wait(&check.process)?;
-            self.finish(check, status, verdicts);
+        run.output.read_all(&self.epoll)?;
+        if let Some(run) = self.running.remove(&token.subject) {
+            let status = pidfd::wait(&run.process)?;
+            self.finish(run, status, verdicts);
         }
         Ok(())
     }
 
-    /// A check has ended: its verdict, or one more check.
+    /// Gives the verdict of a check that has ended, or runs its other program.
     fn finish(&mut self, run: Running, status: Ended, verdicts: &mut Vec<(u64, Verdict)>) {
         let reason = match status {
             _ if run.timed_out => Some(Reason::Timeout),
@@ -330,43 +320,45 @@ impl Checks {
             Ended::Exit(status) => Some(Reason::Exit(status)),
             Ended::Signal(number) => Some(Reason::Signal(number)),
         };
-        let too_old = run.asked == Asked::Server
+        let mut job = run.job;
+        let is_server = job.asked == Asked::Server;
+        let too_old = is_server
             && reason == Some(Reason::Exit(USAGE_ERROR))
             && run.output.names_unknown_option();
-        let of_interest = !too_old && (run.asked == Asked::Server || reason.is_some());
-        let text = run.output.finish(of_interest);
+        let text = run
+            .output
+            .finish(!too_old && (is_server || reason.is_some()));
         let verdict = match reason {
-            _ if too_old && run.check.fallback.is_some() => {
-                let (id, check, asked) = (run.id, run.check, Asked::SwiftConfig);
-                return self.waiting.push_front(Waiting { id, check, asked });
+            _ if too_old && job.check.fallback.is_some() => {
+                job.asked = Asked::SwiftConfig;
+                return self.waiting.push_front(job);
             }
             _ if too_old => Verdict::TooOld,
             None => Verdict::Good,
             Some(reason) => Verdict::Bad(reason, text),
         };
-        verdicts.push((run.id, run.check.verdict(verdict)));
+        verdicts.push((job.id, job.check.verdict(verdict)));
     }
 }
 
 impl ConfigCheck {
-    /// A verdict, after a look at what no check has looked at.
+    /// The verdict after the preflight of a config that passed its check.
     fn verdict(&self, verdict: Verdict) -> Verdict {
-        let look = match verdict {
-            Verdict::Good | Verdict::TooOld => self.preflight.as_ref(),
-            Verdict::Bad(..) => None,
+        let finding = match (&verdict, &self.preflight) {
+            (Verdict::Good | Verdict::TooOld, Some(preflight)) => preflight.check().err(),
+            _ => None,
         };
-        match look.map_or(Ok(()), Preflight::look) {
-            Ok(()) => verdict,
-            Err(finding) => Verdict::Bad(finding.reason, finding.text.into_bytes()),
-        }
+        finding.map_or(verdict, |finding| {
+            Verdict::Bad(finding.reason, finding.text.into_bytes())
+        })
     }
 }
 
-/// Why a check was not begun.
+/// The reason why a check was not started.
 enum Obstacle {
     /// There are no descriptors left.
     Full(io::Error),
-    /// What it comes to.
+    /// The verdict is known without it.
     Verdict(Verdict),
 }
 

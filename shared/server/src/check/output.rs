@@ -1,10 +1,11 @@
-//! What one check prints: kept in part, searched as a whole, and passed on
+//! The output of one check: kept in part, searched as a whole, and passed on
 //! where that is asked for.
 
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 
+use crate::actor::Token;
 use crate::head_tail::HeadTail;
 use swift_sys::epoll::Epoll;
 use swift_sys::fd;
@@ -13,11 +14,11 @@ use swift_sys::fd;
 /// (Swift 2.32 and later).
 pub const TEST_CONFIG: &str = "--test-config";
 
-/// How much is read from one check before the others and the time get their
-/// turn, in bytes.
+/// The number of bytes read from one check before the other checks and the
+/// deadlines get their turn.
 const READ_BUDGET: usize = 256 * 1024;
 
-/// How much is held back before it is passed on, in bytes.
+/// The number of bytes held back before they are passed on.
 const HELD_MAX: usize = 64 * 1024;
 
 /// optparse's words for an option that a program does not have
@@ -59,11 +60,11 @@ impl Output {
         Ok((output, [stdout_end, stderr_end]))
     }
 
-    /// Adds the pipes to a watch, with this token and the one above it.
-    pub fn watch(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
-        for (pipe, token) in self.pipes.iter().zip(token..) {
+    /// Adds the pipes to an epoll set, with the tokens of the parts 0 and 1.
+    pub fn watch(&self, epoll: &Epoll, token: impl Fn(u8) -> Token) -> io::Result<()> {
+        for (pipe, part) in self.pipes.iter().zip(0..) {
             if let Some(pipe) = pipe {
-                epoll.add(pipe, token)?;
+                epoll.add(pipe, token(part).into())?;
             }
         }
         Ok(())
@@ -104,13 +105,13 @@ impl Output {
         Ok(())
     }
 
-    /// Whether the check said, anywhere, that it does not know [`TEST_CONFIG`].
+    /// True when the check said, anywhere, that it does not know [`TEST_CONFIG`].
     pub fn names_unknown_option(&self) -> bool {
         self.finders.iter().any(|finder| finder.found)
     }
 
-    /// What was printed and not passed on. What is held back is passed on now,
-    /// or dropped when it is of no interest.
+    /// The output that was not passed on. What is held back is passed on now, or
+    /// dropped when it is of no interest.
     pub fn finish(self, of_interest: bool) -> Vec<u8> {
         if let Some(relay) = self.relay
             && of_interest
@@ -146,7 +147,7 @@ impl Finder {
 #[derive(Debug)]
 pub(super) struct Relay {
     to: [File; 2],
-    /// What came first, and where it is to go; none once it has been passed on.
+    /// The first output, and where it is to go; none once it has been passed on.
     held: Option<Vec<(usize, Vec<u8>)>>,
     size: usize,
 }
@@ -182,7 +183,7 @@ impl Relay {
         }
     }
 
-    /// A reader that is gone does not matter to the verdict.
+    /// Writes output. A reader that is gone does not matter to the verdict.
     fn write(&self, which: usize, bytes: &[u8]) {
         let _ = (&self.to[which]).write_all(bytes);
     }

@@ -12,18 +12,18 @@ use swift_sys::regular_file;
 use swift_sys::rights::with_rights_of;
 use swift_sys::spawn::User;
 
-/// Looks at what the workers of a server read once they are this user's: the
+/// Checks what the workers of a server read once they are this user's: the
 /// config again, and with it what its app and filters read (run_server in wsgi.py).
-pub(super) fn look(conf: &Conf, user: &User) -> Result {
+pub(super) fn check(conf: &Conf, user: &User) -> Result {
     let config = &conf.preflight.config;
     let rings = rings(conf);
-    let look = || {
+    let check = || {
         all_readable(config)?;
         let unreadable = rings.iter().find_map(|ring| Some((ring, denied(ring)?)));
         unreadable.map_or(Ok(()), |(ring, why)| Err(refuse(ring, &why)))
     };
-    // Not to be had, the user's rights tell nothing.
-    let seen = with_rights_of(user, look).unwrap_or(Ok(()));
+    // Without the user's rights nothing is known.
+    let seen = with_rights_of(user, check).unwrap_or(Ok(()));
     seen.map_err(|finding| {
         let name = conf
             .get("user")

@@ -1,10 +1,10 @@
-//! What a start of one of Swift's servers needs beyond a config that its own
-//! check takes: looked at before anything is stopped or signalled.
+//! Requirements of one of Swift's servers beyond a config that its own check
+//! accepts: checked before anything is stopped or signalled.
 //!
 //! Swift's check ends before the server binds its sockets, reads its certificate
 //! and gives up being root (check_config, then run_wsgi, in
 //! swift/common/wsgi.py; daemon.py for daemons, which have no check at all). In
-//! doubt nothing is found: a config that works is never refused here.
+//! doubt nothing is found: a config that works is never refused.
 
 mod conf;
 mod files;
@@ -24,8 +24,8 @@ use conf::Conf;
 use swift_records::catalogue::Kind;
 
 impl Preflight {
-    /// Looks. The error is the first thing that keeps the server from starting.
-    pub fn look(&self) -> Result<(), Finding> {
+    /// Checks all of it. The error is the first thing that keeps the server from starting.
+    pub fn check(&self) -> Result<(), Finding> {
         let Some(conf) = Conf::read(self)? else {
             return Ok(());
         };
@@ -33,12 +33,12 @@ impl Preflight {
             true => conf.user()?,
             false => None,
         };
-        numbers::look(&conf)?;
+        numbers::check(&conf)?;
         if self.kind == Kind::Server {
             if let Some(user) = user.filter(|user| self.runner.is_root() && user.uid != 0) {
-                files::look(&conf, &user)?;
+                files::check(&conf, &user)?;
             }
-            sockets::look(&conf)?;
+            sockets::check(&conf)?;
         }
         Ok(())
     }

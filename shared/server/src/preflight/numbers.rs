@@ -44,7 +44,7 @@ const ALL: &[(&str, Form)] = &[
     ("log_max_line_length", ANY),
 ];
 
-pub(super) fn look(conf: &Conf) -> Result {
+pub(super) fn check(conf: &Conf) -> Result {
     let server = match conf.preflight.kind {
         Kind::Server => SERVER,
         Kind::Daemon => &[],

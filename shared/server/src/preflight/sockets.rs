@@ -1,4 +1,4 @@
-//! What get_socket in Swift's wsgi.py needs: an address of this machine, a port
+//! Requirements of get_socket in Swift's wsgi.py: an address of this machine, a port
 //! that is free, a certificate that can be read.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,7 +12,7 @@ use super::files;
 use super::finding::{Finding, Result, from_root};
 use super::values::int;
 
-pub(super) fn look(conf: &Conf) -> Result {
+pub(super) fn check(conf: &Conf) -> Result {
     let port = port(conf)?;
     address(conf, port)?;
     certificate(conf)

@@ -34,7 +34,7 @@ fn found(kind: Kind, text: &str) -> Option<String> {
     let directory = directory();
     let config = directory.path().join("a.conf");
     fs::write(&config, text).unwrap();
-    let finding = preflight(kind, &config).look().err()?;
+    let finding = preflight(kind, &config).check().err()?;
     let path = config.display().to_string();
     Some(format!(
         "{} {}",
@@ -236,17 +236,17 @@ fn a_port_of_another_program_is_told_of_a_server_that_runs() {
     );
     fs::write(&config, text).unwrap();
     let mut preflight = preflight(Kind::Server, &config);
-    let finding = preflight.look().unwrap_err();
+    let finding = preflight.check().unwrap_err();
     let what = format!(
         "{}:4: bind_port: another program has port {port} of 127.0.0.1",
         config.display()
     );
     assert_eq!((finding.reason, finding.text), (Reason::Port, what));
     preflight.runs = false;
-    assert_eq!(preflight.look(), Ok(()));
+    assert_eq!(preflight.check(), Ok(()));
     preflight.runs = true;
     preflight.same_network = false;
-    assert_eq!(preflight.look(), Ok(()));
+    assert_eq!(preflight.check(), Ok(()));
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn root_looks_with_the_eyes_of_the_workers_user() {
     write("05.conf", "[DEFAULT]\nbacklog = 100\n", 0o644);
     write("10.conf", &head, 0o600);
     write("20.conf", APP, 0o644);
-    let look = || preflight(Kind::Server, &config).look();
+    let look = || preflight(Kind::Server, &config).check();
     let denied = |file: &str| {
         format!(
             "{}/{file}: Permission denied (as user nobody)",
@@ -292,7 +292,7 @@ fn root_looks_with_the_eyes_of_the_workers_user() {
         },
         ..preflight(Kind::Server, &config)
     };
-    let text = by_nobody.look().unwrap_err().text;
+    let text = by_nobody.check().unwrap_err().text;
     assert!(text.ends_with("/20.conf: Permission denied"), "{text}");
     write("20.conf", APP, 0o644);
     let ring = directory.path().join("account.ring.gz");
