@@ -3,7 +3,6 @@
 //!
 //! Nothing in it prints: a tool decides what a person is told.
 
-pub mod account;
 pub mod actor;
 pub mod check;
 pub mod head_tail;

@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::user;
+use crate::{process, user};
 use swift_sys::pid::Pid;
 use swift_sys::socket::{named_mailbox, receive_from};
 use swift_sys::{netns, unix_diag};
@@ -128,7 +128,7 @@ pub fn holder(pid: Pid) -> Option<Holder> {
             .then_some(pid)
     });
     let uid = unix_diag::owner(inode).ok();
-    let uid = uid.or_else(|| Some(user::of(pid?).ok()??.uid));
+    let uid = uid.or_else(|| Some(process::user(pid?).ok()??.uid));
     Some(Holder {
         pid,
         uid: uid.filter(|uid| user::is_known(*uid)),

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::process::{Identity, Pid, Process};
+use crate::process::{Identity, Pid, Process, may_be_signalled_by};
 use crate::rundir::RunDir;
 use crate::user;
 use swift_records::instance::{self, Instance, PidPath};
@@ -193,7 +193,7 @@ fn foreign(look: &Look, pid: Pid) -> io::Result<Option<String>> {
     let Some(owner) = look.owner.filter(|owner| *owner != 0 && user::is_root()) else {
         return Ok(None);
     };
-    Ok(match user::may_be_signalled_by(pid, owner)? {
+    Ok(match may_be_signalled_by(pid, owner)? {
         Some(false) => Some(format!(
             "user {owner}, whose file it is, may not signal {pid}"
         )),

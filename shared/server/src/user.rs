@@ -1,63 +1,127 @@
-//! Whose a process is.
+//! Users: by name, and the one as whom this process acts.
+//!
+//! Names are those of /etc/passwd and /etc/group: a program that is linked statically cannot ask the C
+//! library, which loads its modules for that, and a directory in the network could take long.
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 
 use swift_cli::text;
-use swift_sys::pid::Pid;
+use swift_sys::error::reason_of;
 use swift_sys::spawn::User;
 
 const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
 
 /// Longer names are cut (LOGIN_NAME_MAX).
 const MAX_NAME: usize = 256;
 
-/// The user on whose behalf a process acts, from /proc/PID/status; none when it
-/// is gone. Of its real, effective and saved user this is the first that is not
-/// root: whoever is behind a program with the set-user-ID bit counts, and not
-/// the program's owner.
-pub fn of(pid: Pid) -> io::Result<Option<User>> {
-    read(pid, parse)
+/// The entries of a file such as /etc/passwd, each with that many fields at least.
+fn entries(text: &[u8], least: usize) -> impl Iterator<Item = Vec<&[u8]>> {
+    let lines = text.split(|b| *b == b'\n');
+    let entries = lines.map(|line| line.split(|b| *b == b':').collect::<Vec<_>>());
+    entries.filter(move |fields| fields.len() >= least)
 }
 
-/// Reads /proc/PID/status; none when the process is gone.
-fn read<T>(pid: Pid, parse: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
-    match fs::read(format!("/proc/{pid}/status")) {
-        Ok(text) => parse(&text)
-            .map(Some)
-            .ok_or_else(|| io::Error::other(format!("cannot understand /proc/{pid}/status"))),
-        Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {
-            Ok(None)
-        }
-        Err(e) => Err(e),
+fn number(field: &[u8]) -> Option<u32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+/// The user of that name, with all groups. The error says what is missing.
+pub fn find(name: &str) -> Result<User, String> {
+    listed(name)?.ok_or_else(|| format!("{PASSWD} has no user {name}"))
+}
+
+/// The same; none when the files have no such user.
+fn listed(name: &str) -> Result<Option<User>, String> {
+    let read =
+        |path: &str| fs::read(path).map_err(|e| format!("cannot read {path}: {}", reason_of(&e)));
+    Ok(search(name, &read(PASSWD)?, &read(GROUP)?))
+}
+
+/// The answer to the question for a user of some name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// There is this user.
+    User(User),
+    /// There is none.
+    Nobody,
+    /// A source that cannot be asked from here may have one: a directory
+    /// service, or a user that systemd makes.
+    Unknown,
+}
+
+/// Looks a user up as a program would that asks the C library: a user is only
+/// missing when the files are all that nsswitch.conf(5) has for users.
+pub fn look_up(name: &str) -> Known {
+    match listed(name) {
+        Ok(Some(user)) => return Known::User(user),
+        Ok(None) => {}
+        Err(_) => return Known::Unknown,
+    }
+    let text = fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
+    // The directories of nss-systemd(8), in which a file bears the user's name.
+    let by_systemd = [
+        ("/run/systemd/dynamic-uid/direct:", ""),
+        ("/etc/userdb/", ".user"),
+        ("/run/userdb/", ".user"),
+        ("/run/host/userdb/", ".user"),
+        ("/usr/lib/userdb/", ".user"),
+    ];
+    let may_be = |(before, after)| fs::symlink_metadata(format!("{before}{name}{after}")).is_ok();
+    match only_files(&text) && !by_systemd.into_iter().any(may_be) {
+        true => Known::Nobody,
+        false => Known::Unknown,
     }
 }
 
-/// Whether a user that is not root may signal a process: its real or saved user
-/// is that one (kill(2)). None when it is gone.
-pub fn may_be_signalled_by(pid: Pid, user: u32) -> io::Result<Option<bool>> {
-    let uids = read(pid, uids)?;
-    Ok(uids.map(|[real, _, saved]| real == user || saved == user))
+/// True when nsswitch.conf names no source of users but files and systemd.
+fn only_files(nsswitch: &str) -> bool {
+    let mut lines = nsswitch.lines().map(str::trim);
+    let Some(sources) = lines.find_map(|line| line.strip_prefix("passwd:")) else {
+        return true;
+    };
+    let sources = sources.split('#').next().unwrap_or_default();
+    let mut words = sources
+        .split_whitespace()
+        .filter(|word| !word.contains('='));
+    words.all(|word| matches!(word, "files" | "systemd"))
+}
+
+fn search(name: &str, users: &[u8], groups: &[u8]) -> Option<User> {
+    let user = entries(users, 4).find(|fields| fields[0] == name.as_bytes())?;
+    let (uid, gid) = (number(user[2])?, number(user[3])?);
+    let mut all = vec![gid];
+    for group in entries(groups, 4) {
+        let mut members = group[3].split(|b| *b == b',');
+        if members.any(|member| member == name.as_bytes())
+            && let Some(gid) = number(group[2])
+            && !all.contains(&gid)
+        {
+            all.push(gid);
+        }
+    }
+    Some(User {
+        uid,
+        gid,
+        groups: all,
+    })
 }
 
 /// The user as whom this process acts.
 pub fn own() -> u32 {
-    nix::unistd::geteuid().as_raw()
+    swift_sys::session::user()
 }
 
-/// Whether this process acts as root.
+/// True when this process acts as root.
 pub fn is_root() -> bool {
     own() == 0
 }
 
-/// Who runs this process, for a log: its real user; the user who logged in, which the kernel keeps
-/// (/proc/self/loginuid) and no user can change, where that is another; and what SUDO_USER says, which
-/// is only a hint, since everyone can set it. For example `root (login: alice, sudo: alice)`.
-///
-/// Names are those of /etc/passwd: to ask a directory in the network could take long. Other users are
-/// shown by their numbers.
+/// The user who runs this process, for a log: its real user; the user who logged in, which the kernel
+/// keeps (/proc/self/loginuid) and no user can change, where that is another; and what SUDO_USER says,
+/// which is only a hint, since everyone can set it. For example `root (login: alice, sudo: alice)`.
 pub fn who() -> String {
     let passwd = fs::read(PASSWD).unwrap_or_default();
     let uid = nix::unistd::getuid().as_raw();
@@ -68,7 +132,7 @@ pub fn who() -> String {
 }
 
 fn describe(passwd: &[u8], uid: u32, login: Option<u32>, sudo: Option<&[u8]>) -> String {
-    // (uid_t)-1 stands for nobody.
+    // (uid_t)-1 stands for no user.
     let login = login.filter(|login| *login != u32::MAX && *login != uid);
     let login = login.map(|login| format!("login: {}", name_of(passwd, login)));
     let sudo = sudo.filter(|sudo| !sudo.is_empty());
@@ -86,8 +150,8 @@ pub fn name(uid: u32) -> String {
     name_of(&fs::read(PASSWD).unwrap_or_default(), uid)
 }
 
-/// Whether a number that the kernel shows for a user is that user's. In a user
-/// namespace (user_namespaces(7)) one number stands for all who have none there.
+/// True when a uid that the kernel shows is that of a user. In a user
+/// namespace (user_namespaces(7)) one uid stands for all who have none there.
 pub fn is_known(uid: u32) -> bool {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let maps_all = || {
@@ -101,14 +165,9 @@ pub fn is_known(uid: u32) -> bool {
 
 fn name_of(passwd: &[u8], uid: u32) -> String {
     let uid = uid.to_string();
-    let mut lines = passwd
-        .split(|b| *b == b'\n')
-        .map(|line| line.split(|b| *b == b':'));
-    let name = lines.find_map(|mut fields| {
-        let name = fields.next()?;
-        (fields.nth(1)? == uid.as_bytes() && !name.is_empty()).then_some(name)
-    });
-    name.map_or(format!("uid {uid}"), shown)
+    let mut users = entries(passwd, 3);
+    let user = users.find(|fields| fields[2] == uid.as_bytes() && !fields[0].is_empty());
+    user.map_or(format!("uid {uid}"), |fields| shown(fields[0]))
 }
 
 /// A user's name, quoted when it is none: it must not look like the rest of a line.
@@ -121,31 +180,30 @@ fn shown(name: &[u8]) -> String {
     }
 }
 
-/// Reads /proc/PID/status; none when it makes no sense.
-pub fn parse(status: &[u8]) -> Option<User> {
-    let not_root = uids(status)?.into_iter().find(|uid| *uid != 0);
-    Some(User {
-        uid: not_root.unwrap_or(0),
-        gid: *numbers(status, b"Gid:")?.first()?,
-        groups: numbers(status, b"Groups:")?,
-    })
-}
-
-/// The real, effective and saved user.
-fn uids(status: &[u8]) -> Option<[u32; 3]> {
-    numbers(status, b"Uid:")?.get(..3)?.try_into().ok()
-}
-
-fn numbers(status: &[u8], key: &[u8]) -> Option<Vec<u32>> {
-    let mut lines = status.split(|b| *b == b'\n');
-    let line = lines.find_map(|line| line.strip_prefix(key))?;
-    let words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-    words.map(|word| word.parse().ok()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_has_groups() {
+        let users = b"root:x:0:0::/:/bin/sh\nweb:x:33:34::/:/bin/false\nbad\n";
+        let groups = b"web:x:34:\nlog:x:4:other,web\nx:x:y:web\n";
+        let web = search("web", users, groups).unwrap();
+        assert_eq!((web.uid, web.gid, web.groups), (33, 34, vec![34, 4]));
+        assert_eq!(search("bad", users, groups), None);
+        assert_eq!(search("none", users, groups), None);
+    }
+
+    #[test]
+    fn a_user_is_missing_only_where_no_other_source_may_have_it() {
+        assert!(matches!(look_up("root"), Known::User(user) if user.uid == 0));
+        assert!(only_files(
+            "# passwd: sss\npasswd:\tfiles systemd # sss\ngroup: sss\n"
+        ));
+        assert!(only_files("passwd: files [NOTFOUND=return] systemd"));
+        assert!(only_files(""));
+        assert!(!only_files("passwd: files sss\n"));
+    }
 
     #[test]
     fn who_it_is_cannot_be_forged() {
@@ -164,27 +222,5 @@ mod tests {
             of(0, None, Some("x) stop proxy-server: stopped\n\u{1b}[2J")),
             "root (sudo: 'x) stop proxy-server: stopped\\n\\x1b[2J')"
         );
-    }
-
-    #[test]
-    fn whoever_is_not_root_counts() {
-        let of = |uids: &str| {
-            let text = format!("Name:\tUid: 7\nUid:\t{uids}\nGid:\t6\t6\t6\t6\nGroups:\t6 8 \n");
-            parse(text.as_bytes()).unwrap()
-        };
-        let user = of("5\t5\t5\t5");
-        assert_eq!((user.uid, user.gid, user.groups), (5, 6, vec![6, 8]));
-        assert_eq!(of("5\t0\t0\t0").uid, 5);
-        assert_eq!(of("0\t5\t0\t5").uid, 5);
-        assert_eq!(of("0\t0\t5\t0").uid, 5);
-        assert_eq!(of("0\t0\t0\t0").uid, 0);
-        assert!(parse(b"Uid:\t0\n").is_none());
-    }
-
-    #[test]
-    fn this_process_is_ours() {
-        let me = of(Pid::own()).unwrap().unwrap();
-        assert_eq!(me.uid, nix::unistd::getuid().as_raw());
-        assert_eq!(me.gid, nix::unistd::getgid().as_raw());
     }
 }

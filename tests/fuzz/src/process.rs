@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use swift_records::catalogue::Server;
-use swift_server::process::{CommandLine, Disposition, Pid, Runs, Stat, Unit};
-use swift_server::user;
+use swift_server::process::{CommandLine, Disposition, Pid, Runs, Stat, Unit, parse_user};
 use swift_sys::signal::Signal;
 
 use crate::cursor::Cursor;
@@ -219,7 +218,7 @@ pub fn unit(data: &[u8]) {
 /// itself does not change what is read of it, whole or cut short.
 ///
 /// Fails when `Stat::parse` looks for the first `)`, when it asks for no blank after it, when it takes
-/// a number that does not fit, and when `Disposition::parse` or `user::parse` look for their keys
+/// a number that does not fit, and when `Disposition::parse` or `parse_user` look for their keys
 /// within lines.
 pub fn status(data: &[u8]) {
     if let Some(stat) = Stat::parse(data) {
@@ -236,7 +235,7 @@ pub fn status(data: &[u8]) {
         assert_eq!(numbers, [number(9), number(22)]);
     }
     let _ = Disposition::parse(data, Signal::TERM);
-    let _ = user::parse(data);
+    let _ = parse_user(data);
 
     let mut cursor = Cursor::new(data);
     let state = cursor.choose(b"RSDZTtXxKWPI");
@@ -287,7 +286,7 @@ fn dispositions(name: &[u8], uid: i32, caught: u64, ignored: u64) {
         let expected = (bit(caught), !bit(caught), bit(ignored));
         assert_eq!((found.caught, found.blocked, found.ignored), expected);
     }
-    let user = user::parse(&text).expect("it is the kernel's");
+    let user = parse_user(&text).expect("it is the kernel's");
     let whose = if uid == 0 { 7 } else { uid };
     assert_eq!((user.uid, user.gid, user.groups), (whose, 6, vec![6, 8]));
 }

@@ -14,9 +14,8 @@ use swift_records::state::State;
 use swift_server::actor::{self, Actor, Pace, Report, Token};
 use swift_server::check::{self, Checks, Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use swift_server::preflight::{Preflight, Runner};
-use swift_server::process::Pid;
+use swift_server::process::{self, Pid};
 use swift_server::stream::BadLine;
-use swift_server::user;
 use swift_sys::epoll::Epoll;
 use swift_sys::failpoint;
 
@@ -169,7 +168,7 @@ impl Checker {
 /// What a start of one of Swift's own servers needs, by this process's user.
 fn preflight(server: &Server, config: &Path, pid: Option<Pid>) -> Option<Preflight> {
     let runner = Runner::own();
-    let user = pid.and_then(|pid| user::of(pid).ok().flatten());
+    let user = pid.and_then(|pid| process::user(pid).ok().flatten());
     Some(Preflight {
         kind: server.swift?,
         name: server.name.to_string(),

@@ -17,7 +17,7 @@ use swift_server::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_conf
 use swift_server::pidfile::{self, Finding};
 use swift_server::preflight::{Preflight, Runner};
 use swift_server::process::{
-    CommandLine, Effect, PROC_MAX, Pid, Process, command_line, effect, stat,
+    self, CommandLine, Effect, PROC_MAX, Pid, Process, command_line, effect, stat,
 };
 use swift_server::user;
 use swift_sys::failpoint;
@@ -162,7 +162,7 @@ impl Target {
         let pid = process.pid;
         failpoint::at("looked-at");
         let stat = stat(pid)?.ok_or(Refusal::Gone)?;
-        let user = user::of(pid)?.ok_or(Refusal::Gone)?;
+        let user = process::user(pid)?.ok_or(Refusal::Gone)?;
         // Opened here and not when it is needed: by then it may be the
         // directory of another process, which chooses what is executed in it.
         let directory = File::open(format!("/proc/{pid}/cwd")).ok();

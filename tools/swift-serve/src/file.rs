@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use swift_cli::program::SearchPath;
-use swift_server::account;
+use swift_server::user;
 use swift_sys::signal::Signal;
 use swift_sys::spawn::User;
 use toml::Spanned;
@@ -173,7 +173,7 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
         None => None,
         Some(name) => {
             let fault = |why: String| (name.span(), format!("user: {why}"));
-            Some(account::find(&put_in("user", name)?).map_err(fault)?)
+            Some(user::find(&put_in("user", name)?).map_err(fault)?)
         }
     };
     Ok(Settings {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::finding::{Finding, Result};
 use super::reading;
 use super::values::int;
-use crate::account::{self, Known};
+use crate::process::{Pid, has_capabilities};
+use crate::user::{self, Known};
 use swift_records::catalogue::Kind;
 use swift_records::ini::{Found, Ini, Value};
 use swift_records::reason::Reason;
@@ -49,21 +50,20 @@ impl Runner {
     /// This process's own user, as whom a server runs that it starts.
     pub fn own() -> Runner {
         Runner {
-            uid: nix::unistd::geteuid().as_raw(),
+            uid: user::own(),
             gid: nix::unistd::getegid().as_raw(),
             other: None,
-            is_capable: has_capabilities("/proc/self/status"),
+            is_capable: has_capabilities(Pid::own()),
         }
     }
 
     /// The user of a process that executes itself anew.
-    pub fn of(user: &User, pid: crate::process::Pid) -> Runner {
-        let own = nix::unistd::geteuid().as_raw();
+    pub fn of(user: &User, pid: Pid) -> Runner {
         Runner {
             uid: user.uid,
             gid: user.gid,
-            other: (user.uid != own).then(|| user.clone()),
-            is_capable: has_capabilities(&format!("/proc/{pid}/status")),
+            other: (user.uid != user::own()).then(|| user.clone()),
+            is_capable: has_capabilities(pid),
         }
     }
 
@@ -78,15 +78,6 @@ impl Runner {
             None => Some(look()),
         }
     }
-}
-
-/// Whether a process has capabilities, by its status in /proc; when that cannot
-/// be read, it may.
-fn has_capabilities(status: &str) -> bool {
-    let text = std::fs::read_to_string(status).unwrap_or_default();
-    let mut lines = text.lines();
-    let effective = lines.find_map(|line| line.strip_prefix("CapEff:"));
-    effective.is_none_or(|set| set.trim().bytes().any(|digit| digit != b'0'))
 }
 
 /// A config, and which of its values the server uses.
@@ -199,7 +190,7 @@ impl<'a> Conf<'a> {
             Some(value) => Finding::at(value.place, "user", Reason::User, why),
             None => self.missing("user", Reason::User, &format!("not set, and {why}")),
         };
-        let user = match account::look_up(name) {
+        let user = match user::look_up(name) {
             Known::User(user) => user,
             Known::Unknown => return Ok(None),
             // What is no name is a user of something else than Swift.

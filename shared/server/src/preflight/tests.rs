@@ -1,5 +1,5 @@
 use super::*;
-use crate::account::{self, Known};
+use crate::user::{self, Known};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -254,7 +254,7 @@ fn root_looks_with_the_eyes_of_the_workers_user() {
     if !nix::unistd::geteuid().is_root() {
         return only_root_becomes_another_user();
     }
-    let Known::User(nobody) = account::look_up("nobody") else {
+    let Known::User(nobody) = user::look_up("nobody") else {
         panic!("every Linux has a user nobody");
     };
     assert_ne!(nobody.uid, 0);

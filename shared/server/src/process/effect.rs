@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-use super::stat::{disposition, disposition_in};
+use super::status::{disposition, disposition_in};
 use swift_sys::pid::Pid;
 use swift_sys::signal::Signal;
 

@@ -10,6 +10,7 @@ mod effect;
 mod interpreter;
 mod line;
 mod stat;
+mod status;
 pub mod tag;
 mod unit;
 
@@ -27,7 +28,10 @@ use swift_sys::signal::Signal;
 
 pub use effect::{Effect, effect};
 pub use line::{CommandLine, Runs, command_line};
-pub use stat::{Disposition, PROC_MAX, Stat, disposition, environment, stat};
+pub use stat::{PROC_MAX, Stat, environment, stat};
+pub use status::{
+    Disposition, disposition, has_capabilities, may_be_signalled_by, parse_user, user,
+};
 pub use swift_sys::pid::Pid;
 pub use unit::Unit;
 

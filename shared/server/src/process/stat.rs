@@ -1,4 +1,4 @@
-//! What /proc says of a process: proc_pid_stat(5), proc_pid_status(5).
+//! Files of /proc/PID, and the first of them: proc_pid_stat(5).
 
 use std::fs;
 use std::io;
@@ -7,7 +7,6 @@ use std::time::Duration;
 use swift_sys::clock;
 use swift_sys::fd;
 use swift_sys::pid::Pid;
-use swift_sys::signal::Signal;
 use swift_sys::spawn::PRE_EXEC;
 
 /// The process exits: `PF_EXITING` in include/linux/sched.h of Linux.
@@ -15,14 +14,14 @@ const PF_EXITING: u64 = 0x4;
 /// A kernel thread: `PF_KTHREAD` there.
 pub(super) const PF_KTHREAD: u64 = 0x0020_0000;
 
-/// What is used of /proc/PID/stat (proc_pid_stat(5)).
+/// The fields of /proc/PID/stat that are used (proc_pid_stat(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// Field 2: whether its name is the one of a child before its exec.
+    /// Field 2: true when its name is the one of a child before its exec.
     pub pre_exec: bool,
     /// Field 3: the state's letter.
     pub state: u8,
-    /// Field 4: the parent's number.
+    /// Field 4: the parent's pid.
     pub parent: i32,
     /// Field 5: the process group.
     pub group: i32,
@@ -65,40 +64,32 @@ impl Stat {
         })
     }
 
-    /// Whether it is a zombie or dead.
+    /// True when it is a zombie or dead.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')
     }
 
-    /// How long ago it was started. An exec does not begin this anew.
+    /// The time since its start. An exec does not begin this anew.
     pub fn age(&self) -> io::Result<Duration> {
         clock::since(self.start)
     }
 
-    /// Whether it has ended or is ending: exit closes a process's files before
+    /// True when it has ended or is ending: exit closes a process's files before
     /// its pidfd says that it is gone.
     pub fn is_ending(&self) -> bool {
         self.has_ended() || self.flags & PF_EXITING != 0
     }
 }
 
-/// /proc/PID/stat; none when no process has that number.
+/// /proc/PID/stat; none when no process has that pid.
 pub fn stat(pid: Pid) -> io::Result<Option<Stat>> {
-    let Some(line) = read_proc(pid, "stat")? else {
-        return Ok(None);
-    };
-    match Stat::parse(&line) {
-        Some(stat) => Ok(Some(stat)),
-        None => Err(io::Error::other(format!(
-            "cannot understand /proc/{pid}/stat"
-        ))),
-    }
+    parse_proc(pid, "stat", Stat::parse)
 }
 
-/// How much of a file of /proc/PID is read, in bytes. Any process can make its
-/// own command line and environment as long as its address space
-/// (`PR_SET_MM_MAP` of prctl(2)), and whoever reads them to the end has no
-/// memory left. A single argument of execve(2) cannot be longer than this
+/// The largest part of a file of /proc/PID that is read, in bytes. Any process can
+/// make its own command line and environment as long as its address space
+/// (`PR_SET_MM_MAP` of prctl(2)), and reading them to the end would take all
+/// memory. A single argument of execve(2) cannot be longer than this
 /// (`MAX_ARG_STRLEN` in include/uapi/linux/binfmts.h of Linux).
 pub const PROC_MAX: usize = 128 * 1024;
 
@@ -134,55 +125,18 @@ pub fn environment(pid: Pid) -> io::Result<Option<Vec<u8>>> {
     read_proc(pid, "environ")
 }
 
-/// What a process does with a signal, from /proc/PID/status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disposition {
-    /// It has a handler.
-    pub caught: bool,
-    /// It is blocked.
-    pub blocked: bool,
-    /// It is ignored.
-    pub ignored: bool,
-}
-
-impl Disposition {
-    /// Reads the file; none when it makes no sense.
-    pub fn parse(status: &[u8], signal: Signal) -> Option<Disposition> {
-        let text = std::str::from_utf8(status).ok().map(str::to_owned);
-        // Only the Name line can hold anything that is not ASCII.
-        let text = text.unwrap_or_else(|| String::from_utf8_lossy(status).into_owned());
-        let mask = |key: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-            let bits = u64::from_str_radix(line.trim(), 16).ok()?;
-            Some(bits >> (signal.number() - 1) & 1 == 1)
-        };
-        Some(Disposition {
-            caught: mask("SigCgt:")?,
-            blocked: mask("SigBlk:")?,
-            ignored: mask("SigIgn:")?,
-        })
-    }
-}
-
-/// What a process does with a signal at this moment; none when it is gone.
-pub fn disposition(pid: Pid, signal: Signal) -> io::Result<Option<Disposition>> {
-    disposition_in(pid, "status", signal)
-}
-
-/// The same from one of the files `status` of its threads.
-pub(super) fn disposition_in(
+/// Reads and parses a file of /proc/PID; none when no process has that pid.
+pub(super) fn parse_proc<T>(
     pid: Pid,
     file: &str,
-    signal: Signal,
-) -> io::Result<Option<Disposition>> {
-    let Some(status) = read_proc(pid, file)? else {
-        return Ok(None);
-    };
-    match Disposition::parse(&status, signal) {
-        Some(disposition) => Ok(Some(disposition)),
-        None => Err(io::Error::other(format!(
+    parse: impl FnOnce(&[u8]) -> Option<T>,
+) -> io::Result<Option<T>> {
+    let parsed = read_proc(pid, file)?.map(|text| parse(&text));
+    match parsed {
+        Some(None) => Err(io::Error::other(format!(
             "cannot understand /proc/{pid}/{file}"
         ))),
+        parsed => Ok(parsed.flatten()),
     }
 }
 
@@ -221,15 +175,5 @@ mod tests {
         ] {
             assert_eq!(Stat::parse(bad), None);
         }
-    }
-
-    #[test]
-    fn dispositions_are_read_from_masks() {
-        let status = b"Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000200\n";
-        let of = |signal| Disposition::parse(status, signal).unwrap();
-        assert!(of(Signal::USR1).caught);
-        assert!(of(Signal::from_number(13).unwrap()).ignored);
-        let term = of(Signal::TERM);
-        assert!(!term.caught && !term.blocked && !term.ignored);
     }
 }
