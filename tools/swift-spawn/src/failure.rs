@@ -5,6 +5,7 @@ use std::path::Path;
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
+use swift_server::outcome::Outcome;
 use swift_sys::error::reason_of;
 use swift_sys::pidfd::Ended;
 use swift_sys::signal::Signal;
@@ -32,7 +33,7 @@ impl Failure {
         }
     }
 
-    /// A file or folder that cannot be used: the row knows its path already.
+    /// A file or directory that cannot be used: the row knows its path already.
     pub fn of_path(reason: Reason, what: &str, path: &Path, error: &std::io::Error) -> Failure {
         let why = reason_of(error);
         let message = format!("{what} {}: {why}", path.display());
@@ -66,32 +67,36 @@ impl Failure {
         }
     }
 
-    /// The failure's row and its message.
-    pub fn of(self, row: Row) -> (Row, String) {
+    /// The outcome of a row that failed so.
+    pub fn of(self, row: Row) -> Outcome {
         let message = format!("cannot start {}: {}", name(&row), self.message);
-        (row.with(State::Failed, self.reason, &self.text), message)
+        Outcome::failed(row.with(State::Failed, self.reason, &self.text), message)
     }
 }
 
-/// The row of a server that has ended, and what is said when that is a failure.
-pub fn ended(row: Row, ended: Ended, output: &[u8]) -> (Row, Option<String>) {
+/// The outcome of a server that has ended.
+pub fn ended(row: Row, ended: Ended, output: &[u8]) -> Outcome {
     let (reason, how) = match ended {
-        Ended::Exit(0) if output.is_empty() => return (row.with_state(State::Finished), None),
-        Ended::Exit(0) => return (row.with(State::Finished, Reason::Output, output), None),
+        Ended::Exit(0) if output.is_empty() => return row.with_state(State::Finished).into(),
+        Ended::Exit(0) => return row.with(State::Finished, Reason::Output, output).into(),
         Ended::Exit(status) => (Reason::Exit(status), format!("exit status {status}")),
         Ended::Signal(number) => {
-            let signal = Signal::from_number(number.into());
-            let name = signal.map_or_else(|| number.to_string(), |s| s.to_string());
+            let name = signal_name(number);
             (Reason::Signal(number), format!("ended by {name}"))
         }
     };
-    let failed = if row.state == State::Ready {
-        "does not stay up"
-    } else {
-        "failed"
+    let failed = match row.state {
+        State::Ready => "does not stay up",
+        _ => "failed",
     };
     let message = format!("{} {failed}: {}", name(&row), said(how, output));
-    (row.with(State::Failed, reason, output), Some(message))
+    Outcome::failed(row.with(State::Failed, reason, output), message)
+}
+
+/// The name of a signal, or its number when it has none.
+pub fn signal_name(number: u8) -> String {
+    let signal = Signal::from_number(number.into());
+    signal.map_or_else(|| number.to_string(), |signal| signal.to_string())
 }
 
 fn name(row: &Row) -> String {
@@ -128,27 +133,28 @@ mod tests {
     #[test]
     fn the_row_has_all_and_the_message_the_end() {
         let output = format!("{}é{}\n", "x".repeat(1000), "y".repeat(REPEATED - 1));
-        let (row, message) = ended(row(State::Started), Ended::Exit(3), output.as_bytes());
+        let Outcome { row, failure } =
+            ended(row(State::Started), Ended::Exit(3), output.as_bytes());
         assert_eq!(row.detail, format!("exit-3 {output}").into_bytes());
         // The letter that would be cut in the middle is left out.
-        let message = message.expect("it is a failure");
+        let message = failure.expect("it is a failure");
         let start = "object-server (/etc/swift/object-server.conf) failed: exit status 3: ...yyy";
         assert!(message.starts_with(start), "{message}");
     }
 
     #[test]
     fn an_end_after_it_was_ready_is_told_as_such() {
-        let (_, message) = ended(row(State::Ready), Ended::Signal(9), b"bye\n");
+        let outcome = ended(row(State::Ready), Ended::Signal(9), b"bye\n");
         let wanted = "object-server (/etc/swift/object-server.conf) does not stay up: \
                       ended by SIGKILL: bye";
-        assert_eq!(message.as_deref(), Some(wanted));
+        assert_eq!(outcome.failure.as_deref(), Some(wanted));
     }
 
     #[test]
     fn success_is_not_told() {
         for (output, detail) in [(&b""[..], &b""[..]), (b"done", b"output done")] {
-            let (row, message) = ended(row(State::Started), Ended::Exit(0), output);
-            assert_eq!((row.state, message), (State::Finished, None));
+            let Outcome { row, failure } = ended(row(State::Started), Ended::Exit(0), output);
+            assert_eq!((row.state, failure), (State::Finished, None));
             assert_eq!(row.detail, detail);
         }
     }

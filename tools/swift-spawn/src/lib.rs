@@ -1,14 +1,16 @@
 //! `swift-spawn`: start servers, each with its pid file in place before it
 //! runs, and wait until they are ready.
 
-mod begun;
+mod company;
 mod environment;
 mod executable;
 mod failure;
 pub mod options;
+mod output;
 mod proof;
 mod run;
 mod start;
+mod started;
 
 use swift_cli::Exit;
 

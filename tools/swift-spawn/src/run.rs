@@ -3,16 +3,18 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
 use swift_cli::Exit;
 use swift_records::catalogue::Catalogue;
-use swift_records::instance;
+use swift_records::instance::RowInstance;
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::actor::{self, Actor, Pace, Report, Token};
+use swift_server::process::Process;
 use swift_server::stream::BadLine;
 use swift_server::timers::Timers;
 use swift_sys::epoll::Epoll;
@@ -22,13 +24,13 @@ use swift_sys::limits;
 use swift_sys::signal::Signal;
 use swift_sys::signal_fd::{SignalFd, die_of};
 
-use crate::begun::{self, Begun, Patience, Step};
 use crate::environment;
 use crate::failure::Failure;
 use crate::options::{Options, Stdio, TOOL};
-use crate::start::{Outcome, Starter};
+use crate::start::{Start, Starter};
+use crate::started::{Context, Progress, StartedServer, Timeouts};
 
-/// The watch's token for signals. Servers are the subjects after it.
+/// The token of signals. Servers are the subjects after it.
 const SIGNALS: Token = Token {
     subject: 1,
     part: 0,
@@ -38,7 +40,7 @@ const SIGNALS: Token = Token {
 const RESERVE: u64 = 64;
 
 /// Descriptors that an awaited server takes: its process and its output.
-const EACH: u64 = 2;
+const FDS_PER_SERVER: u64 = 2;
 
 struct Run {
     options: Options,
@@ -46,7 +48,7 @@ struct Run {
     starter: Starter,
     epoll: Rc<Epoll>,
     signals: SignalFd,
-    begun: HashMap<u64, Begun>,
+    servers: HashMap<u64, StartedServer>,
     timers: Timers,
     last: u64,
     at_once: usize,
@@ -74,7 +76,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         starter,
         epoll: epoll.clone(),
         signals,
-        begun: HashMap::new(),
+        servers: HashMap::new(),
         timers: Timers::default(),
         last: SIGNALS.subject,
         interrupted: false,
@@ -90,7 +92,9 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
 /// How many servers can be awaited at a time.
 fn places() -> io::Result<usize> {
     let free = limits::descriptors()?.saturating_sub(RESERVE);
-    Ok(usize::try_from(free / EACH).unwrap_or(usize::MAX).max(1))
+    Ok(usize::try_from(free / FDS_PER_SERVER)
+        .unwrap_or(usize::MAX)
+        .max(1))
 }
 
 impl Actor for Run {
@@ -117,10 +121,14 @@ impl Actor for Run {
         for token in tokens {
             match *token {
                 SIGNALS => self.obey()?,
-                token => self.on_event(token),
+                Token { subject, part } => {
+                    self.go_on(subject, |server, context| server.on_event(part, context));
+                }
             }
         }
-        self.look_at_the_time();
+        for id in self.timers.due(Instant::now()) {
+            self.go_on(id, StartedServer::on_deadline);
+        }
         Ok(())
     }
 
@@ -130,11 +138,11 @@ impl Actor for Run {
 
     /// Without a start, a row needs no room.
     fn has_room(&self) -> bool {
-        self.interrupted || self.begun.len() < self.at_once
+        self.interrupted || self.servers.len() < self.at_once
     }
 
     fn is_idle(&self) -> bool {
-        self.begun.is_empty()
+        self.servers.is_empty()
     }
 
     fn is_stopping(&self) -> bool {
@@ -157,7 +165,7 @@ impl Run {
             match signal {
                 // The caller stops the servers itself.
                 Signal::TERM if self.options.leaves_stop_to_caller() => self.given_up = true,
-                // Whoever presses Ctrl-C twice does not want to wait.
+                // A user who presses Ctrl-C twice does not want to wait.
                 Signal::INT if self.interrupted && !self.options.leaves_stop_to_caller() => {
                     return Err(die_of(Signal::INT).into());
                 }
@@ -167,9 +175,8 @@ impl Run {
         }
         if !self.options.leaves_stop_to_caller() {
             // A pass may take hours.
-            for id in self.begun.keys().copied().collect::<Vec<_>>() {
-                let step = self.begun.get_mut(&id).map_or(Step::Wait, Begun::hurry);
-                self.go_on(id, Ok(step));
+            for id in self.servers.keys().copied().collect::<Vec<_>>() {
+                self.go_on(id, |server, context| Ok(server.hurry(context.report)));
             }
         }
         Ok(())
@@ -183,12 +190,11 @@ impl Run {
         }
         if self.interrupted {
             let failure = Failure::new(Reason::Interrupted, "").saying("interrupted".into());
-            self.fail(failure.of(row));
+            self.report.tell(&failure.of(row));
             return false;
         }
-        let server = self.catalogue.server(&row.server);
-        let pid_path = match instance::pid_path(&server, &row) {
-            Ok(pid_path) => pid_path,
+        let target = match RowInstance::new(self.catalogue.server(&row.server), row) {
+            Ok(target) => target,
             Err(what) => {
                 self.report.bad_line(&BadLine { line, what });
                 return false;
@@ -202,116 +208,65 @@ impl Run {
         }
         // The start may have to wait for the lock.
         self.report.flush();
-        match self.starter.start(row, &server, &pid_path) {
-            Outcome::Found(row) => self.report.put(&row),
-            Outcome::WrongConfig(row, what) => {
-                let message = format!("cannot start beside {what}");
-                self.fail((row, message));
+        let (row, process, output) = match self.starter.start(&target) {
+            Start::Done(row, process, output) => (row, process, output),
+            Start::NotDone(outcome) => {
+                self.report.tell(&outcome);
+                return true;
             }
-            Outcome::Failed(row, failure) => self.fail(failure.of(row)),
-            Outcome::Started(row, process, output) => {
-                self.report.put(&row);
-                if self.options.stdio() == Stdio::Null {
-                    return true;
-                }
-                let patience = Patience {
-                    to_the_end: self.options.foreground || (self.options.once && server.once),
-                    supervise: self.options.supervise,
-                    start_timeout: self.options.start_timeout,
-                    kill_wait: self.catalogue.kill_wait,
-                };
-                self.last += 1;
-                let id = self.last;
-                let subject = (row, server, pid_path);
-                let begun = Begun::new(subject, process, output, patience, (&self.epoll, id));
-                match begun {
-                    Ok(begun) => {
-                        self.timers.set(id, begun.deadline());
-                        self.begun.insert(id, begun);
-                    }
-                    Err(e) => self.trouble(&e),
-                }
-            }
+        };
+        self.report.put(&row);
+        if self.options.stdio() != Stdio::Null {
+            self.wait_for(RowInstance { row, ..target }, process, output);
         }
         true
     }
 
-    /// Something has happened to a server.
-    fn on_event(&mut self, token: Token) {
-        let id = token.subject;
-        let Some(begun) = self.begun.get_mut(&id) else {
+    fn wait_for(&mut self, target: RowInstance, process: Process, output: Option<OwnedFd>) {
+        let once = self.options.once && target.server.once;
+        let timeouts = Timeouts {
+            to_the_end: self.options.foreground || once,
+            supervise: self.options.supervise,
+            start_timeout: self.options.start_timeout,
+            kill_wait: self.catalogue.kill_wait,
+        };
+        self.last += 1;
+        let id = self.last;
+        match StartedServer::new(target, process, output, timeouts, (&self.epoll, id)) {
+            Ok(server) => {
+                self.timers.set(id, server.deadline());
+                self.servers.insert(id, server);
+            }
+            Err(e) => self.trouble(&e),
+        }
+    }
+
+    /// Lets a server take a step, and forgets it when that was the last one.
+    fn go_on(
+        &mut self,
+        id: u64,
+        step: impl FnOnce(&mut StartedServer, &mut Context) -> io::Result<Progress>,
+    ) {
+        let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
-        let step = match token.part {
-            begun::OUTPUT => begun.hear(&self.epoll),
-            begun::END => begun.end(&self.epoll),
-            _ => begun.strays_ended(&self.epoll),
+        let mut context = Context {
+            epoll: &self.epoll,
+            report: &mut self.report,
+            locks: &self.starter.locks,
         };
-        self.go_on(id, step);
-    }
-
-    fn look_at_the_time(&mut self) {
-        for id in self.timers.due(Instant::now()) {
-            if let Some(begun) = self.begun.get_mut(&id) {
-                let step = begun.time_is_up(&self.epoll);
-                self.go_on(id, step);
-            }
+        match step(server, &mut context) {
+            Ok(Progress::Awaited) => return self.timers.set(id, server.deadline()),
+            Ok(Progress::Over) => {}
+            Err(e) => self.trouble(&e),
         }
-    }
-
-    fn go_on(&mut self, id: u64, step: io::Result<Step>) {
-        self.follow(id, step);
-        let deadline = self.begun.get(&id).and_then(Begun::deadline);
-        self.timers.set(id, deadline);
-    }
-
-    /// Does what a step says.
-    fn follow(&mut self, id: u64, step: io::Result<Step>) {
-        match step {
-            Ok(Step::Wait) => {}
-            Ok(Step::Row(row)) => self.report.put(&row),
-            Ok(Step::Done) => drop(self.begun.remove(&id)),
-            Ok(Step::Lingers(row, Some(message))) => self.fail((row, message)),
-            Ok(Step::Lingers(row, None)) => self.report.put(&row),
-            Ok(Step::Last(row, failure)) => {
-                self.begun.remove(&id);
-                match failure {
-                    Some(message) => self.fail((row, message)),
-                    None => self.report.put(&row),
-                }
-            }
-            Ok(Step::Remove(failure)) => {
-                failpoint::at("ended");
-                // The lock may have to be waited for.
-                self.report.flush();
-                let Some(begun) = self.begun.remove(&id) else {
-                    return;
-                };
-                let (row, server, pid_path) = begun.subject();
-                if let Err(e) = begun::remove_pid_file(row, server, pid_path, &self.starter.locks) {
-                    let path = row.pidfile.as_deref().unwrap_or(pid_path.beneath.as_path());
-                    TOOL.say(&format!(
-                        "cannot remove {}: {}",
-                        path.display(),
-                        reason_of(&e)
-                    ));
-                }
-                self.fail(failure.of(row.clone()));
-            }
-            Err(e) => {
-                self.begun.remove(&id);
-                self.trouble(&e);
-            }
-        }
+        self.servers.remove(&id);
+        self.timers.set(id, None);
     }
 
     /// A failing system call that should not: the others are awaited further.
     fn trouble(&mut self, error: &io::Error) {
         TOOL.say(&format!("cannot wait for a server: {}", reason_of(error)));
         self.report.failed();
-    }
-
-    fn fail(&mut self, (row, message): (Row, String)) {
-        self.report.fail(&row, &message);
     }
 }

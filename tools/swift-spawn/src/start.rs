@@ -9,22 +9,22 @@ use std::path::{Path, PathBuf};
 
 use swift_cli::program::SearchPath;
 use swift_records::catalogue::Server;
-use swift_records::instance::{Instance, PidPath};
+use swift_records::instance::{Instance, RowInstance};
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::locks::Locks;
+use swift_server::outcome::Outcome;
 use swift_server::pidfile::{self, Finding};
 use swift_server::process::{self, Process};
 use swift_server::rundir::RunDir;
 use swift_sys::error::reason_of;
 use swift_sys::failpoint;
 use swift_sys::pidfd::{self, Ended};
-use swift_sys::signal::Signal;
 use swift_sys::spawn::{self, Child, PidFile, Plan, spawn};
 use swift_sys::{beneath, fd};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::options::{Options, Stdio};
 use crate::{environment, executable};
 
@@ -33,7 +33,7 @@ use crate::{environment, executable};
 /// everything that is named after a server.
 const TEMPORARY: &std::ffi::CStr = c".swift-spawn.new";
 
-/// What every start has in common.
+/// The things that all starts have in common.
 pub struct Starter {
     path: SearchPath,
     environment: Vec<Vec<u8>>,
@@ -46,17 +46,12 @@ pub struct Starter {
     pub locks: Locks,
 }
 
-/// What became of a row.
-pub enum Outcome {
-    /// It runs: its row, itself, and its output where that is a pipe.
-    Started(Row, Process, Option<OwnedFd>),
-    /// Somebody else has started it: its row.
-    Found(Row),
-    /// The pid file's process runs the program with another config: the row, and
-    /// what is said of it.
-    WrongConfig(Row, String),
-    /// It does not run.
-    Failed(Row, Failure),
+/// A row that was acted on.
+pub enum Start {
+    /// Its server was started: the row, the process, and its output where that is a pipe.
+    Done(Row, Process, Option<OwnedFd>),
+    /// Its server was not started.
+    NotDone(Outcome),
 }
 
 impl Starter {
@@ -92,38 +87,23 @@ impl Starter {
     }
 
     /// Starts a row's server, unless it runs by now.
-    pub fn start(&mut self, row: Row, server: &Server, pid_path: &PidPath) -> Outcome {
-        match self.try_start(&row, server, pid_path) {
-            Ok(outcome) => outcome,
-            Err(failure) => {
-                let row = Row {
-                    pid: None,
-                    start: None,
-                    ..row
-                };
-                Outcome::Failed(row, failure)
-            }
-        }
+    pub fn start(&mut self, target: &RowInstance) -> Start {
+        self.try_start(target).unwrap_or_else(|failure| {
+            let row = target.row.clone();
+            let (pid, start) = (None, None);
+            Start::NotDone(failure.of(Row { pid, start, ..row }))
+        })
     }
 
-    fn try_start(
-        &mut self,
-        row: &Row,
-        server: &Server,
-        pid_path: &PidPath,
-    ) -> Result<Outcome, Failure> {
-        let program = self.program(server)?;
+    fn try_start(&mut self, target: &RowInstance) -> Result<Start, Failure> {
+        let program = self.program(&target.server)?;
         let (output, end) = match self.stdio {
             Some(_) => (None, None),
             None => pipe().map(|(output, end)| (Some(output), Some(end)))?,
         };
+        let RowInstance { row, pid_path, .. } = target;
         let row_path = row.pidfile.as_deref().unwrap_or(Path::new(""));
-        let config = row.config.clone().unwrap_or_default();
-        let instance = Instance {
-            server,
-            config: &config,
-            pid_path,
-        };
+        let instance = target.instance();
         let cannot_write =
             |e: &io::Error| Failure::of_path(Reason::PidFile, "cannot write", row_path, e);
 
@@ -139,16 +119,16 @@ impl Starter {
         let guard = self.locks.take(&run_dir);
         let guard = guard.map_err(|why| Failure::new(Reason::Lock, &why))?;
         failpoint::at("locked");
-        if let Some(found) = look(row, &run_dir, &instance)? {
-            return Ok(found);
+        if let Some(found) = inspect(row, &run_dir, &instance)? {
+            return Ok(Start::NotDone(found));
         }
         failpoint::at("looked");
-        let folder = pid_path.beneath.parent().unwrap_or(Path::new(""));
-        let folder = beneath::create_dirs(&run_dir, folder).map_err(|e| cannot_write(&e))?;
+        let directory = pid_path.beneath.parent().unwrap_or(Path::new(""));
+        let directory = beneath::create_dirs(&run_dir, directory).map_err(|e| cannot_write(&e))?;
         let name = pid_path.beneath.file_name().unwrap_or_default();
         let name = CString::new(name.as_bytes()).map_err(|e| cannot_write(&e.into()))?;
         let pid_file = PidFile {
-            dir: folder.as_fd(),
+            dir: directory.as_fd(),
             temporary: TEMPORARY,
             name: &name,
         };
@@ -168,7 +148,7 @@ impl Starter {
         // A child that was not waited for keeps its number, so this is its own.
         let stat = process::stat(process.pid).ok().flatten();
         if stat.is_some_and(|stat| stat.pre_exec && stat.is_ending()) {
-            let failure = killed_unborn(&process);
+            let failure = killed_before_exec(&process);
             let _ = pidfile::remove_if_stale(&run_dir, &instance, None);
             return Err(failure);
         }
@@ -179,11 +159,7 @@ impl Starter {
             start: stat.map(|stat| stat.start),
             ..row.clone()
         };
-        Ok(Outcome::Started(
-            row.with_state(State::Started),
-            process,
-            output,
-        ))
+        Ok(Start::Done(row.with_state(State::Started), process, output))
     }
 
     /// Executes the server with these. Its output goes to the pipe's end where there is one.
@@ -231,53 +207,33 @@ impl Starter {
     }
 }
 
-/// What a look at the pid file under the lock says against starting. An error
+/// The outcome of a row whose pid file, inspected under the lock, speaks against a start. An error
 /// when that cannot be known.
-fn look(row: &Row, run_dir: &RunDir, instance: &Instance) -> Result<Option<Outcome>, Failure> {
+fn inspect(row: &Row, run_dir: &RunDir, instance: &Instance) -> Result<Option<Outcome>, Failure> {
     let path = &instance.pid_path.beneath;
     let unreadable = |why: &str| {
         let shown = row.pidfile.as_deref().unwrap_or(path).display();
         Failure::new(Reason::Unreadable, why).saying(format!("cannot read {shown}: {why}"))
     };
+    let unknown = |e| unreadable(&reason_of(&e));
     let look = pidfile::read(run_dir, path);
-    let finding = pidfile::verify(&look, instance).map_err(|e| unreadable(&reason_of(&e)))?;
-    let found = |pid, start| Row {
-        pid: Some(pid),
-        start,
-        ..row.clone()
-    };
-    match finding {
-        Finding::Stopped(..) => Ok(None),
-        Finding::Unreadable(why) => Err(unreadable(&why)),
-        Finding::Starting(pid) => {
-            let row = found(pid, None).with_state(State::Starting);
-            Ok(Some(Outcome::Found(row)))
-        }
-        Finding::WrongConfig { process, config } => {
-            let start = process.start().map_err(|e| unreadable(&reason_of(&e)))?;
-            let message = pidfile::wrong_config(row, process.pid, &config);
-            let row = found(process.pid, start);
-            let row = row.with(
-                State::WrongConfig,
-                Reason::Config,
-                config.as_os_str().as_bytes(),
-            );
-            Ok(start.map(|_| Outcome::WrongConfig(row, message)))
-        }
-        Finding::Running { process, permitted } => {
-            let start = process.start().map_err(|e| unreadable(&reason_of(&e)))?;
+    let finding = pidfile::verify(&look, instance).map_err(unknown)?;
+    let start = match &finding {
+        Finding::Stopped(..) => return Ok(None),
+        Finding::Unreadable(why) => return Err(unreadable(why)),
+        Finding::Starting(_) => None,
+        Finding::WrongConfig { process, .. } | Finding::Running { process, .. } => {
+            let start = process.start().map_err(unknown)?;
             // Without a start, it has ended after it was proven.
             if start.is_none() {
                 return Ok(None);
             }
-            let row = found(process.pid, start);
-            Ok(Some(Outcome::Found(if permitted {
-                row.with_state(State::Running)
-            } else {
-                row.with(State::Denied, Reason::Permission, b"")
-            })))
+            start
         }
-    }
+    };
+    let Outcome { row, failure } = Outcome::of(row.clone(), finding, start, None);
+    let failure = failure.map(|what| format!("cannot start beside {what}"));
+    Ok(Some(Outcome { row, failure }))
 }
 
 /// The failure of a server that could not be forked or executed.
@@ -297,13 +253,12 @@ fn not_executed(program: &Path, failure: &spawn::Failure) -> Failure {
     }
 }
 
-/// Why a child has ended that never executed its program: somebody killed it,
+/// The failure of a child that ended before it executed its program: a person killed it,
 /// or the kernel did when memory was short.
-fn killed_unborn(process: &Process) -> Failure {
+fn killed_before_exec(process: &Process) -> Failure {
     match pidfd::wait(process) {
         Ok(Ended::Signal(number)) => {
-            let signal = Signal::from_number(number.into());
-            let name = signal.map_or_else(|| number.to_string(), |signal| signal.to_string());
+            let name = failure::signal_name(number);
             let message = format!("ended by {name} before its program was executed");
             Failure::new(Reason::Signal(number), "").saying(message)
         }
@@ -314,10 +269,9 @@ fn killed_unborn(process: &Process) -> Failure {
 
 /// A pipe whose end to read from never makes this process wait.
 fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
-    let (output, end) = fd::pipe()
+    fd::pipe()
         .and_then(|ends| fd::set_nonblocking(&ends.0).map(|()| ends))
-        .map_err(|e| Failure::new(Reason::ExecFailed, &reason_of(&e)))?;
-    Ok((output, end))
+        .map_err(|e| Failure::new(Reason::ExecFailed, &reason_of(&e)))
 }
 
 fn inherited(option: &str, number: i32) -> anyhow::Result<OwnedFd> {
