@@ -1,12 +1,15 @@
 //! `swift-reload`: one verified seamless reload, or several at the same time:
 //! proven, checked, signalled, awaited.
 
+mod announcements;
 mod environment;
+mod failure;
 mod idle;
-mod many;
+mod news;
 mod one;
 pub mod options;
 mod reload;
+mod reloads;
 mod repr;
 mod rows;
 mod served;

@@ -16,15 +16,15 @@ use swift_sys::epoll::Epoll;
 use swift_sys::error::reason_of;
 use swift_sys::syslog::Severity;
 
-use crate::many::Many;
+use crate::failure::Failure;
+use crate::news::{End, News, not_notified, state_word};
 use crate::options::{Options, TOOL};
-use crate::reload::{End, Failure, News};
+use crate::reloads::Reloads;
 use crate::repr;
-use crate::rows::{heard, unheard, what_failed};
 use crate::target::{Refusal, Target};
 use crate::unit::Unit;
 
-/// Does the tool's job for the process of that number.
+/// Does the tool's job for the process of that pid.
 pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let known = i32::try_from(pid).ok().and_then(Pid::new);
@@ -57,24 +57,24 @@ pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
             checks = checks.relaying(output(io::stdout().as_fd())?, output(io::stderr().as_fd())?);
         }
     }
-    let mut many = Many::new(options.manner(), checks)?;
+    let mut reloads = Reloads::new(options.manner(), checks)?;
     let epoll = Epoll::new()?;
-    epoll.add(&many, 0)?;
-    many.add(1, target);
+    epoll.add(&reloads, 0)?;
+    reloads.add(1, Ok(target));
     loop {
-        for (_, news) in many.advance()? {
+        for (_, news) in reloads.advance()? {
             if let Some(unit) = &mut unit {
                 unit.follow(&story.who, &news)?;
             }
-            if let Some(exit) = story.tell(news)? {
+            if let Some(exit) = story.report(news)? {
                 return Ok(exit);
             }
         }
-        epoll.wait(many.deadline())?;
+        epoll.wait(reloads.deadline())?;
     }
 }
 
-/// Why a process is none that can be reloaded, in the original's words where
+/// The reason why a process cannot be reloaded, in the original's words where
 /// it has some.
 fn refused(pid: i64, refusal: &Refusal) -> String {
     match refusal {
@@ -96,7 +96,7 @@ fn refused(pid: i64, refusal: &Refusal) -> String {
     }
 }
 
-/// What is told of one reload.
+/// The words for one reload.
 struct Story {
     verbose: bool,
     program: String,
@@ -105,14 +105,14 @@ struct Story {
 }
 
 impl Story {
-    /// Tells what has happened; the exit status when that was the end.
-    fn tell(&self, news: News) -> anyhow::Result<Option<Exit>> {
+    /// Reports an event; the exit status when that was the end.
+    fn report(&self, news: News) -> anyhow::Result<Option<Exit>> {
         let program = &self.program;
         match news {
             News::Checking => self.narrate(&format!("Checking config for {program}")),
             News::Settling => self.narrate("Waiting until the process can take the signal"),
             News::Sending => self.narrate(&format!("Sending {} signal", self.signal)),
-            News::Heard(notice) => self.narrate(&match (&notice, heard(&notice)) {
+            News::Notified(notice) => self.narrate(&match (&notice, state_word(&notice)) {
                 (_, Some(what)) => format!("Process is {what}"),
                 (Notice::Other(line), None) => {
                     format!("Received notification {}", repr::bytes(line))
@@ -120,7 +120,7 @@ impl Story {
                 _ => unreachable!("every notice but another has a name"),
             }),
             News::TooOld => TOOL.say(&check::too_old(program)),
-            News::Unheard(holder) => TOOL.say(&unheard(&self.who, &holder)),
+            News::NotNotified(why) => TOOL.say(&not_notified(&self.who, &why)),
             News::Signalled => {}
             News::Ended(End::Reloaded | End::Sent) => {
                 print(&format!("Reloaded {program}"))?;
@@ -140,7 +140,7 @@ impl Story {
                 complain("Failed to validate config");
             }
             (State::Misconfigured, _) | (_, Reason::Untested) => {
-                TOOL.say(&what_failed(&self.who, failure));
+                TOOL.say(&failure.message(&self.who));
                 complain("Failed to validate config");
             }
             (_, Reason::Busy) => complain(&format!(
@@ -151,12 +151,12 @@ impl Story {
                 complain(&format!("Timed out reloading {}", self.program));
                 return Exit::TimedOut;
             }
-            _ => TOOL.say(&what_failed(&self.who, failure)),
+            _ => TOOL.say(&failure.message(&self.who)),
         }
         Exit::Failed
     }
 
-    /// Tells a step, if steps are to be told. Whether anybody listens does not
+    /// Reports a step, if steps are to be reported. Whether they can be written does not
     /// matter to the reload.
     fn narrate(&self, what: &str) {
         if self.verbose {
@@ -173,7 +173,7 @@ fn print(line: &str) -> anyhow::Result<()> {
 /// A line of the original's on standard error, which does not begin with the
 /// tool's name.
 fn complain(line: &str) {
-    // Nobody is left to be told when standard error is gone.
+    // Nothing can be said when standard error is gone.
     let prefix = service::priority_prefix(Severity::LOG_ERR);
     let _ = io::stderr().write_all(format!("{prefix}{line}\n").as_bytes());
 }

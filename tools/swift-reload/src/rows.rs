@@ -7,58 +7,48 @@ use std::path::Path;
 use std::time::Instant;
 
 use swift_cli::Exit;
-use swift_cli::text;
-use swift_records::catalogue::{Catalogue, Server};
-use swift_records::instance::{self, PidPath};
+use swift_records::catalogue::Catalogue;
+use swift_records::instance::RowInstance;
 use swift_records::reason::Reason;
 use swift_records::row::{Key, Row};
 use swift_records::state::State;
 use swift_server::actor::{self, Actor, Pace, Report, Token};
 use swift_server::check::{self, Checks};
-use swift_server::notify::Notice;
 use swift_server::pidfile;
 use swift_server::stream::BadLine;
 use swift_sys as sys;
 use swift_sys::epoll::Epoll;
-use swift_sys::signal::Signal;
 
-use crate::many::Many;
+use crate::failure::Failure;
+use crate::news::{End, News, not_notified, state_word};
 use crate::options::{Options, TOOL};
-use crate::reload::{End, Failure, News};
-use crate::target::{Refusal, Target};
+use crate::reloads::Reloads;
+use crate::target::Target;
 
-/// The watch's token for the reloads.
-const MANY: Token = Token {
+/// The token of the reloads.
+const RELOADS: Token = Token {
     subject: 1,
     part: 0,
 };
 
-/// Descriptors that are kept free for the checks, and for a look at /proc.
+/// Descriptors that are kept free for the checks and /proc.
 const RESERVE: u64 = 160;
-/// Descriptors that one reload holds: its process, its socket, and its folder
-/// until it is checked.
-const EACH: u64 = 3;
-
-/// A row that is to be acted on, and how.
-struct Task {
-    row: Row,
-    server: Server,
-    pid_path: PidPath,
-    signal: Signal,
-}
+/// Descriptors that one reload holds: its process, its socket, and its
+/// directory until it is checked.
+const FDS_PER_RELOAD: u64 = 3;
 
 struct Run {
     options: Options,
     catalogue: Catalogue,
-    many: Many,
+    reloads: Reloads,
     /// The rows whose turn has not come.
-    queue: VecDeque<Task>,
-    /// The rows that are being acted on, by the number of their reload.
+    queue: VecDeque<RowInstance>,
+    /// The rows that are being acted on, by the id of their reload.
     rows: HashMap<u64, Row>,
     last: u64,
     seen: HashSet<Key>,
     /// How many reloads go on at the same time.
-    at_once: usize,
+    max_running: usize,
     /// That Swift is too old to check configs was said: once is enough.
     told_too_old: bool,
     /// Something failed that ends it all, with --one-by-one.
@@ -70,13 +60,13 @@ struct Run {
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let descriptors = sys::limits::raise_descriptors()?;
-    let at_once = match options.one_by_one {
+    let max_running = match options.one_by_one {
         true => 1,
-        false => (descriptors.saturating_sub(RESERVE) / EACH).max(1),
+        false => (descriptors.saturating_sub(RESERVE) / FDS_PER_RELOAD).max(1),
     };
     let checks = Checks::new(options.manner().check_timeout)?;
     let mut run = Run {
-        many: Many::new(options.manner(), checks)?,
+        reloads: Reloads::new(options.manner(), checks)?,
         report: Report::new(&TOOL, options.quiet)?,
         options,
         catalogue,
@@ -84,12 +74,12 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         rows: HashMap::new(),
         last: 0,
         seen: HashSet::new(),
-        at_once: usize::try_from(at_once)?,
+        max_running: usize::try_from(max_running)?,
         told_too_old: false,
         stopped: false,
     };
     let epoll = Epoll::new()?;
-    epoll.add(&run.many, MANY.into())?;
+    epoll.add(&run.reloads, RELOADS.into())?;
     actor::run(&mut run, &epoll)?;
     Ok(run.report.exit())
 }
@@ -101,16 +91,16 @@ impl Actor for Run {
     }
 
     fn before_wait(&mut self, _reading: bool) -> anyhow::Result<()> {
-        self.begin()?;
-        for (id, news) in self.many.advance()? {
-            self.told(id, news)?;
+        self.begin();
+        for (id, news) in self.reloads.advance()? {
+            self.on_news(id, news)?;
         }
         // What has ended makes room for the next.
-        self.begin()?;
+        self.begin();
         self.report.flush();
         if self.report.is_lost() {
             self.queue.clear();
-            self.many.withdraw();
+            self.reloads.withdraw();
         }
         Ok(())
     }
@@ -120,11 +110,11 @@ impl Actor for Run {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.many.deadline()
+        self.reloads.deadline()
     }
 
     fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.many.is_idle()
+        self.queue.is_empty() && self.reloads.is_idle()
     }
 
     fn report(&mut self) -> &mut Report {
@@ -137,48 +127,34 @@ impl Run {
     /// a seamless reload, or passes it on.
     fn take(&mut self, row: Row, line: u64) {
         let server = self.catalogue.server(&row.server);
-        let (State::Running, Some(signal)) = (row.state, server.seamless) else {
+        if row.state != State::Running || server.seamless.is_none() {
             self.report.pass_on(&row);
             return;
-        };
-        match instance::pid_path(&server, &row) {
+        }
+        match RowInstance::new(server, row) {
             Err(what) => self.report.bad_line(&BadLine { line, what }),
-            Ok(pid_path) if self.seen.insert(row.key()) => self.queue.push_back(Task {
-                row,
-                server,
-                pid_path,
-                signal,
-            }),
+            Ok(task) if self.seen.insert(task.row.key()) => self.queue.push_back(task),
             Ok(_) => {}
         }
     }
 
     /// Begins what may begin now.
-    fn begin(&mut self) -> anyhow::Result<()> {
-        while !self.queue.is_empty() && !self.report.is_lost() {
-            if self.rows.len() >= self.at_once && !self.stopped {
-                break;
-            }
-            let Some(task) = self.queue.pop_front() else {
-                break;
-            };
+    fn begin(&mut self) {
+        while (self.rows.len() < self.max_running || self.stopped)
+            && !self.report.is_lost()
+            && let Some(task) = self.queue.pop_front()
+        {
             self.last += 1;
-            let row = task.row.clone();
-            self.rows.insert(self.last, row);
-            if self.stopped {
-                let failure = Failure::new(Reason::Interrupted, "");
-                self.told(self.last, News::Ended(End::Failed(failure)))?;
-                continue;
-            }
-            match target(task) {
-                Ok(target) => self.many.add(self.last, target),
-                Err(failure) => self.many.fail(self.last, failure),
-            }
+            self.rows.insert(self.last, task.row.clone());
+            let target = match self.stopped {
+                true => Err(Failure::new(Reason::Interrupted, "")),
+                false => prove(task),
+            };
+            self.reloads.add(self.last, target);
         }
-        Ok(())
     }
 
-    fn told(&mut self, id: u64, news: News) -> anyhow::Result<()> {
+    fn on_news(&mut self, id: u64, news: News) -> anyhow::Result<()> {
         let Some(row) = self.rows.get(&id) else {
             return Ok(());
         };
@@ -187,8 +163,8 @@ impl Run {
             News::Checking => self.narrate(&format!("checking the config of {who}")),
             News::Settling => self.narrate(&format!("waiting until {who} can take the signal")),
             News::Sending => self.narrate(&format!("signalling {who}")),
-            News::Heard(notice) => {
-                if let Some(what) = heard(&notice) {
+            News::Notified(notice) => {
+                if let Some(what) = state_word(&notice) {
                     self.narrate(&format!("{who} is {what}"));
                 }
             }
@@ -198,7 +174,7 @@ impl Run {
                     TOOL.say(&check::too_old(&server.command));
                 }
             }
-            News::Unheard(holder) => TOOL.say(&unheard(&who, &holder)),
+            News::NotNotified(why) => TOOL.say(&not_notified(&who, &why)),
             News::Signalled => self.report.put(&row.clone().with_state(State::Signalled)),
             News::Ended(end) => {
                 let row = self.rows.remove(&id).expect("it was found just now");
@@ -223,7 +199,7 @@ impl Run {
                 let other = Path::new(OsStr::from_bytes(&failure.text));
                 pidfile::wrong_config(&row, pid, other)
             }
-            _ => what_failed(&who(&row), &failure),
+            _ => failure.message(&who(&row)),
         };
         let row = row.with(failure.state, failure.reason, &failure.text);
         self.report.fail(&row, &what);
@@ -238,73 +214,17 @@ impl Run {
 }
 
 /// Proves the process of a row.
-fn target(task: Task) -> Result<Target, Failure> {
-    let Task {
-        row,
-        server,
-        pid_path,
-        signal,
-    } = task;
-    if row.is_orphan() {
-        let text = format!("{signal} would kill it: its config is gone");
-        return Err(Failure::new(Reason::Unsupported, text));
+fn prove(task: RowInstance) -> Result<Target, Failure> {
+    match task.server.seamless {
+        Some(signal) if task.row.is_orphan() => {
+            let text = format!("{signal} would kill it: its config is gone");
+            Err(Failure::new(Reason::Unsupported, text))
+        }
+        _ => Ok(Target::of_row(task)?),
     }
-    let pid = row.pid.ok_or(Refusal::Gone)?;
-    let config = row.config.as_deref().unwrap_or("".as_ref());
-    Ok(Target::of_row(
-        server, signal, config, &pid_path, pid, row.start,
-    )?)
 }
 
 fn who(row: &Row) -> String {
     let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
     format!("{pid} ({})", row.server)
-}
-
-/// What a notification says a server is.
-pub fn heard(notice: &Notice) -> Option<&'static str> {
-    match notice {
-        Notice::Ready => Some("READY"),
-        Notice::Reloading => Some("RELOADING"),
-        Notice::Stopping => Some("STOPPING"),
-        Notice::Other(_) => None,
-    }
-}
-
-/// That nothing a server says is heard, and why.
-pub fn unheard(who: &str, why: &str) -> String {
-    // The row of a failure says who holds the socket, and this line that it is the socket.
-    let why = why.strip_prefix("its socket is ").unwrap_or(why);
-    format!("reloading {who} without its notifications: its socket is {why}")
-}
-
-/// A failure as one line.
-pub fn what_failed(who: &str, failure: &Failure) -> String {
-    // The last line of what a program printed says what is wrong, and the row has it all.
-    let text = text::one_line(text::last_line(&failure.text));
-    let with_text = |what: &str| match text.is_empty() {
-        true => what.to_owned(),
-        false => format!("{what}: {text}"),
-    };
-    if failure.state == State::Denied {
-        return format!("cannot signal {who}: Operation not permitted");
-    }
-    let why = match failure.reason {
-        Reason::Vanished if text.is_empty() => "it has ended".into(),
-        Reason::Timeout if failure.state == State::Misconfigured => {
-            with_text("the check of its config took too long")
-        }
-        Reason::Timeout => "it is not ready in time".into(),
-        Reason::Exit(status) => with_text(&format!("its config is bad (exit status {status})")),
-        Reason::Signal(number) => {
-            with_text(&format!("the check of its config died of signal {number}"))
-        }
-        Reason::ExecMissing => "its program is missing".into(),
-        Reason::Untested => with_text("its config could not be checked"),
-        Reason::Interrupted => "another one failed before its turn came".into(),
-        Reason::Refused => with_text("its old generation serves on"),
-        Reason::Busy => with_text("another process has its notification socket"),
-        _ => text,
-    };
-    format!("cannot reload {who}: {why}")
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use swift_cli::program::SearchPath;
 use swift_records::catalogue::{Catalogue, Server};
-use swift_records::instance::{Instance, PidPath};
+use swift_records::instance::RowInstance;
 use swift_records::reason::Reason;
 use swift_server::check::{Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use swift_server::pidfile::{self, Finding};
@@ -113,28 +113,15 @@ impl Target {
                 (None, None) => return Err(Refusal::Mismatch(line)),
             },
         };
-        let Some(signal) = server.seamless else {
-            return Err(Refusal::Unable(server.command.into_owned()));
-        };
-        Target::finish(process, server, signal, line)
+        Target::finish(process, server, line)
     }
 
     /// Proves that a process is this server with this config, started when the
     /// row says it was.
-    pub fn of_row(
-        server: Server,
-        signal: Signal,
-        config: &Path,
-        pid_path: &PidPath,
-        pid: Pid,
-        start: Option<u64>,
-    ) -> Result<Target, Refusal> {
-        let instance = &Instance {
-            server: &server,
-            config,
-            pid_path,
-        };
-        let process = match pidfile::prove(pid, instance)? {
+    pub fn of_row(target: RowInstance) -> Result<Target, Refusal> {
+        let pid = target.row.pid.ok_or(Refusal::Gone)?;
+        let start = target.row.start;
+        let process = match pidfile::prove(pid, &target.instance())? {
             Ok(process) => process,
             Err(Finding::Starting(_)) => return Err(Refusal::Starting),
             // With another start it is not the process that the row means.
@@ -146,19 +133,16 @@ impl Target {
             Err(_) => return Err(Refusal::Gone),
         };
         let line = process.command_line()?.ok_or(Refusal::Gone)?;
-        let target = Target::finish(process, server, signal, line)?;
+        let target = Target::finish(process, target.server, line)?;
         match start.is_none_or(|start| start == target.start) {
             true => Ok(target),
             false => Err(Refusal::Gone),
         }
     }
 
-    fn finish(
-        process: Process,
-        server: Server,
-        signal: Signal,
-        line: CommandLine,
-    ) -> Result<Target, Refusal> {
+    fn finish(process: Process, server: Server, line: CommandLine) -> Result<Target, Refusal> {
+        let unable = || Refusal::Unable(server.command.to_string());
+        let signal = server.seamless.ok_or_else(unable)?;
         let pid = process.pid;
         failpoint::at("looked-at");
         let stat = stat(pid)?.ok_or(Refusal::Gone)?;
@@ -187,7 +171,7 @@ impl Target {
         })
     }
 
-    /// Its number.
+    /// Its pid.
     pub fn pid(&self) -> Pid {
         self.process.pid
     }
@@ -197,7 +181,7 @@ impl Target {
         &self.user
     }
 
-    /// Looks again.
+    /// Inspects it again.
     pub fn again(&self) -> io::Result<Now> {
         let (Some(line), Some(stat)) = (command_line(self.pid())?, stat(self.pid())?) else {
             return Ok(Now::Gone);

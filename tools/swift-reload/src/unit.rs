@@ -14,9 +14,10 @@ use swift_server::notify::Notice;
 use swift_server::process::{Pid, Process};
 use swift_server::sd_notify::{Message, SdNotify};
 
+use crate::failure::Failure;
+use crate::news::{End, News};
 use crate::options::Manner;
-use crate::reload::{End, Failure, News, SETTLING};
-use crate::rows::what_failed;
+use crate::reload::SETTLING;
 use crate::target::Target;
 
 /// How long systemd may take to take in what it is told before this process ends.
@@ -67,7 +68,7 @@ impl Unit {
     /// Takes in what happens, and tells the end of it.
     pub fn follow(&mut self, who: &str, news: &News) -> io::Result<()> {
         match news {
-            News::Heard(Notice::Other(line)) => {
+            News::Notified(Notice::Other(line)) => {
                 self.has_status |= line.starts_with(b"STATUS=");
                 if let Some(pid) = line.strip_prefix(b"MAINPID=").and_then(Pid::parse) {
                     self.main = match pid == self.target.pid {
@@ -85,7 +86,7 @@ impl Unit {
     }
 
     fn failed(&self, who: &str, failure: &Failure) -> io::Result<()> {
-        let status = what_failed(who, failure);
+        let status = failure.message(who);
         let serves_on = match &self.main {
             Some(main) => !main.has_ended()?,
             None => false,

@@ -9,11 +9,13 @@ use swift_server::actor::Token;
 use swift_server::check::{Checks, Verdict};
 use swift_sys::epoll::{Epoll, min_deadline};
 
+use crate::failure::Failure;
+use crate::news::{End, News};
 use crate::options::Manner;
-use crate::reload::{End, Failure, News, Progress, Reload};
+use crate::reload::{Progress, Reload};
 use crate::target::Target;
 
-/// The watch's token for the checks. The other subjects are the reloads.
+/// The token of the checks. The other subjects are the reloads.
 const CHECKS: Token = Token {
     subject: 0,
     part: 0,
@@ -24,8 +26,8 @@ const SOCKET: u8 = 0;
 const PROCESS: u8 = 1;
 
 /// All of them. The owner waits for the descriptor of this, and for
-/// [`Many::until`], and then calls [`Many::advance`].
-pub struct Many {
+/// [`Reloads::deadline`], and then calls [`Reloads::advance`].
+pub struct Reloads {
     manner: Manner,
     epoll: Epoll,
     checks: Checks,
@@ -33,18 +35,18 @@ pub struct Many {
     news: Vec<(u64, News)>,
 }
 
-impl AsFd for Many {
+impl AsFd for Reloads {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
 }
 
-impl Many {
+impl Reloads {
     /// None yet; all are done in that manner, and checked by `checks`.
-    pub fn new(manner: Manner, checks: Checks) -> io::Result<Many> {
+    pub fn new(manner: Manner, checks: Checks) -> io::Result<Reloads> {
         let epoll = Epoll::new()?;
         epoll.add(&checks, CHECKS.into())?;
-        Ok(Many {
+        Ok(Reloads {
             manner,
             epoll,
             checks,
@@ -53,24 +55,26 @@ impl Many {
         })
     }
 
-    /// Begins a reload. All that is told of it has this id, which is above 0
+    /// Begins a reload, unless it has failed already. All its news have this id, which is above 0
     /// and not used twice.
-    pub fn add(&mut self, id: u64, target: Target) {
+    pub fn add(&mut self, id: u64, target: Result<Target, Failure>) {
         let token = |part| Token { subject: id, part };
-        let watched = Reload::begin(target, self.manner).and_then(|reload| {
-            if let Some(socket) = reload.socket() {
-                self.epoll.add(socket, token(SOCKET).into())?;
+        let begun = target.and_then(|target| {
+            let reload = Reload::begin(target, self.manner)?;
+            match reload.announcements().socket() {
+                Ok(socket) => self.epoll.add(socket, token(SOCKET).into())?,
+                Err(failure) => {
+                    let why = String::from_utf8_lossy(&failure.text).into_owned();
+                    self.news.push((id, News::NotNotified(why)));
+                }
             }
             self.epoll.add(reload.process(), token(PROCESS).into())?;
             Ok(reload)
         });
-        let mut reload = match watched {
+        let mut reload = match begun {
             Ok(reload) => reload,
-            Err(failure) => return self.fail(id, failure),
+            Err(failure) => return self.news.push((id, News::Ended(End::Failed(failure)))),
         };
-        if let Some(why) = reload.unheard() {
-            self.news.push((id, News::Unheard(why)));
-        }
         let checks = self.manner.check && reload.target.server.check;
         let check = checks.then(|| reload.target.config_check());
         self.reloads.insert(id, reload);
@@ -84,23 +88,18 @@ impl Many {
         }
     }
 
-    /// That a reload failed before it was one.
-    pub fn fail(&mut self, id: u64, failure: Failure) {
-        self.news.push((id, News::Ended(End::Failed(failure))));
-    }
-
-    /// Whether none goes on and all is told. A check whose process has ended
-    /// meanwhile is waited for by nobody.
+    /// True when none goes on and all news were taken. Checks whose target has exited
+    /// are abandoned.
     pub fn is_idle(&self) -> bool {
         self.reloads.is_empty() && self.news.is_empty()
     }
 
-    /// Lets go of those that were not yet signalled. Nothing is told of them.
+    /// Lets go of those that were not yet signalled. They have no more news.
     pub fn withdraw(&mut self) {
         self.reloads.retain(|_, reload| reload.is_signalled());
     }
 
-    /// When [`Many::advance`] is to be called at the latest.
+    /// The deadline of [`Reloads::advance`].
     pub fn deadline(&self) -> Option<Instant> {
         if !self.news.is_empty() {
             return Some(Instant::now());
@@ -109,7 +108,7 @@ impl Many {
         min_deadline(reloads, self.checks.deadline())
     }
 
-    /// Takes in all that has happened, and tells it. Never waits.
+    /// Takes in all that has happened, and returns the news. Never waits.
     pub fn advance(&mut self) -> io::Result<Vec<(u64, News)>> {
         self.check()?;
         // Once, since of a check that prints without end there is always more.
@@ -119,7 +118,7 @@ impl Many {
                 Token {
                     subject,
                     part: SOCKET,
-                } => self.go_on(subject, Reload::hear),
+                } => self.go_on(subject, Reload::on_readable),
                 Token { subject, .. } => self.ended(subject),
             }
         }
@@ -127,7 +126,7 @@ impl Many {
         let is_late = |reload: &Reload| reload.deadline().is_some_and(|deadline| deadline <= now);
         let late = self.reloads.iter().filter(|(_, reload)| is_late(reload));
         for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.go_on(id, Reload::late);
+            self.go_on(id, Reload::on_deadline);
         }
         Ok(std::mem::take(&mut self.news))
     }
@@ -141,13 +140,13 @@ impl Many {
 
     fn checked(&mut self, id: u64, verdict: Verdict) {
         // What it has said up to now comes before what is done next.
-        self.go_on(id, Reload::hear);
-        self.go_on(id, |reload, told| reload.checked(verdict, told));
+        self.go_on(id, Reload::on_readable);
+        self.go_on(id, |reload, news| reload.on_verdict(verdict, news));
     }
 
     /// The process has ended, after it may have said something.
     fn ended(&mut self, id: u64) {
-        self.go_on(id, Reload::hear);
+        self.go_on(id, Reload::on_readable);
         self.go_on(id, |reload, _| Err(reload.ended()));
     }
 
@@ -157,15 +156,15 @@ impl Many {
         let Some(reload) = self.reloads.get_mut(&id) else {
             return;
         };
-        let mut told = Vec::new();
-        let end = match step(reload, &mut told) {
+        let mut news = Vec::new();
+        let end = match step(reload, &mut news) {
             Ok(end) => end,
             Err(failure) => Some(End::Failed(failure)),
         };
         if let Some(end) = end {
             self.reloads.remove(&id);
-            told.push(News::Ended(end));
+            news.push(News::Ended(end));
         }
-        self.news.extend(told.into_iter().map(|news| (id, news)));
+        self.news.extend(news.into_iter().map(|news| (id, news)));
     }
 }
