@@ -29,14 +29,14 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
     operand: no_operand,
 };
 
-/// What the command line says.
+/// The command line's options.
 #[derive(Debug, Default, PartialEq)]
 pub struct Options {
     /// How long a check may take, where it is said.
     pub timeout: Option<Duration>,
     /// The swift directory.
     pub swift_dir: SwiftDir,
-    /// Whether rows are not to be repeated on standard error.
+    /// Do not repeat rows on standard error.
     pub quiet: bool,
 }
 

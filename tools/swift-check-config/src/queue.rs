@@ -39,7 +39,7 @@ impl Queue {
         self.places.pop_front().map(|(row, _)| row)
     }
 
-    /// Whether every row was written.
+    /// True when every row was written.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }

@@ -22,7 +22,7 @@ use swift_sys::failpoint;
 use crate::options::{Options, TOOL};
 use crate::queue::Queue;
 
-/// The watch's token for checks.
+/// The token of checks.
 const CHECKS: Token = Token {
     subject: 1,
     part: 0,
@@ -35,8 +35,8 @@ struct Checker {
     queue: Queue,
     report: Report,
     quiet: bool,
-    /// That Swift is too old to check configs was said: once is enough.
-    told_too_old: bool,
+    /// True once it was said that Swift is too old to check configs.
+    warned_too_old: bool,
 }
 
 /// Does what the command line says.
@@ -48,7 +48,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         queue: Queue::default(),
         report: Report::new(&TOOL, options.quiet)?.of_observer(),
         quiet: options.quiet,
-        told_too_old: false,
+        warned_too_old: false,
     };
     let epoll = Epoll::new()?;
     epoll.add(&checker.checks, CHECKS.into())?;
@@ -146,7 +146,7 @@ impl Checker {
         match verdict {
             Verdict::Good => {}
             Verdict::TooOld => {
-                if !std::mem::replace(&mut self.told_too_old, true) {
+                if !std::mem::replace(&mut self.warned_too_old, true) {
                     let command = self.catalogue.server(server).command;
                     TOOL.say(&check::too_old(&command));
                 }
@@ -165,7 +165,7 @@ impl Checker {
     }
 }
 
-/// What a start of one of Swift's own servers needs, by this process's user.
+/// The check of what a start of one of Swift's own servers by this process's user needs.
 fn preflight(server: &Server, config: &Path, pid: Option<Pid>) -> Option<Preflight> {
     let runner = Runner::own();
     let user = pid.and_then(|pid| process::user(pid).ok().flatten());

@@ -11,9 +11,9 @@ use swift_server::rundirs::RunDirs;
 use swift_server::stream::BadLine;
 
 use crate::examine::{Examined, examine};
-use crate::options::Manner;
+use crate::options::Mode;
 
-/// A thread is worth its start when it has at least so many rows to look at.
+/// A thread is worth its start when it has at least so many rows.
 const WORTH_A_THREAD: usize = 32;
 
 /// More threads than these only wait for the kernel's locks.
@@ -21,20 +21,20 @@ const THREADS: usize = 8;
 
 /// A line of input, and later what became of it.
 pub enum Line {
-    /// It is no row, or the row makes no sense.
+    /// A line that is no row, or whose row makes no sense.
     Bad(BadLine),
     /// A row, with the number of its line.
     Row(u64, Row),
-    /// A row that was looked at.
+    /// A row that was examined.
     Examined(Examined),
 }
 
-/// What all looks have in common.
+/// The things that all batches have in common.
 pub struct Batches<'a> {
     /// The servers.
     pub catalogue: &'a Catalogue,
-    /// How rows are looked at.
-    pub manner: Manner,
+    /// How rows are examined.
+    pub mode: Mode,
     threads: usize,
     own: Examiner<'a>,
     locks: Locks,
@@ -42,23 +42,23 @@ pub struct Batches<'a> {
 
 impl<'a> Batches<'a> {
     /// None yet.
-    pub fn new(catalogue: &'a Catalogue, manner: Manner) -> Batches<'a> {
+    pub fn new(catalogue: &'a Catalogue, mode: Mode) -> Batches<'a> {
         Batches {
             catalogue,
-            manner,
+            mode,
             threads: 0,
-            own: Examiner::new(catalogue, manner),
+            own: Examiner::new(catalogue, mode),
             locks: Locks::default(),
         }
     }
 
-    /// Looks at every row, and leaves what became of it in its place.
+    /// Examines every row, and leaves what became of it in its place.
     pub fn examine(&mut self, lines: &mut [Option<Line>]) {
         self.locks.forget();
         if lines.len() >= 2 * WORTH_A_THREAD {
             self.share_out(lines);
         }
-        // What no thread has done; all of it when there are few.
+        // The rows that no thread has taken; all of them when there are few.
         self.own.examine(lines, &self.locks);
     }
 
@@ -67,12 +67,12 @@ impl<'a> Batches<'a> {
             self.threads = available_parallelism().map_or(1, |n| n.get().min(THREADS));
         }
         let threads = self.threads.min(lines.len() / WORTH_A_THREAD);
-        let (catalogue, manner, locks) = (self.catalogue, self.manner, &self.locks);
+        let (catalogue, mode, locks) = (self.catalogue, self.mode, &self.locks);
         let mut parts = lines.chunks_mut(lines.len().div_ceil(threads));
         let first = parts.next();
         thread::scope(|scope| {
             for part in parts {
-                let work = move || Examiner::new(catalogue, manner).examine(part, locks);
+                let work = move || Examiner::new(catalogue, mode).examine(part, locks);
                 // Without a thread, its part is left for later.
                 let _ = thread::Builder::new().spawn_scoped(scope, work);
             }
@@ -86,17 +86,17 @@ impl<'a> Batches<'a> {
 /// One after another.
 struct Examiner<'a> {
     catalogue: &'a Catalogue,
-    manner: Manner,
+    mode: Mode,
     run_dirs: RunDirs,
     /// That of the last row: rows of one server stand together.
     server: Option<Server>,
 }
 
 impl<'a> Examiner<'a> {
-    fn new(catalogue: &'a Catalogue, manner: Manner) -> Examiner<'a> {
+    fn new(catalogue: &'a Catalogue, mode: Mode) -> Examiner<'a> {
         Examiner {
             catalogue,
-            manner,
+            mode,
             run_dirs: RunDirs::default(),
             server: None,
         }
@@ -105,13 +105,13 @@ impl<'a> Examiner<'a> {
     fn examine(&mut self, lines: &mut [Option<Line>], locks: &Locks) {
         for line in lines {
             *line = match line.take() {
-                Some(Line::Row(number, row)) => Some(self.look(number, row, locks)),
+                Some(Line::Row(number, row)) => Some(self.examine_row(number, row, locks)),
                 done => done,
             };
         }
     }
 
-    fn look(&mut self, number: u64, row: Row, locks: &Locks) -> Line {
+    fn examine_row(&mut self, number: u64, row: Row, locks: &Locks) -> Line {
         if row.pidfile.is_none() {
             return Line::Examined(Outcome::from(row).into());
         }
@@ -119,7 +119,7 @@ impl<'a> Examiner<'a> {
             Some(server) if server.name == row.server => server,
             other => other.insert(self.catalogue.server(&row.server)),
         };
-        match examine(row, server, &mut self.run_dirs, locks, self.manner) {
+        match examine(row, server, &mut self.run_dirs, locks, self.mode) {
             Ok(examined) => Line::Examined(examined),
             Err(what) => Line::Bad(BadLine { line: number, what }),
         }
@@ -133,10 +133,10 @@ mod tests {
     use swift_records::state::State;
 
     #[test]
-    fn every_row_is_looked_at_and_keeps_its_place() {
+    fn every_row_is_examined_and_keeps_its_place() {
         let catalogue = Catalogue::load(Path::new("/nonexistent")).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let manner = Manner {
+        let directory = tempfile::tempdir().unwrap();
+        let mode = Mode {
             clean: true,
             no_start: false,
             owned: true,
@@ -144,7 +144,7 @@ mod tests {
         for count in [1, 63, 64, 1000] {
             let row = |n: u64| Row {
                 config: Some(format!("/etc/swift/object-server/{n}.conf").into()),
-                pidfile: Some(folder.path().join(format!("object-server/{n}.pid"))),
+                pidfile: Some(directory.path().join(format!("object-server/{n}.pid"))),
                 ..Row::new("object-server", State::Configured)
             };
             let mut lines: Vec<_> = (1..=count).map(|n| Some(Line::Row(n, row(n)))).collect();
@@ -153,14 +153,14 @@ mod tests {
                 ..row(0)
             };
             lines.push(Some(Line::Row(count + 1, odd)));
-            Batches::new(&catalogue, manner).examine(&mut lines);
+            Batches::new(&catalogue, mode).examine(&mut lines);
             let Some(Some(Line::Bad(bad))) = lines.pop() else {
                 panic!("a config that is none");
             };
             assert_eq!(bad.line, count + 1);
             for (line, n) in lines.into_iter().zip(1..) {
                 let Some(Line::Examined(examined)) = line else {
-                    panic!("row {n} was not looked at");
+                    panic!("row {n} was not examined");
                 };
                 assert_eq!(examined.outcome.row.pidfile, row(n).pidfile);
                 assert_eq!(examined.outcome.row.state, State::Stopped);

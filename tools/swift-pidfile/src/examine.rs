@@ -1,4 +1,4 @@
-//! One look at a row's pid file and process, and what follows from it.
+//! The examination of a row's pid file and process, and what follows from it.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use swift_server::rundirs::RunDirs;
 use swift_sys::error::reason_of;
 use swift_sys::failpoint;
 
-use crate::options::Manner;
+use crate::options::Mode;
 
 /// A row that was examined.
 pub struct Examined {
@@ -34,7 +34,7 @@ impl From<Outcome> for Examined {
     }
 }
 
-/// What a look at a pid file and its process came to.
+/// A pid file and its process, as they were seen.
 struct Seen {
     finding: Finding,
     world_writable: bool,
@@ -51,14 +51,14 @@ struct Facts {
     owner: Option<Unit>,
 }
 
-/// Looks at the pid file and at the process that it names, and removes a file
-/// that lies where that is wanted. The error is for a bad line.
+/// Examines the pid file and the process that it names, and removes a file
+/// that is stale or invalid where that is wanted. The error is for a bad line.
 pub fn examine(
     row: Row,
     server: &Server,
     run_dirs: &mut RunDirs,
     locks: &Locks,
-    manner: Manner,
+    mode: Mode,
 ) -> Result<Examined, String> {
     let pid_path = pid_path(server, &row)?;
     let config = row.config.clone().unwrap_or_default();
@@ -69,7 +69,7 @@ pub fn examine(
     };
     let look_at = |run_dir: &RunDir| {
         let look = pidfile::read(run_dir, &pid_path.beneath);
-        let (finding, facts) = verify(&look, &instance, manner);
+        let (finding, facts) = verify(&look, &instance, mode);
         Seen {
             finding,
             world_writable: look.world_writable,
@@ -86,9 +86,9 @@ pub fn examine(
     };
     let mut seen = look_at(&run_dir);
     let mut kept = None;
-    if manner.clean && seen.finding.is_stale() {
+    if mode.clean && seen.finding.is_stale() {
         failpoint::at("lie-found");
-        // What was seen without the lock may be the middle of somebody's start.
+        // What was seen without the lock may be the middle of a start.
         match locks.take(&run_dir) {
             Ok(_guard) => {
                 seen = look_at(&run_dir);
@@ -114,18 +114,18 @@ pub fn examine(
     })
 }
 
-/// What a pid file's content is worth, and what is known of what runs.
-fn verify(look: &Look, instance: &Instance, manner: Manner) -> (Finding, Facts) {
+/// Verifies a pid file's content, and finds out the facts of what runs.
+fn verify(look: &Look, instance: &Instance, mode: Mode) -> (Finding, Facts) {
     let verified = pidfile::verify(look, instance).and_then(|finding| {
         let mut facts = Facts::default();
         let (Finding::Running { process, .. } | Finding::WrongConfig { process, .. }) = &finding
         else {
             return Ok((finding, facts));
         };
-        if manner.owned && matches!(finding, Finding::Running { .. }) {
+        if mode.owned && matches!(finding, Finding::Running { .. }) {
             facts.owner = Unit::owner(process.pid)?;
         }
-        if !manner.no_start {
+        if !mode.no_start {
             facts.start = process.start()?;
             // It ended after it was proven.
             if facts.start.is_none() {
@@ -135,7 +135,7 @@ fn verify(look: &Look, instance: &Instance, manner: Manner) -> (Finding, Facts) 
         }
         Ok((finding, facts))
     });
-    // A process that cannot be looked at may be the server, so its pid file is
+    // A process that cannot be inspected may be the server, so its pid file is
     // neither cleaned away nor replaced.
     verified.unwrap_or_else(|e| {
         let why = format!("its process: {}", reason_of(&e));

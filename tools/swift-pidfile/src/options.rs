@@ -17,11 +17,10 @@ pub static TOOL: Tool = Tool {
 pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
     tool: &TOOL,
     options: &[
-        Opt::flag(None, "clean", |o| o.manner.clean = true)
-            .help("remove stale or invalid pid files"),
-        Opt::flag(None, "no-start", |o| o.manner.no_start = true)
+        Opt::flag(None, "clean", |o| o.mode.clean = true).help("remove stale or invalid pid files"),
+        Opt::flag(None, "no-start", |o| o.mode.no_start = true)
             .help("leave out when what runs was started"),
-        Opt::flag(None, "owned", |o| o.manner.owned = true)
+        Opt::flag(None, "owned", |o| o.mode.owned = true)
             .help("tell apart what a unit of systemd owns"),
         Opt::flag(None, "running", |o| o.running = true).help("write only the rows of what runs"),
         Opt::swift_dir(|o| &mut o.swift_dir),
@@ -32,27 +31,27 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
     operand: no_operand,
 };
 
-/// How rows are looked at.
+/// How rows are examined.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Manner {
-    /// Whether pid files that lie are removed.
+pub struct Mode {
+    /// Remove stale and invalid pid files.
     pub clean: bool,
     /// True when the start of what runs is left out.
     pub no_start: bool,
-    /// Whether what a unit of systemd owns is told apart.
+    /// Tell apart what a unit of systemd owns.
     pub owned: bool,
 }
 
-/// What the command line says.
+/// The command line's options.
 #[derive(Debug, Default, PartialEq)]
 pub struct Options {
-    /// How rows are looked at.
-    pub manner: Manner,
-    /// Whether only rows of what runs are to be written.
+    /// How rows are examined.
+    pub mode: Mode,
+    /// Write only rows of what runs.
     pub running: bool,
     /// The swift directory.
     pub swift_dir: SwiftDir,
-    /// Whether rows are not to be repeated on standard error.
+    /// Do not repeat rows on standard error.
     pub quiet: bool,
 }
 
@@ -79,7 +78,7 @@ mod tests {
         let Ok(Action::Run(options)) = action(&["--clean", "-q", "--run"]) else {
             panic!("it can be understood");
         };
-        assert!(options.manner.clean && !options.manner.no_start);
+        assert!(options.mode.clean && !options.mode.no_start);
         assert!(options.quiet && options.running);
         assert_eq!(action(&["-V"]), Ok(Action::Version));
     }

@@ -19,7 +19,7 @@ use crate::options::{Options, TOOL};
 /// Does what the command line says.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
-    let mut batches = Batches::new(&catalogue, options.manner);
+    let mut batches = Batches::new(&catalogue, options.mode);
     let mut report = Report::new(&TOOL, options.quiet)?.of_observer();
     let mut input = Input::stdin()?;
     loop {

@@ -17,11 +17,11 @@ use crate::target::Target;
 pub struct Announcements {
     /// The socket; or why there is none, while what the process does may still be seen.
     notifications: Result<Notifications, Failure>,
-    /// It has sent RELOADING=1 and not READY=1 since.
+    /// RELOADING=1 has come, and not READY=1 since.
     pub reloading: bool,
-    /// It has sent READY=1 since the signal, and not RELOADING=1 before it.
+    /// READY=1 has come since the signal, and not RELOADING=1 before it.
     pub ready: bool,
-    /// It has sent both, in this order.
+    /// Both have come, in this order.
     pub announced: bool,
     /// Why its reload failed, as it said together with its READY=1.
     pub refused: Option<Vec<u8>>,
@@ -63,7 +63,7 @@ impl Announcements {
             let Some(lines) = notifications.receive()? else {
                 break;
             };
-            // What failed is told together with the readiness of what was kept.
+            // The failure is announced together with the readiness of the old generation.
             self.refused = lines.iter().find_map(Notice::refused).map(<[u8]>::to_vec);
             for notice in lines {
                 if is_signalled {

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use swift_server::process::{PROC_MAX, Pid, environment};
 
-/// What is the process's own business and not its check's.
+/// The variables that are for the process itself and not for its check.
 const NOT_FOR_CHECKS: [&[u8]; 7] = [
     b"NOTIFY_SOCKET=",
     b"MAINPID=",

@@ -17,12 +17,12 @@ pub struct Failure {
     pub state: State,
     /// The first word of its detail.
     pub reason: Reason,
-    /// What follows it.
+    /// The rest of its detail.
     pub text: Vec<u8>,
 }
 
 impl Failure {
-    /// It is not known to have been reloaded, for that reason.
+    /// A server that is not known to have been reloaded, for that reason.
     pub fn new(reason: Reason, text: impl Into<Vec<u8>>) -> Failure {
         Failure {
             state: State::Unreloaded,
@@ -31,7 +31,7 @@ impl Failure {
         }
     }
 
-    /// It may not be signalled.
+    /// A server that may not be signalled.
     pub fn denied() -> Failure {
         Failure {
             state: State::Denied,

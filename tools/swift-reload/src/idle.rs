@@ -1,4 +1,4 @@
-//! Whether a process that cannot take the signal is still on its way to it.
+//! A process that cannot take the signal: on its way to it, or at rest.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const START: Duration = Duration::from_secs(10);
 /// executes itself anew just now is busy with it.
 const LOOKS: u32 = 5;
 
-/// What was seen of a process while it could not take the signal.
+/// A process as it was seen while it could not take the signal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Idle {
     /// The processor time that it had had, in clock ticks.
@@ -26,9 +26,9 @@ pub struct Idle {
 }
 
 impl Idle {
-    /// Looks at it; `true` when its start is behind it, so that there is nothing
+    /// Observes it; `true` when its start is behind it, so that there is nothing
     /// to wait for.
-    pub fn look(&mut self, pid: Pid) -> io::Result<bool> {
+    pub fn observe(&mut self, pid: Pid) -> io::Result<bool> {
         let Some(stat) = stat(pid)? else {
             return Ok(false);
         };

@@ -11,7 +11,7 @@ pub enum End {
     Reloaded,
     /// The signal was sent, and the end is not awaited.
     Sent,
-    /// It was not done, or is not known to be.
+    /// The server was not reloaded, or is not known to be.
     Failed(Failure),
 }
 
@@ -20,18 +20,18 @@ pub enum End {
 pub enum News {
     /// Its config is being checked.
     Checking,
-    /// It is too old to check its config, so the reload goes on without.
+    /// The server is too old to check its config, so the reload goes on without.
     TooOld,
     /// The reload goes on without notifications, for this reason: another user has the socket, or
     /// that is out of reach.
     NotNotified(String),
-    /// It cannot take the signal yet, and is waited for.
+    /// The server cannot take the signal yet, and is waited for.
     Settling,
     /// The signal is about to be sent.
     Sending,
     /// The signal was sent.
     Signalled,
-    /// It has sent this after the signal.
+    /// The server has sent this after the signal.
     Notified(Notice),
     /// That was all.
     Ended(End),

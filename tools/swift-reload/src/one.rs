@@ -46,10 +46,10 @@ pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
         signal: target.signal.to_string().replace("SIG", ""),
     };
     let mut unit = Unit::of(&target)?;
-    let mut checks = Checks::new(options.manner().check_timeout)?;
+    let mut checks = Checks::new(options.mode().check_timeout)?;
     match &unit {
         // The unit's status line says what is bad, so it goes into the verdict.
-        Some(unit) => unit.extend_timeout(&options.manner()),
+        Some(unit) => unit.extend_timeout(&options.mode()),
         // As with the original, the server's own words say what is bad about its config, each on
         // the stream that it chose.
         None => {
@@ -57,7 +57,7 @@ pub fn run(options: &Options, pid: i64) -> anyhow::Result<Exit> {
             checks = checks.relaying(output(io::stdout().as_fd())?, output(io::stderr().as_fd())?);
         }
     }
-    let mut reloads = Reloads::new(options.manner(), checks)?;
+    let mut reloads = Reloads::new(options.mode(), checks)?;
     let epoll = Epoll::new()?;
     epoll.add(&reloads, 0)?;
     reloads.add(1, Ok(target));

@@ -47,10 +47,10 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
 
 /// How a reload is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manner {
+pub struct Mode {
     /// How long its end is awaited; none when it is not.
     pub wait: Option<Duration>,
-    /// Whether the config is checked first.
+    /// Check the config first.
     pub check: bool,
     /// How long a check may take.
     pub check_timeout: Duration,
@@ -66,20 +66,20 @@ pub struct Options {
     no_wait: bool,
     no_check: bool,
     check_timeout: Option<Duration>,
-    /// Whether one row follows the other.
+    /// Reload one row after the other.
     pub one_by_one: bool,
-    /// Whether failures that are rows are not repeated on standard error.
+    /// Do not repeat failures that are rows on standard error.
     pub quiet: bool,
-    /// Whether every step is told.
+    /// Report every step.
     pub verbose: bool,
-    /// Where the site's catalogue lies.
+    /// The directory of the site's catalogue.
     pub swift_dir: SwiftDir,
 }
 
 impl Options {
     /// How a reload is done.
-    pub fn manner(&self) -> Manner {
-        Manner {
+    pub fn mode(&self) -> Mode {
+        Mode {
             wait: (!self.no_wait).then(|| self.timeout.unwrap_or(TIMEOUT)),
             check: !self.no_check,
             check_timeout: self.check_timeout.unwrap_or(check::TIMEOUT),
@@ -136,18 +136,18 @@ mod tests {
     fn the_originals_command_line() {
         let options = parse(&["-vt", "2.5", "4711"]).unwrap();
         assert_eq!(options.pid, Some(4711));
-        assert!(options.verbose && options.manner().check);
-        assert_eq!(options.manner().wait, Some(Duration::from_millis(2500)));
-        assert_eq!(parse(&["--no-wait", "1"]).unwrap().manner().wait, None);
-        assert_eq!(parse(&["1"]).unwrap().manner().wait, Some(TIMEOUT));
+        assert!(options.verbose && options.mode().check);
+        assert_eq!(options.mode().wait, Some(Duration::from_millis(2500)));
+        assert_eq!(parse(&["--no-wait", "1"]).unwrap().mode().wait, None);
+        assert_eq!(parse(&["1"]).unwrap().mode().wait, Some(TIMEOUT));
     }
 
     #[test]
     fn rows_unless_there_is_a_pid() {
         let options = parse(&["--one-by-one", "--no-check", "--check-timeout=3", "-q"]).unwrap();
         assert_eq!(options.pid, None);
-        assert!(options.one_by_one && options.quiet && !options.manner().check);
-        assert_eq!(options.manner().check_timeout, Duration::from_secs(3));
+        assert!(options.one_by_one && options.quiet && !options.mode().check);
+        assert_eq!(options.mode().check_timeout, Duration::from_secs(3));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::announcements::Announcements;
 use crate::failure::Failure;
 use crate::idle::Idle;
 use crate::news::{End, News};
-use crate::options::Manner;
+use crate::options::Mode;
 use crate::target::{Now, Target};
 use crate::witness::{EVERY, Witness};
 
@@ -38,16 +38,16 @@ pub type Progress = Result<Option<End>, Failure>;
 /// A reload that goes on.
 #[derive(Debug)]
 pub struct Reload {
-    /// What is reloaded.
+    /// The server that is reloaded.
     pub target: Target,
     announcements: Announcements,
-    manner: Manner,
+    mode: Mode,
     phase: Phase,
-    /// What is seen of it after the signal; none while that is not looked at.
+    /// The server as it is seen after the signal; none while it is not observed.
     witness: Option<Witness>,
-    /// What is seen of it while it cannot take the signal.
+    /// The server as it is seen while it cannot take the signal.
     idle: Idle,
-    /// When it is to be looked at again.
+    /// The next observation.
     next_look: Option<Instant>,
     /// When its time is over.
     deadline: Option<Instant>,
@@ -55,7 +55,7 @@ pub struct Reload {
 
 impl Reload {
     /// Takes the lock of a process.
-    pub fn begin(target: Target, manner: Manner) -> Result<Reload, Failure> {
+    pub fn begin(target: Target, mode: Mode) -> Result<Reload, Failure> {
         match target.process.may_signal()? {
             Some(true) => {}
             Some(false) => return Err(Failure::denied()),
@@ -66,7 +66,7 @@ impl Reload {
         Ok(Reload {
             target,
             announcements,
-            manner,
+            mode,
             phase: Phase::Checking,
             witness: None,
             idle: Idle::default(),
@@ -118,7 +118,7 @@ impl Reload {
     /// Signals it if it is still the same, and can take the signal.
     fn signal(&mut self, news: &mut Vec<News>) -> Progress {
         let vanished = |text: &str| Failure::new(Reason::Vanished, text);
-        let effect = match self.target.again()? {
+        let effect = match self.target.inspect_again()? {
             Now::Gone => return Err(vanished("")),
             Now::Other => return Err(vanished("it has executed something else")),
             Now::Executing => Effect::Default,
@@ -129,7 +129,7 @@ impl Reload {
         if effect != Effect::Taken || self.announcements.reloading {
             return self.settle(effect, news);
         }
-        let wait = self.manner.wait.filter(|_| self.target.server.notify);
+        let wait = self.mode.wait.filter(|_| self.target.server.notify);
         if wait.is_some() {
             // Where nothing can be seen, what it says has to do.
             let witness = Witness::new(self.target.pid(), self.target.signal);
@@ -163,11 +163,11 @@ impl Reload {
     fn settle(&mut self, effect: Effect, news: &mut Vec<News>) -> Progress {
         if self.phase != Phase::Settling {
             self.phase = Phase::Settling;
-            self.deadline = deadline_in(self.manner.wait.unwrap_or(SETTLING).min(SETTLING));
+            self.deadline = deadline_in(self.mode.wait.unwrap_or(SETTLING).min(SETTLING));
             news.push(News::Settling);
         }
         let is_late = self.deadline.is_some_and(|at| at <= Instant::now());
-        if is_late || (!self.announcements.reloading && self.idle.look(self.target.pid())?) {
+        if is_late || (!self.announcements.reloading && self.idle.observe(self.target.pid())?) {
             return Err(self.unsupported(effect));
         }
         self.next_look = deadline_in(EVERY);
@@ -213,7 +213,7 @@ impl Reload {
         let Some(witness) = &mut self.witness else {
             return false;
         };
-        witness.look().is_ok() && witness.has_executed()
+        witness.observe().is_ok() && witness.has_executed()
     }
 
     /// Its reload has come to its end.
@@ -243,7 +243,7 @@ impl Reload {
             return self.signal(news);
         }
         if let Some(witness) = &mut self.witness
-            && witness.look().unwrap_or(false)
+            && witness.observe().unwrap_or(false)
         {
             self.announcements.refused = None;
             return self.finish();

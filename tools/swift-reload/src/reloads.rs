@@ -11,7 +11,7 @@ use swift_sys::epoll::{Epoll, min_deadline};
 
 use crate::failure::Failure;
 use crate::news::{End, News};
-use crate::options::Manner;
+use crate::options::Mode;
 use crate::reload::{Progress, Reload};
 use crate::target::Target;
 
@@ -28,7 +28,7 @@ const PROCESS: u8 = 1;
 /// All of them. The owner waits for the descriptor of this, and for
 /// [`Reloads::deadline`], and then calls [`Reloads::advance`].
 pub struct Reloads {
-    manner: Manner,
+    mode: Mode,
     epoll: Epoll,
     checks: Checks,
     reloads: HashMap<u64, Reload>,
@@ -42,12 +42,12 @@ impl AsFd for Reloads {
 }
 
 impl Reloads {
-    /// None yet; all are done in that manner, and checked by `checks`.
-    pub fn new(manner: Manner, checks: Checks) -> io::Result<Reloads> {
+    /// None yet; all are done in that mode, and checked by `checks`.
+    pub fn new(mode: Mode, checks: Checks) -> io::Result<Reloads> {
         let epoll = Epoll::new()?;
         epoll.add(&checks, CHECKS.into())?;
         Ok(Reloads {
-            manner,
+            mode,
             epoll,
             checks,
             reloads: HashMap::new(),
@@ -60,7 +60,7 @@ impl Reloads {
     pub fn add(&mut self, id: u64, target: Result<Target, Failure>) {
         let token = |part| Token { subject: id, part };
         let begun = target.and_then(|target| {
-            let reload = Reload::begin(target, self.manner)?;
+            let reload = Reload::begin(target, self.mode)?;
             match reload.announcements().socket() {
                 Ok(socket) => self.epoll.add(socket, token(SOCKET).into())?,
                 Err(failure) => {
@@ -75,7 +75,7 @@ impl Reloads {
             Ok(reload) => reload,
             Err(failure) => return self.news.push((id, News::Ended(End::Failed(failure)))),
         };
-        let checks = self.manner.check && reload.target.server.check;
+        let checks = self.mode.check && reload.target.server.check;
         let check = checks.then(|| reload.target.config_check());
         self.reloads.insert(id, reload);
         match check {
@@ -139,7 +139,7 @@ impl Reloads {
     }
 
     fn checked(&mut self, id: u64, verdict: Verdict) {
-        // What it has said up to now comes before what is done next.
+        // The notifications up to now come before what is done next.
         self.go_on(id, Reload::on_readable);
         self.go_on(id, |reload, news| reload.on_verdict(verdict, news));
     }

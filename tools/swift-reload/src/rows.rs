@@ -49,8 +49,8 @@ struct Run {
     seen: HashSet<Key>,
     /// How many reloads go on at the same time.
     max_running: usize,
-    /// That Swift is too old to check configs was said: once is enough.
-    told_too_old: bool,
+    /// True once it was said that Swift is too old to check configs.
+    warned_too_old: bool,
     /// Something failed that ends it all, with --one-by-one.
     stopped: bool,
     report: Report,
@@ -64,9 +64,9 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         true => 1,
         false => (descriptors.saturating_sub(RESERVE) / FDS_PER_RELOAD).max(1),
     };
-    let checks = Checks::new(options.manner().check_timeout)?;
+    let checks = Checks::new(options.mode().check_timeout)?;
     let mut run = Run {
-        reloads: Reloads::new(options.manner(), checks)?,
+        reloads: Reloads::new(options.mode(), checks)?,
         report: Report::new(&TOOL, options.quiet)?,
         options,
         catalogue,
@@ -75,7 +75,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         last: 0,
         seen: HashSet::new(),
         max_running: usize::try_from(max_running)?,
-        told_too_old: false,
+        warned_too_old: false,
         stopped: false,
     };
     let epoll = Epoll::new()?;
@@ -95,7 +95,7 @@ impl Actor for Run {
         for (id, news) in self.reloads.advance()? {
             self.on_news(id, news)?;
         }
-        // What has ended makes room for the next.
+        // Reloads that have ended make room for the next.
         self.begin();
         self.report.flush();
         if self.report.is_lost() {
@@ -170,7 +170,7 @@ impl Run {
             }
             News::TooOld => {
                 let server = self.catalogue.server(&row.server);
-                if !std::mem::replace(&mut self.told_too_old, true) {
+                if !std::mem::replace(&mut self.warned_too_old, true) {
                     TOOL.say(&check::too_old(&server.command));
                 }
             }

@@ -32,7 +32,7 @@ use crate::served;
 pub struct Target {
     /// The process.
     pub process: Process,
-    /// What it is.
+    /// Its server.
     pub server: Server,
     /// The signal that reloads it.
     pub signal: Signal,
@@ -42,29 +42,29 @@ pub struct Target {
     /// Where it is, if that may be seen: that of another user's process is not
     /// for everybody.
     directory: Option<OwnedFd>,
-    /// What its check gets, when that runs as another user.
+    /// The environment of its check, when that runs as another user.
     environment: Option<Vec<Vec<u8>>>,
 }
 
-/// Whether a check as that user is made by root as somebody else.
+/// True when root makes a check as that user, who is another one.
 fn is_other(user: &User) -> bool {
     user::is_root() && user.uid != 0
 }
 
-/// Why a process is none that can be reloaded.
+/// The reason why a process cannot be reloaded.
 #[derive(Debug)]
 pub enum Refusal {
     /// There is no such process, or it has ended.
     Gone,
-    /// It is no server, or not the one that was meant. This is what it runs.
+    /// The process is no server, or not the one that was meant. This is what it runs.
     Mismatch(CommandLine),
-    /// It is the row's server with this config, which is not the row's.
+    /// The process is the row's server with this config, which is not the row's.
     OtherConfig(PathBuf),
-    /// It is about to become one.
+    /// The process is about to execute its server.
     Starting,
-    /// It is a server that knows no seamless reload: its program.
+    /// The process is a server that knows no seamless reload: its program.
     Unable(String),
-    /// It is a worker of this server's in the session of that process.
+    /// The process is a worker of this server's in the session of that process.
     Worker(Server, i32),
     /// That could not be found out.
     Unknown(io::Error),
@@ -76,7 +76,7 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// How a process that was proven before looks now.
+/// A process that was proven before, as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Now {
     /// As it did.
@@ -182,7 +182,7 @@ impl Target {
     }
 
     /// Inspects it again.
-    pub fn again(&self) -> io::Result<Now> {
+    pub fn inspect_again(&self) -> io::Result<Now> {
         let (Some(line), Some(stat)) = (command_line(self.pid())?, stat(self.pid())?) else {
             return Ok(Now::Gone);
         };
@@ -197,13 +197,13 @@ impl Target {
         })
     }
 
-    /// What the signal would do to it at this moment; none when it is gone.
+    /// The effect of the signal on it at this moment; none when it is gone.
     pub fn effect(&self) -> io::Result<Option<Effect>> {
         effect(self.pid(), self.signal)
     }
 
     /// The user as whom its config is checked, when that is not this process's
-    /// own. Whoever may write pid files can make root look at a process of
+    /// own. A user who may write pid files can make root inspect a process of
     /// their own, and its command line must not be executed with root's rights;
     /// the process itself will not have them either.
     pub fn other_user(&self) -> Option<User> {
@@ -267,7 +267,7 @@ impl Target {
         seen_from(directory, Path::new(config))
     }
 
-    /// What its new image needs, if that can be seen from here: its config has to
+    /// The check of what its new image needs, if that can be seen from here: its config has to
     /// be the very file that it sees itself, which may live with another root.
     fn preflight(&self, directory: Option<&OwnedFd>) -> Option<Preflight> {
         let pid = self.pid();

@@ -16,7 +16,7 @@ use swift_server::sd_notify::{Message, SdNotify};
 
 use crate::failure::Failure;
 use crate::news::{End, News};
-use crate::options::Manner;
+use crate::options::Mode;
 use crate::reload::SETTLING;
 use crate::target::Target;
 
@@ -58,9 +58,9 @@ impl Unit {
     }
 
     /// Asks for as much time as the reload may take.
-    pub fn extend_timeout(&self, manner: &Manner) {
-        let check = manner.check.then_some(manner.check_timeout);
-        let wait = [check, Some(SETTLING), manner.wait].into_iter().flatten();
+    pub fn extend_timeout(&self, mode: &Mode) {
+        let check = mode.check.then_some(mode.check_timeout);
+        let wait = [check, Some(SETTLING), mode.wait].into_iter().flatten();
         let total = wait.fold(Duration::ZERO, Duration::saturating_add);
         self.send(&Message::new().extend_timeout(total));
     }
@@ -103,13 +103,13 @@ impl Unit {
     }
 
     /// The last words of this process: without the barrier those of one that
-    /// ExecReload= runs from a shell may be nobody's.
+    /// ExecReload= runs from a shell may be dropped.
     fn send_last(&self, message: &Message) {
         self.send(message);
         let _ = self.systemd.barrier(BARRIER);
     }
 
-    /// What systemd does not take in does not make the reload a worse one.
+    /// A message that systemd does not take in does not make the reload a worse one.
     fn send(&self, message: &Message) {
         let _ = self.systemd.send(message);
     }

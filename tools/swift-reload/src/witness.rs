@@ -30,20 +30,20 @@ const LOOKS: u32 = 2;
 /// the end of the old one's child: it may run without workers.
 const LOOKS_WITHOUT_WORKER: u32 = 20;
 
-/// A child: its number and its start.
+/// A child: its pid and its start.
 type Child = (Pid, u64);
 
-/// What is seen of a process from just before the signal on.
+/// A process as it is seen from just before the signal on.
 #[derive(Debug)]
 pub struct Witness {
     pid: Pid,
     signal: Signal,
     /// Where the old image's stack begins, if that is shown.
     stack: Option<u64>,
-    /// Whether the old image has a handler. Without one, as with signalfd(2),
+    /// True when the old image has a handler. Without one, as with signalfd(2),
     /// nothing but the stack tells one image from the next.
     caught: bool,
-    /// Whether it had children, as it has when it does not serve by itself.
+    /// True when it had children, as it has when it does not serve by itself.
     had_workers: bool,
     /// Its children that are no workers of the new image.
     before: HashSet<Child>,
@@ -81,7 +81,7 @@ impl Witness {
         }))
     }
 
-    /// Whether the end of a reload can be seen: not of one without a handler.
+    /// True when the end of a reload can be seen: not of one without a handler.
     pub fn sees_the_end(&self) -> bool {
         self.caught
     }
@@ -91,14 +91,14 @@ impl Witness {
         self.caught.then(|| deadline_in(EVERY)).flatten()
     }
 
-    /// Whether it was seen to have executed itself anew.
+    /// True when it was seen to have executed itself anew.
     pub fn has_executed(&self) -> bool {
         self.executed
     }
 
-    /// Looks at it; `true` when the reload is over. What is seen is of the
+    /// Observes it; `true` when the reload is over. What is seen is of the
     /// process that has this number now.
-    pub fn look(&mut self) -> io::Result<bool> {
+    pub fn observe(&mut self) -> io::Result<bool> {
         let (Some(stat), Some(now)) = (stat(self.pid)?, disposition(self.pid, self.signal)?) else {
             return Ok(false);
         };

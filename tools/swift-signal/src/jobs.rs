@@ -75,7 +75,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// The process that a token of the watch stands for, which is awaited no longer.
+    /// The process of a token, which is awaited no longer.
     pub fn take(&mut self, token: Token) -> Option<(Job, Process)> {
         let taken = self.open.remove(&token.subject)?;
         self.timers.set(token.subject, None);

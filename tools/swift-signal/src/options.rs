@@ -45,7 +45,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
 
 /// Which signal is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub enum SignalSpec {
     /// This one.
     Signal(Signal),
     /// The one that ends the server.
@@ -56,45 +56,45 @@ pub enum Meaning {
     Seamless,
 }
 
-impl Meaning {
-    fn parse(word: &str) -> Option<Meaning> {
+impl SignalSpec {
+    fn parse(word: &str) -> Option<SignalSpec> {
         match word {
-            "stop" => Some(Meaning::Stop),
-            "graceful" => Some(Meaning::Graceful),
-            "seamless" => Some(Meaning::Seamless),
-            _ => Signal::parse(word).map(Meaning::Signal),
+            "stop" => Some(SignalSpec::Stop),
+            "graceful" => Some(SignalSpec::Graceful),
+            "seamless" => Some(SignalSpec::Seamless),
+            _ => Signal::parse(word).map(SignalSpec::Signal),
         }
     }
 
     /// The signal for a server; none when it has no such signal.
     pub fn of(self, server: &Server) -> Option<Signal> {
         match self {
-            Meaning::Signal(signal) => Some(signal),
-            Meaning::Stop => Some(server.stop),
-            Meaning::Graceful => Some(server.graceful),
-            Meaning::Seamless => server.seamless,
+            SignalSpec::Signal(signal) => Some(signal),
+            SignalSpec::Stop => Some(server.stop),
+            SignalSpec::Graceful => Some(server.graceful),
+            SignalSpec::Seamless => server.seamless,
         }
     }
 
-    /// Whether the server is expected to end by it.
+    /// True when the server is expected to end by it.
     pub fn ends(self) -> bool {
-        matches!(self, Meaning::Stop | Meaning::Graceful)
+        matches!(self, SignalSpec::Stop | SignalSpec::Graceful)
     }
 }
 
 /// The command line's options.
 #[derive(Debug, Default, PartialEq)]
 pub struct Options {
-    meaning: Option<Meaning>,
+    spec: Option<SignalSpec>,
     /// How long to wait for the end, when the default is not meant.
     pub wait: Option<Duration>,
-    /// Whether to kill what outlives the wait.
+    /// Kill processes that outlive the wait.
     pub kill: bool,
-    /// Whether the workers are meant.
+    /// Signal the workers instead of the server.
     pub children: bool,
-    /// Whether a row says of each signal that it was sent, before the wait.
+    /// Write a row for each signal that was sent, before the wait.
     pub announce: bool,
-    /// Whether failures are not repeated on standard error.
+    /// Do not repeat failures on standard error.
     pub quiet: bool,
     /// The swift directory.
     pub swift_dir: SwiftDir,
@@ -104,28 +104,28 @@ pub struct Options {
 
 impl Options {
     fn operand(&mut self, word: OsString) -> Result<(), UsageError> {
-        if self.meaning.is_some() {
+        if self.spec.is_some() {
             return Err(UsageError(ONE_SIGNAL.into()));
         }
-        self.meaning = word.to_str().and_then(Meaning::parse);
+        self.spec = word.to_str().and_then(SignalSpec::parse);
         let quoted = text::quote(word.as_encoded_bytes());
         let unknown = || UsageError(format!("no such signal: {quoted}"));
-        self.meaning.map(|_| ()).ok_or_else(unknown)
+        self.spec.map(|_| ()).ok_or_else(unknown)
     }
 
     /// The signal with the options, when they go together.
-    fn checked(self) -> Result<(Meaning, Options), UsageError> {
+    fn checked(self) -> Result<(SignalSpec, Options), UsageError> {
         let refuse = |what: &str| Err(UsageError(what.into()));
-        let Some(meaning) = self.meaning else {
+        let Some(spec) = self.spec else {
             return refuse(ONE_SIGNAL);
         };
         if self.children && (self.kill || self.wait.is_some()) {
             return refuse("--children cannot be combined with --wait or --kill");
         }
-        if self.kill && self.wait.is_none() && !meaning.ends() {
+        if self.kill && self.wait.is_none() && !spec.ends() {
             return refuse("--kill requires --wait SECONDS");
         }
-        Ok((meaning, self))
+        Ok((spec, self))
     }
 }
 
@@ -134,7 +134,7 @@ const ONE_SIGNAL: &str = "exactly one signal is wanted";
 /// Reads the arguments that follow the program's name.
 pub fn parse(
     args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
-) -> Result<Action<(Meaning, Options)>, UsageError> {
+) -> Result<Action<(SignalSpec, Options)>, UsageError> {
     COMMAND_LINE.parse(args)?.try_map(Options::checked)
 }
 
@@ -142,7 +142,7 @@ pub fn parse(
 mod tests {
     use super::*;
 
-    fn parse(words: &'static [&'static str]) -> Result<Action<(Meaning, Options)>, UsageError> {
+    fn parse(words: &'static [&'static str]) -> Result<Action<(SignalSpec, Options)>, UsageError> {
         super::parse(words.iter().map(OsString::from))
     }
 
@@ -157,17 +157,17 @@ mod tests {
     }
 
     #[test]
-    fn signals_by_name_number_and_meaning() {
-        for (word, meaning) in [
-            ("HUP", Meaning::Signal(Signal::HUP)),
-            ("SIGTERM", Meaning::Signal(Signal::TERM)),
-            ("10", Meaning::Signal(Signal::USR1)),
-            ("graceful", Meaning::Graceful),
+    fn signals_by_name_number_and_spec() {
+        for (word, spec) in [
+            ("HUP", SignalSpec::Signal(Signal::HUP)),
+            ("SIGTERM", SignalSpec::Signal(Signal::TERM)),
+            ("10", SignalSpec::Signal(Signal::USR1)),
+            ("graceful", SignalSpec::Graceful),
         ] {
             let Ok(Action::Run((found, _))) = super::parse([OsString::from(word)]) else {
                 panic!("{word}")
             };
-            assert_eq!(found, meaning);
+            assert_eq!(found, spec);
         }
     }
 

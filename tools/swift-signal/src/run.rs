@@ -21,7 +21,7 @@ use swift_sys::failpoint;
 
 use crate::cleaner::PidFileCleaner;
 use crate::jobs::{Job, Jobs};
-use crate::options::{Meaning, Options, TOOL};
+use crate::options::{Options, SignalSpec, TOOL};
 use crate::send;
 
 /// Descriptors that are kept free for all else: files, the lock, /proc.
@@ -31,7 +31,7 @@ const RESERVE: u64 = 32;
 const KILL_WAIT: Duration = Duration::from_secs(15);
 
 struct Run {
-    meaning: Meaning,
+    spec: SignalSpec,
     options: Options,
     catalogue: Catalogue,
     wait: Option<Duration>,
@@ -43,18 +43,18 @@ struct Run {
 }
 
 /// Does the tool's job.
-pub fn run((meaning, options): (Meaning, Options)) -> anyhow::Result<Exit> {
+pub fn run((spec, options): (SignalSpec, Options)) -> anyhow::Result<Exit> {
     let catalogue = match &options.site_file {
         Some(file) => Catalogue::load_file(file)?,
         None => Catalogue::load(&options.swift_dir)?,
     };
-    let default = meaning.ends().then_some(catalogue.kill_wait);
+    let default = spec.ends().then_some(catalogue.kill_wait);
     let descriptors = sys::limits::raise_descriptors()?;
     let epoll = Rc::new(Epoll::new()?);
     let mut run = Run {
         wait: options.wait.or(default).filter(|_| !options.children),
         report: Report::new(&TOOL, options.quiet)?,
-        meaning,
+        spec,
         options,
         catalogue,
         epoll: epoll.clone(),
@@ -121,7 +121,7 @@ impl Run {
         if !self.seen.insert(target.row.key()) {
             return Ok(());
         }
-        let Some(signal) = self.meaning.of(&target.server) else {
+        let Some(signal) = self.spec.of(&target.server) else {
             let what = format!("{} has no signal for that", target.server.name);
             let (denied, why) = (State::Denied, b"no signal for that");
             self.report

@@ -60,7 +60,7 @@ pub fn signal(
             failpoint::at("signalled");
             return Ok(process);
         }
-        // Not to be looked at again: its pid may be another's already, even
+        // Not to be inspected again: its pid may be another's already, even
         // that of the same server started anew.
         Ok(None) => Outcome::stopped(row, Reason::Stale),
         Err(e) => denied(row, &e),

@@ -60,7 +60,7 @@ impl Company {
                 break;
             }
             for process in found {
-                // One that may not be signalled is told of when the time is up.
+                // One that may not be signalled is reported at the deadline.
                 let _ = match kill {
                     true => process.kill_group(),
                     false => process.signal(Signal::TERM),
@@ -73,7 +73,7 @@ impl Company {
     /// Kills the members that are known.
     pub fn kill(&self) {
         for process in &self.members {
-            // One that may not be killed is told of when the time is up.
+            // One that may not be killed is reported at the deadline.
             let _ = process.kill_group();
         }
     }

@@ -37,23 +37,23 @@ const OWN: [&str; 3] = [tag::PID_FILE, tag::CONFIG, RUN_DIR];
 /// The directory under whose lock swift-serve changes its pid file.
 const RUN_DIR: &str = "SWIFT_RUN_DIR";
 
-/// What the environments of all servers have in common, as NAME=VALUE.
+/// The variables that all servers have in common, as NAME=VALUE.
 pub fn common() -> Vec<Vec<u8>> {
     let is_own = |name: &OsStr| OWN.iter().any(|own| name == *own);
     let own =
         std::env::vars_os().filter(|(name, _)| !is_own(name) && !service::is_of_one_process(name));
     let mut all: Vec<Vec<u8>> = own.map(|(name, value)| pair(&name, &value)).collect();
     if std::env::var_os(EGG_CACHE).is_none()
-        && let Some(folder) = temporary_folder(|name| std::env::var_os(name))
+        && let Some(directory) = temporary_directory(|name| std::env::var_os(name))
     {
-        all.push(pair(EGG_CACHE, folder));
+        all.push(pair(EGG_CACHE, directory));
     }
     all
 }
 
 /// The environment of one server: what all have in common, and its tag. Last,
 /// since a program that changes its title writes over what comes first. A server
-/// that swift-serve runs is told the run directory, too.
+/// that swift-serve runs gets the run directory, too.
 pub fn of(common: &[Vec<u8>], instance: &Instance) -> Vec<Vec<u8>> {
     let mut all = common.to_vec();
     if instance.server.serve {
@@ -69,16 +69,16 @@ fn pair(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Vec<u8> {
     [name.as_ref().as_bytes(), b"=", value.as_ref().as_bytes()].concat()
 }
 
-/// The first folder for temporary files that can be written, in the order of
+/// The first directory for temporary files that can be written, in the order of
 /// Python's tempfile.gettempdir.
-fn temporary_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+fn temporary_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let named = ["TMPDIR", "TEMP", "TMP"].into_iter().filter_map(variable);
     let named = named.filter(|value| !value.is_empty()).map(PathBuf::from);
     let usual = ["/tmp", "/var/tmp", "/usr/tmp", "."].map(PathBuf::from);
     let mut all = named
         .chain(usual)
         .filter_map(|f| std::path::absolute(f).ok());
-    all.find(|folder| may_write_into(Path::new(folder)))
+    all.find(|directory| may_write_into(Path::new(directory)))
 }
 
 #[cfg(test)]
@@ -86,17 +86,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_folder_that_can_be_written_is_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().as_os_str();
-        let missing = folder.path().join("missing").into_os_string();
+    fn the_first_directory_that_can_be_written_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().as_os_str();
+        let missing = directory.path().join("missing").into_os_string();
         let values = |name: &str| match name {
             "TMPDIR" => Some(missing.clone()),
             "TEMP" => Some(OsString::new()),
             "TMP" => Some(path.to_owned()),
             _ => None,
         };
-        assert_eq!(temporary_folder(values), Some(folder.path().to_owned()));
-        assert_eq!(temporary_folder(|_| None), Some("/tmp".into()));
+        assert_eq!(
+            temporary_directory(values),
+            Some(directory.path().to_owned())
+        );
+        assert_eq!(temporary_directory(|_| None), Some("/tmp".into()));
     }
 }

@@ -1,4 +1,4 @@
-//! Why a server was not started, or ended: the row, and what a person is told.
+//! Failures of a start, and the ends of servers, as rows and messages.
 
 use std::path::Path;
 
@@ -58,7 +58,7 @@ impl Failure {
         }
     }
 
-    /// What was started cannot be found again: why, and what it printed.
+    /// A server that cannot be found again: why, and what it printed.
     pub fn unproven(why: &str, output: &[u8]) -> Failure {
         Failure {
             reason: Reason::Unproven,
@@ -106,7 +106,7 @@ fn name(row: &Row) -> String {
     }
 }
 
-/// What happened, and the end of what the server printed.
+/// A message, followed by the end of what the server printed.
 fn said(what: String, output: &[u8]) -> String {
     let text = swift_cli::text::backslash_replace(output);
     let text = text.trim();

@@ -46,7 +46,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
     operand: no_operand,
 };
 
-/// What a server gets as standard input, output and error.
+/// The standard input, output and error of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stdio {
     /// /dev/null, and one pipe for its output, which is awaited.
@@ -67,10 +67,10 @@ pub enum Stdio {
 /// The command line's options.
 #[derive(Debug, Default, PartialEq)]
 pub struct Options {
-    /// Whether servers that can are to do one pass.
+    /// Have servers that can do one pass.
     pub once: bool,
     no_wait: bool,
-    /// Whether servers run on the caller's terminal.
+    /// Run servers on the caller's terminal.
     pub foreground: bool,
     /// True when the end of a server is awaited after it was ready.
     pub supervise: bool,
@@ -79,11 +79,11 @@ pub struct Options {
     error: Option<RawFd>,
     /// How long a server may take to be ready.
     pub start_timeout: Option<Duration>,
-    /// Whether limits are left alone.
+    /// Leave limits alone.
     pub keep_limits: bool,
-    /// Whether failures are not repeated on standard error.
+    /// Do not repeat failures on standard error.
     pub quiet: bool,
-    /// Where the site's catalogue lies.
+    /// The directory of the site's catalogue.
     pub swift_dir: SwiftDir,
 }
 

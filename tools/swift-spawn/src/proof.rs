@@ -15,13 +15,13 @@ const GENERATIONS: usize = 8;
 
 /// The proof of a server that has closed its output.
 pub enum Proof {
-    /// It is found.
+    /// The next command finds it.
     Holds,
     /// It executes something at this moment.
     Open,
     /// It has ended.
     Ended,
-    /// It is not, for this reason.
+    /// The next command does not find it, for this reason.
     Fails(String),
 }
 

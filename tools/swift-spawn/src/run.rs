@@ -99,7 +99,7 @@ fn places() -> io::Result<usize> {
 
 impl Actor for Run {
     fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace> {
-        // Events are looked at between two starts.
+        // Events are handled between two starts.
         Ok(match self.take(row, line) {
             true => Pace::Slow,
             false => Pace::Quick,

@@ -85,10 +85,10 @@ const OUTPUT: u8 = 0;
 const END: u8 = 1;
 const COMPANY: u8 = 2;
 
-/// Whether a server is awaited further.
+/// The state of the wait for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// It is.
+    /// The wait goes on.
     Awaited,
     /// All that is to be known of it was reported.
     Over,
@@ -243,7 +243,7 @@ impl StartedServer {
         self.enter(Phase::Terminated, Some(self.timeouts.kill_wait))?;
         self.unproven = Some(why.to_owned());
         if !self.has_ended {
-            // One that may not be signalled stays until the time is up, and is told of then.
+            // One that may not be signalled stays until the deadline, and is reported then.
             let _ = self.process.signal(Signal::TERM);
         }
         self.stop_company(context)
@@ -364,7 +364,7 @@ impl StartedServer {
             Phase::Terminated => {
                 self.company.kill();
                 if !self.has_ended {
-                    // One that may not be killed is told of when the time is up.
+                    // One that may not be killed is reported at the deadline.
                     let _ = self.process.kill_group();
                 }
                 self.enter(Phase::Killed, Some(KILLED_WAIT))
@@ -372,7 +372,7 @@ impl StartedServer {
             // Not even KILL has ended it, so it keeps its pid file.
             Phase::Killed => Ok(self.report_failure(context)),
             Phase::Silent => self.announce(context),
-            // It has outlived its words, which its row has told already.
+            // It has outlived its words, which its row has reported already.
             Phase::Warning => Ok(Progress::Over),
             Phase::End | Phase::Lingering => unreachable!("an end is awaited without a deadline"),
         }
