@@ -4,6 +4,7 @@
 
 mod imports;
 mod promises;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
