@@ -1,53 +1,30 @@
 //! Owners of Unix sockets, as the kernel knows them (sock_diag(7)).
 
+use super::sock_diag::{BY_FAMILY, HEADER, Question};
 use std::io;
-use std::os::fd::AsRawFd as _;
 
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
-};
-
-/// `SOCK_DIAG_BY_FAMILY` in linux/sock_diag.h.
-const BY_FAMILY: u16 = 20;
 /// `UDIAG_SHOW_UID` in linux/unix_diag.h (Linux 5.3).
 const SHOW_UID: u32 = 0x40;
 /// `UNIX_DIAG_UID` there.
 const UID: u16 = 7;
-/// Sizes of `nlmsghdr`, `unix_diag_req` and `unix_diag_msg`.
-const HEADER: usize = 16;
-const REQUEST: usize = 24;
+/// The size of `unix_diag_msg`.
 const ANSWER: usize = 16;
 
 /// The user who made the Unix socket with that inode, as seen from this
 /// process's user namespace. The process that holds the socket may be another,
 /// or hidden. An error where the kernel or a filter knows no such question.
 pub fn owner(inode: u32) -> io::Result<u32> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let protocol = SockProtocol::NetlinkSockDiag;
-    let netlink = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
-    send(
-        netlink.as_raw_fd(),
-        &question(inode),
-        MsgFlags::MSG_NOSIGNAL,
-    )?;
-    // The kernel answers before send(2) returns.
     let mut buffer = [0; 1024];
-    let length = recv(netlink.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+    let length = Question::ask(0, &request(inode))?.read(&mut buffer)?;
     uid(&buffer[..length])
         .ok_or_else(|| io::Error::other("the kernel does not say whose the socket is"))
 }
 
-fn question(inode: u32) -> Vec<u8> {
-    let length = (HEADER + REQUEST) as u32;
-    let request = libc::NLM_F_REQUEST as u16;
+/// `unix_diag_req`.
+fn request(inode: u32) -> Vec<u8> {
     let any_state = u32::MAX;
     let no_cookie = u32::MAX;
-    let mut out = Vec::new();
-    out.extend(length.to_ne_bytes());
-    out.extend([BY_FAMILY, request].map(u16::to_ne_bytes).concat());
-    // The sequence number and the sender, which the kernel fills in.
-    out.extend([0; 8]);
-    out.extend([libc::AF_UNIX as u8, 0, 0, 0]);
+    let mut out = vec![libc::AF_UNIX as u8, 0, 0, 0];
     let rest = [any_state, inode, SHOW_UID, no_cookie, no_cookie];
     out.extend(rest.map(u32::to_ne_bytes).concat());
     out
@@ -74,6 +51,7 @@ fn uid(answer: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::MetadataExt as _;
     use std::os::unix::net::UnixDatagram;
 

@@ -1,82 +1,60 @@
-//! How many connections there are, from /proc/net/tcp (proc_pid_net(5)).
+//! How many connections some listeners have; unix sockets do not tell.
 
-use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::fmt;
 use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
 
-use swift_sys::socket;
+use swift_sys::{inet_diag, socket};
 
 use crate::address::Address;
 use crate::sockets::Listener;
 
-/// The states' numbers in include/net/tcp_states.h of Linux.
-const ESTABLISHED: &str = "01";
-const LISTEN: &str = "0A";
+/// How long counting may hold up the manager: clients decide how many connections there are.
+const BUDGET: Duration = Duration::from_millis(20);
 
-/// What is known of the connections to some listeners; unix sockets do not
-/// tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// Established ones.
-    pub open: usize,
-    /// Those among them that wait to be accepted.
-    pub waiting: usize,
-}
-
-/// Counts those of these listeners.
-pub fn count(listeners: &[Listener]) -> Count {
-    let addresses: Vec<SocketAddr> = listeners
+fn tcp(listeners: &[Listener]) -> impl Iterator<Item = &Listener> {
+    listeners
         .iter()
-        .filter(|listener| matches!(listener.address, Address::Tcp(_)))
-        .filter_map(|listener| socket::local_address(listener.fd.as_fd()))
-        .collect();
-    let mut count = Count::default();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let table = fs::read_to_string(table).unwrap_or_default();
-        for line in table.lines().skip(1) {
-            add(line, &addresses, &mut count);
-        }
-    }
-    count
+        .filter(|one| matches!(one.address, Address::Tcp(_)))
 }
 
-fn add(line: &str, addresses: &[SocketAddr], count: &mut Count) {
-    let fields: Vec<&str> = line.split_ascii_whitespace().take(5).collect();
-    let [_, local, _, state, queues] = fields[..] else {
-        return;
-    };
-    let Some(local) = address(local) else { return };
-    let is_at = |ours: &SocketAddr| {
-        ours.port() == local.port() && (ours.ip() == local.ip() || ours.ip().is_unspecified())
-    };
-    match state {
-        ESTABLISHED if addresses.iter().any(is_at) => count.open += 1,
-        LISTEN if addresses.contains(&local) => {
-            let queue = queues.split_once(':').map_or("", |(_, receive)| receive);
-            count.waiting += usize::from_str_radix(queue, 16).unwrap_or(0);
+/// How many connections wait to be accepted.
+pub fn waiting(listeners: &[Listener]) -> usize {
+    tcp(listeners)
+        .filter_map(|one| inet_diag::waiting(&one.fd).ok())
+        .sum()
+}
+
+/// Connections that are open, those that wait among them: a number for people, of which counting
+/// may have left some out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Open {
+    count: usize,
+    is_all: bool,
+}
+
+impl Open {
+    /// Counts those of these listeners.
+    pub fn count(listeners: &[Listener]) -> Open {
+        let deadline = Instant::now() + BUDGET;
+        let mut open = Open {
+            count: 0,
+            is_all: true,
+        };
+        for address in tcp(listeners).filter_map(|one| socket::local_address(one.fd.as_fd())) {
+            let (count, is_all) = inet_diag::established(address, deadline).unwrap_or((0, false));
+            open.count += count;
+            open.is_all &= is_all;
         }
-        _ => {}
+        open
     }
 }
 
-/// An address as the kernel writes it: words of the machine's own byte order.
-fn address(text: &str) -> Option<SocketAddr> {
-    let (ip, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let word = |at: usize| {
-        let word = u32::from_str_radix(ip.get(at..at + 8)?, 16).ok()?;
-        Some(word.to_ne_bytes())
-    };
-    let ip: IpAddr = match ip.len() {
-        8 => Ipv4Addr::from(word(0)?).into(),
-        32 => {
-            let words = [word(0)?, word(8)?, word(16)?, word(24)?];
-            let bytes: [u8; 16] = words.concat().try_into().ok()?;
-            Ipv6Addr::from(bytes).into()
-        }
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, port))
+impl fmt::Display for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at_least = if self.is_all { "" } else { "at least " };
+        write!(f, "{at_least}{} connections open", self.count)
+    }
 }
 
 #[cfg(test)]
@@ -89,12 +67,13 @@ mod tests {
         let listeners = crate::sockets::open(&["127.0.0.1:0".parse().unwrap()], &[]);
         let listeners = listeners.unwrap_or_else(|_| panic!("a port is free"));
         let address = socket::local_address(listeners[0].fd.as_fd()).unwrap();
-        let expected = |open, waiting| Count { open, waiting };
-        assert_eq!(count(&listeners), expected(0, 0));
+        let both = || (Open::count(&listeners).to_string(), waiting(&listeners));
+        let expected = |open: &str, waiting| (format!("{open} connections open"), waiting);
+        assert_eq!(both(), expected("0", 0));
         let _one = TcpStream::connect(address).unwrap();
         let _two = TcpStream::connect(address).unwrap();
-        assert_eq!(count(&listeners), expected(2, 2));
+        assert_eq!(both(), expected("2", 2));
         let _accepted = socket::accept(&listeners[0].fd).unwrap();
-        assert_eq!(count(&listeners), expected(2, 1));
+        assert_eq!(both(), expected("2", 1));
     }
 }

@@ -168,7 +168,7 @@ pub fn drain(gone: &[Listener]) {
     sockets::discard(gone, &[]);
     for _ in 0..DRAINS {
         let _ = Epoll::new().and_then(|epoll| epoll.wait(deadline_in(DRAIN)));
-        if connections::count(gone).waiting == 0 {
+        if connections::waiting(gone) == 0 {
             break;
         }
     }

@@ -145,11 +145,7 @@ impl Manager {
             generation.number
         );
         if let Some(old) = self.current.take() {
-            let count = connections::count(&old.listeners);
-            verdict.push_str(&format!(
-                ": {} connections open, {} waiting ones handed over",
-                count.open, count.waiting
-            ));
+            let waiting = connections::waiting(&old.listeners);
             failpoint::at("before-release");
             let gone: Vec<Listener> = old
                 .listeners
@@ -172,6 +168,9 @@ impl Manager {
                 worker.leave(graceful, patience);
                 self.leaving.push(worker);
             }
+            // The old workers are let go first: their release waits for no number.
+            let open = connections::Open::count(&generation.listeners);
+            verdict.push_str(&format!(": {open}, {waiting} waiting ones handed over"));
         }
         self.current = Some(generation);
         if let Err(e) = self.close_output() {
