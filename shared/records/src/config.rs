@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::ini::{self, Ini};
+use crate::ini::Ini;
 use swift_sys::error::reason_of;
 use swift_sys::regular_file;
 
@@ -16,7 +16,18 @@ pub fn files(config: &Path) -> io::Result<Vec<PathBuf>> {
         entries => entries?,
     };
     let paths = entries.map(|entry| Ok(entry?.path()));
-    Ok(ini::files_that_count(paths.collect::<io::Result<_>>()?))
+    Ok(files_that_count(paths.collect::<io::Result<_>>()?))
+}
+
+/// The files of a config's directory that count, in the order in which they are
+/// read (read_conf_dir in Swift's utils), out of all that are in it.
+fn files_that_count(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        name.ends_with(b".conf") && !name.starts_with(b".")
+    });
+    paths.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
+    paths
 }
 
 /// Reads a config. All of its files are read, since one that makes no sense
