@@ -1,17 +1,22 @@
 //! The configs of servers, and the files of swift-serve.
 
+use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
 use swift_cli::text;
 
 use crate::cursor::Cursor;
 use crate::folder::Folder;
-use crate::tools::section::has_section;
+use swift_records::config;
 use swift_serve::conf;
 use swift_serve::file;
 use swift_serve::options::Server;
 
 static FOLDER: LazyLock<Mutex<Folder>> = LazyLock::new(|| Mutex::new(Folder::new()));
+
+fn has_section(file: &Path, section: &str) -> Result<bool, String> {
+    config::read(file).map(|ini| ini.has_section(section))
+}
 
 /// Pieces of a swift-serve file that is likely to be taken.
 const PIECES: &[&str] = &[

@@ -7,6 +7,5 @@ pub use swift_reload::options as reload;
 pub use swift_resolve_servers::configs;
 pub use swift_resolve_servers::options as resolve;
 pub use swift_resolve_servers::pids;
-pub use swift_resolve_servers::section;
 pub use swift_signal::options as signal;
 pub use swift_spawn::options as spawn;

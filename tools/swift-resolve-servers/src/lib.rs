@@ -6,7 +6,6 @@ pub mod options;
 pub mod pids;
 mod rows;
 mod run;
-pub mod section;
 
 use swift_cli::Exit;
 

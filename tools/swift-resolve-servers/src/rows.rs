@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use swift_cli::closest::{closest, hint};
 use swift_records::catalogue::{Server, Source};
+use swift_records::config;
 use swift_records::instance::{config_file, pid_file};
 use swift_records::reason::Reason;
 use swift_records::row::Row;
@@ -15,7 +16,6 @@ use swift_sys::error::reason_of;
 
 use crate::configs::{Configs, beneath, is_named};
 use crate::pids::PidFiles;
-use crate::section::has_section;
 
 /// What is known before any server is looked at.
 pub struct Ground<'a> {
@@ -162,11 +162,9 @@ fn find<'a>(
         let mut found = ground.configs.of(&source.stem, name);
         if let Some(section) = &source.section {
             found.retain(|config| {
-                let answer = has_section(&beneath(ground.swift_dir, config), section);
-                answer.unwrap_or_else(|fault| {
-                    tell(fault);
-                    false
-                })
+                let ini = config::read(&beneath(ground.swift_dir, config));
+                let ini = ini.map_err(&mut tell);
+                ini.is_ok_and(|ini| ini.has_section(section))
             });
         }
         if !found.is_empty() {

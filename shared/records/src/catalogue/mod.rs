@@ -2,7 +2,9 @@
 //! `swift-init.toml` beside the configs adds and overrides.
 
 mod file;
+mod form;
 mod model;
+mod overlay;
 mod select;
 mod swift;
 

@@ -1,0 +1,224 @@
+//! A file in that form, laid over the catalogue.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use toml::Spanned;
+
+use super::form::{Defaults, File, LimitsTable, ServerTable};
+use super::model::{Catalogue, Kind, Server, Source, Word};
+use swift_sys::signal::Signal;
+
+/// What is wrong with a file, and where in its text.
+pub(super) struct Fault {
+    line: usize,
+    what: String,
+}
+
+impl Fault {
+    pub(super) fn naming(self, file: &str) -> anyhow::Error {
+        anyhow!("{file}: line {}: {}", self.line, self.what)
+    }
+}
+
+/// What is wrong, and the bytes of the text that it is about.
+type Spot = (Range<usize>, String);
+
+/// Lays one file over the catalogue.
+pub(super) fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
+    let line = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
+    let file: File = toml::from_str(text).map_err(|e| {
+        let offset = e.span().map_or(0, |span| span.start);
+        let what = e.message().replace('\n', " ");
+        Fault {
+            line: line(offset),
+            what: match key_at(text, offset) {
+                Some(key) if what.starts_with("invalid ") => format!("{key}: {what}"),
+                _ => what,
+            },
+        }
+    })?;
+    defaults(&file.defaults, &file.limits, catalogue);
+    servers(file.server, catalogue)
+        .and_then(|()| groups(file.groups, catalogue))
+        .map_err(|(span, what)| Fault {
+            line: line(span.start),
+            what,
+        })
+}
+
+fn defaults(defaults: &Defaults, limits: &LimitsTable, catalogue: &mut Catalogue) {
+    if let Some(run_dir) = &defaults.run_dir {
+        catalogue.run_dir.clone_from(run_dir);
+    }
+    if let Some(seconds) = defaults.kill_wait {
+        catalogue.kill_wait = Duration::from_secs(seconds.into());
+    }
+    catalogue.log = defaults.log.unwrap_or(catalogue.log);
+    let own = &mut catalogue.limits;
+    own.files = limits.files.unwrap_or(own.files);
+    own.data = limits.data.unwrap_or(own.data);
+    own.processes = limits.processes.unwrap_or(own.processes);
+}
+
+fn servers(
+    tables: BTreeMap<Spanned<String>, ServerTable>,
+    catalogue: &mut Catalogue,
+) -> Result<(), Spot> {
+    // A map sorts by name; the file's own order is what is shown.
+    let mut servers: Vec<_> = tables.into_iter().collect();
+    servers.sort_by_key(|(name, _)| name.span().start);
+    // A file of ten thousand servers is not searched ten thousand times.
+    let named = catalogue.servers.iter().map(|server| server.name.clone());
+    let mut places: HashMap<Word, usize> = named.zip(0..).collect();
+    for (name, table) in servers {
+        server_name(name.get_ref()).map_err(|what| (name.span(), what))?;
+        let place = places.get(name.get_ref().as_str()).copied();
+        let mut server = match place {
+            Some(place) => catalogue.servers[place].clone(),
+            None => Server::unlisted(name.get_ref()),
+        };
+        overlay(&mut server, table)
+            .map_err(|(span, what)| (span, format!("server {}: {what}", server.name)))?;
+        let servers = catalogue.servers.to_mut();
+        match place {
+            Some(place) => servers[place] = server,
+            None => {
+                places.insert(server.name.clone(), servers.len());
+                servers.push(server);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn groups(
+    tables: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    catalogue: &mut Catalogue,
+) -> Result<(), Spot> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    // A group of ten thousand servers is not searched ten thousand times.
+    let named: HashSet<Word> = catalogue.servers.iter().map(|s| s.name.clone()).collect();
+    let mut known: HashSet<String> = catalogue.groups().map(str::to_owned).collect();
+    let mut groups: Vec<_> = tables.into_iter().collect();
+    groups.sort_by_key(|(name, _)| name.span().start);
+    for (name, members) in groups {
+        let group = name.get_ref();
+        if group == "all" {
+            let what = "groups: all is every server, and cannot be another";
+            return Err((name.span(), what.into()));
+        }
+        server_name(group).map_err(|what| (name.span(), format!("groups: {what}")))?;
+        if members.is_empty() {
+            let what = format!("groups.{group}: at least one server or group is wanted");
+            return Err((name.span(), what));
+        }
+        let mut names: Vec<String> = Vec::new();
+        let mut taken = HashSet::new();
+        for member in members {
+            let word = member.get_ref().as_str();
+            let group_of_that_name = known.contains(word).then(|| catalogue.members(word));
+            let found = match group_of_that_name.flatten() {
+                Some(members) => members.into_iter().map(str::to_owned).collect(),
+                None if named.contains(word) => vec![word.to_owned()],
+                None => {
+                    let what = format!("groups.{group}: no server or group is named {word}");
+                    return Err((member.span(), what));
+                }
+            };
+            names.extend(found.into_iter().filter(|name| taken.insert(name.clone())));
+        }
+        if !known.insert(group.clone()) {
+            catalogue.groups.retain(|(known, _)| known != group);
+        }
+        catalogue.groups.push((group.clone(), names));
+    }
+    Ok(())
+}
+
+/// The key whose value stands at an offset; none when it is on another line.
+fn key_at(text: &str, offset: usize) -> Option<&str> {
+    let line = text.get(..offset)?.rsplit('\n').next()?;
+    line.split_once('=').map(|(key, _)| key.trim())
+}
+
+fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Spot> {
+    if let Some(serve) = table.serve {
+        server.serve = serve;
+        if serve {
+            server.be_served();
+        }
+    }
+    if let Some(command) = table.command {
+        let bad = |c: char| c == '/' || c.is_control();
+        if command.get_ref().is_empty() || command.get_ref().contains(bad) {
+            let what = "command: a program's name without its directory is wanted";
+            return Err((command.span(), what.into()));
+        }
+        server.command = command.into_inner().into();
+    }
+    if let Some(group) = table.group {
+        server_name(group.get_ref()).map_err(|what| (group.span(), format!("group: {what}")))?;
+        server.group = group.into_inner().into();
+    }
+    if let Some(config) = table.config {
+        let span = config.span();
+        let sources: Vec<Source> = config.into_inner().into_iter().map(Source::from).collect();
+        if sources.is_empty() || sources.iter().any(|s| server_name(&s.stem).is_err()) {
+            let what = "config: names that a config begins with are wanted";
+            return Err((span, what.into()));
+        }
+        server.sources = sources.into();
+    }
+    let signal = |key: &str, word: Option<Spanned<String>>| match word {
+        None => Ok(None),
+        Some(word) => match Signal::parse(word.get_ref()) {
+            Some(signal) => Ok(Some(signal)),
+            None => Err((
+                word.span(),
+                format!("{key}: no signal is named {}", word.get_ref()),
+            )),
+        },
+    };
+    if let Some(stop) = signal("stop", table.stop)? {
+        // A server without a graceful signal of its own is stopped either way.
+        if server.graceful == server.stop {
+            server.graceful = stop;
+        }
+        server.stop = stop;
+    }
+    server.graceful = signal("graceful", table.graceful)?.unwrap_or(server.graceful);
+    server.seamless = match table.seamless {
+        Some(word) if word.get_ref().is_empty() => None,
+        word => signal("seamless", word)?.or(server.seamless),
+    };
+    server.once = table.once.unwrap_or(server.once);
+    if let Some(kind) = table.swift {
+        server.swift = match kind.get_ref().as_str() {
+            "server" => Some(Kind::Server),
+            "daemon" => Some(Kind::Daemon),
+            "" => None,
+            _ => {
+                let what = "swift: \"server\", \"daemon\" or \"\" is wanted".to_owned();
+                return Err((kind.span(), what));
+            }
+        };
+    }
+    server.check = table.check.unwrap_or(server.check);
+    server.notify = table.notify.unwrap_or(server.notify);
+    Ok(())
+}
+
+fn server_name(name: &str) -> Result<(), String> {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    if !name.is_empty() && !name.starts_with('-') && name.bytes().all(good) {
+        return Ok(());
+    }
+    Err(format!(
+        "{name} is no name (small letters, digits, - and _ make one)"
+    ))
+}
