@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 
 use crate::closest::{closest, hint};
-use crate::options::{Effect, Flag, Opt, PlaceOf, UsageError};
+use crate::options::{Effect, Flag, Opt, PlaceOf};
 use crate::text;
 use crate::tool::{Action, Tool};
-use crate::value::Value;
+use crate::value::{UsageError, Value};
 
 /// A tool's command line, which is read into an `O`.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use crate::value::{FromValue, Place, Value};
+use crate::value::{FromValue, Place, UsageError, Value};
 
 /// Where configs and the site's catalogue lie by default.
 pub const SWIFT_DIR: &str = "/etc/swift";
@@ -146,7 +146,3 @@ impl FromValue for SwiftDir {
         PathBuf::from_value(value).map(SwiftDir)
     }
 }
-
-/// A command line that cannot be understood; the message is one line.
-#[derive(Debug, PartialEq)]
-pub struct UsageError(pub String);

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 
 use super::exit::Exit;
-use super::options::UsageError;
+use super::value::UsageError;
 use crate::{service, text};
 use swift_sys::error::reason_of;
 use swift_sys::syslog::Severity;

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use swift_sys::pid::Pid;
 
-use crate::options::UsageError;
 use crate::text;
+
+/// A command line that cannot be understood; the message is one line.
+#[derive(Debug, PartialEq)]
+pub struct UsageError(pub String);
 
 /// An option's value, which knows the option's name for its messages.
 #[derive(Debug, PartialEq)]
