@@ -9,8 +9,8 @@ use swift_cli::{self as cli, Exit};
 use swift_records::catalogue::{Catalogue, Name};
 
 use crate::options::{Command, Options, TOOL};
-use crate::plan::{self, Call};
-use crate::stage;
+use crate::plan::{self, ToolCommand};
+use crate::tool;
 
 /// Prints the pipelines of a command, after a complaint of each name that is none. A server that is
 /// known need not be installed, since the line may be meant for another machine.
@@ -27,8 +27,8 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     let lines = lines(options, &catalogue)?;
     cli::print(
         &lines
-            .into_iter()
-            .map(|line| line + "\n")
+            .iter()
+            .map(|line| format!("{line}\n"))
             .collect::<String>(),
     )?;
     Ok(match complaints[..] {
@@ -41,22 +41,16 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
 /// when some servers are reloaded seamlessly and others are restarted.
 fn lines(options: &Options, catalogue: &Catalogue) -> anyhow::Result<Vec<String>> {
     if options.command != Command::ReloadSeamless {
-        return Ok(vec![line(
-            options,
-            catalogue,
-            &options.servers,
-            plan::actors(options, catalogue, false),
-        )?]);
+        return Ok(vec![line(options, catalogue, &options.servers, false)?]);
     }
     let mut lines = Vec::new();
     for reload in [true, false] {
-        let words = options.servers.iter().map(String::as_str);
+        let words = options.servers.iter();
         let words: Vec<String> = words
             .flat_map(|word| part_of(catalogue, word, reload))
             .collect();
         if !words.is_empty() {
-            let acts = plan::actors(options, catalogue, reload);
-            lines.push(line(options, catalogue, &words, acts)?);
+            lines.push(line(options, catalogue, &words, reload)?);
         }
     }
     Ok(lines)
@@ -86,31 +80,27 @@ fn line(
     options: &Options,
     catalogue: &Catalogue,
     servers: &[String],
-    acts: Vec<Call>,
+    reload: bool,
 ) -> anyhow::Result<String> {
-    let mut calls = plan::observers(options, catalogue, servers);
-    if matches!(options.command, Command::ReloadSeamless) {
-        calls[1].arg("--running");
+    let mut commands = plan::observers(options, catalogue, servers);
+    if options.command == Command::ReloadSeamless {
+        commands[1].arg("--running");
     }
-    calls.extend(acts);
-    let calls: Vec<String> = calls.iter().map(shell).collect::<anyhow::Result<_>>()?;
-    Ok(calls.join(" | "))
+    commands.extend(plan::actors(options, catalogue, reload));
+    let commands: Vec<String> = commands.iter().map(shell).collect::<anyhow::Result<_>>()?;
+    Ok(commands.join(" | "))
 }
 
-/// One call as a shell reads it. The tool's folder is named only when PATH
-/// would not lead to it.
-fn shell(call: &Call) -> anyhow::Result<String> {
-    let program = stage::find(call.name)?;
-    let on_path = SearchPath::from_env()
-        .find(call.name)
-        .is_some_and(|found| found == program);
-    let program = if on_path {
-        OsString::from(call.name)
-    } else {
-        program.into_os_string()
+/// One tool as a shell reads it. Its directory is named only when PATH would not lead to it.
+fn shell(command: &ToolCommand) -> anyhow::Result<String> {
+    let program = tool::find(command.name)?;
+    let on_path = SearchPath::from_env().find(command.name);
+    let program = match on_path.is_some_and(|found| found == program) {
+        true => OsString::from(command.name),
+        false => program.into_os_string(),
     };
-    let words = [program].into_iter().chain(call.args.iter().cloned());
-    Ok(words.map(|word| quote(&word)).collect::<Vec<_>>().join(" "))
+    let words = [&program].into_iter().chain(&command.args);
+    Ok(words.map(|word| quote(word)).collect::<Vec<_>>().join(" "))
 }
 
 fn quote(word: &OsStr) -> String {

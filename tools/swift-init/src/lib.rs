@@ -1,38 +1,28 @@
 //! `swift-init`: start, stop, look at and reload OpenStack Swift's servers, by
 //! composing the tools beside it in pipelines.
 
-mod act;
-mod actor;
-mod command;
+mod actors;
+mod commands;
+mod console;
 mod environment;
 mod explain;
-mod foreground;
-mod group;
 mod help;
-mod index;
-mod init;
 mod interrupt;
 mod log;
 mod observe;
 pub mod options;
+mod outcome;
 mod plan;
-mod progress;
-mod report;
+mod reaper;
 mod requests;
-mod seamless;
-mod service;
-mod session;
-mod stage;
-mod start;
-mod status;
-mod stop;
-mod stop_all;
-mod systemd;
-mod voice;
+mod run;
+mod table;
+mod tool;
+mod tool_process;
 
 use swift_cli::Exit;
 
 /// The program, from its arguments to its exit status.
 pub fn main() -> Exit {
-    options::TOOL.main(options::parse(std::env::args_os().skip(1)), command::run)
+    options::TOOL.main(options::parse(std::env::args_os().skip(1)), commands::run)
 }

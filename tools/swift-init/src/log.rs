@@ -1,5 +1,5 @@
-//! Telling the system's log who did what to which instance, and what came of it: one line an instance,
-//! when its last word is known. A log that is not there, or not read, loses lines and nothing else.
+//! The system's log of who did what to which instance, and the result: one line an instance,
+//! when its final result is known. A log that is not there, or not read, loses lines and nothing else.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -12,31 +12,32 @@ use swift_records::state::State;
 use swift_server::user;
 use swift_sys::syslog::{self, Sent, Severity};
 
-use crate::group::{Group, Place};
+use crate::console::diagnostics;
 use crate::options::{Command, Options, TOOL};
-use crate::plan;
-use crate::report;
+use crate::table::{RowIndex, Table};
 
 /// How long a command waits in all for a log that does not read, after it has done everything.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// The lines of one command.
-pub struct Log {
+pub struct Log<'a> {
+    options: &'a Options,
     enabled: bool,
     /// True while another process writes the lines.
     paused: bool,
     /// Who gave the command; found out for the first line.
     who: Option<String>,
     /// Of which instances a tool said something, and whether their line is written.
-    touched: HashMap<Place, bool>,
+    touched: HashMap<RowIndex, bool>,
     /// Lines for which the log's queue had no room yet.
     waiting: VecDeque<(Severity, String)>,
 }
 
-impl Log {
+impl<'a> Log<'a> {
     /// No line yet; nothing is opened before the first.
-    pub fn new(enabled: bool) -> Log {
+    pub fn new(options: &'a Options, enabled: bool) -> Log<'a> {
         Log {
+            options,
             enabled,
             paused: false,
             who: None,
@@ -55,44 +56,42 @@ impl Log {
     }
 
     /// Writes the line of an instance, when what a tool said of it was the last word.
-    pub fn row(&mut self, options: &Options, place: Place, row: &Row) {
+    pub fn row(&mut self, at: RowIndex, row: &Row) {
         if self.is_off() {
             return;
         }
-        let is_last = is_last(options, row);
+        let is_last = is_last(self.options, row);
         // What was started by others meanwhile was not touched.
         if is_last && row.state != State::Running {
-            self.write(options, row, true);
+            self.write(row, true);
         }
-        self.touched.insert(place, is_last);
+        self.touched.insert(at, is_last);
     }
 
     /// Writes the lines of those that were refused, and of those that the command did not bring to
     /// an end. To be called when it is over.
-    pub fn rest(&mut self, options: &Options, groups: &[Group]) {
+    pub fn rest(&mut self, table: &Table) {
         if self.is_off() {
             return;
         }
-        for (group, one) in groups.iter().enumerate() {
-            for (number, row) in one.rows.iter().enumerate() {
-                match self.touched.get(&(group, number)) {
-                    Some(true) => {}
-                    Some(false) => self.write(options, row, false),
-                    None if is_refused(options, row) => self.write(options, row, true),
-                    None => {}
-                }
+        for at in table.indices() {
+            let row = &table[at];
+            match self.touched.insert(at, true) {
+                Some(true) => {}
+                Some(false) => self.write(row, false),
+                None if is_refused(self.options, row) => self.write(row, true),
+                None => {}
             }
         }
-        self.touched.values_mut().for_each(|done| *done = true);
         self.finish();
     }
 
-    fn write(&mut self, options: &Options, row: &Row, ended: bool) {
+    fn write(&mut self, row: &Row, ended: bool) {
         let who = self.who.get_or_insert_with(|| {
             syslog::open(TOOL.name);
             user::who()
         });
-        let severity = match ended && is_as_wished(options, row) {
+        let severity = match ended && is_as_wished(self.options, row) {
             true => Severity::LOG_NOTICE,
             false => Severity::LOG_ERR,
         };
@@ -100,9 +99,9 @@ impl Log {
         if severity == Severity::LOG_ERR && service::stderr_is_journal() {
             return;
         }
-        let instance = report::name(&row.server, row.config.as_deref());
+        let instance = diagnostics::name(row);
         let result = result(row, ended);
-        let line = format!("{who} {} {instance}: {result}", options.command.name());
+        let line = format!("{who} {} {instance}: {result}", self.options.command.name());
         self.waiting
             .push_back((severity, text::one_line(line.as_bytes())));
         self.send();
@@ -129,26 +128,24 @@ impl Log {
     }
 }
 
-/// Whether nothing more is to come of an instance.
+/// True when this is the final result of an instance.
 fn is_last(options: &Options, row: &Row) -> bool {
-    let starts = plan::starts(options.command);
+    let seamless = options.command == Command::ReloadSeamless;
     match row.state {
         State::Started => !options.wait || !options.daemon,
-        State::Signalled => !options.wait && options.command == Command::ReloadSeamless,
-        State::Stopped | State::Killed => !starts && options.command != Command::ReloadSeamless,
+        State::Signalled => !options.wait && seamless,
+        State::Stopped | State::Killed => !options.command.starts() && !seamless,
         _ => true,
     }
 }
 
-/// Whether an instance was meant and nothing was done to it.
+/// True when an instance was meant and nothing was done to it.
 fn is_refused(options: &Options, row: &Row) -> bool {
-    let ends = !matches!(
-        options.command,
-        Command::Start | Command::NoDaemon | Command::NoWait | Command::Once
-    );
     match row.state {
         State::Misconfigured | State::WrongConfig | State::Owned => true,
-        State::Denied | State::Starting => ends,
+        State::Denied | State::Starting => {
+            options.command.stops() || options.command == Command::ReloadSeamless
+        }
         _ => false,
     }
 }
@@ -169,16 +166,10 @@ fn is_as_wished(options: &Options, row: &Row) -> bool {
 
 /// The state and reason of swift-records(5), and the pid.
 fn result(row: &Row, ended: bool) -> String {
-    let mut out = String::new();
-    if !ended {
-        out.push_str("interrupted, ");
-    }
-    out.push_str(row.state.word());
-    if let Some(reason) = row.reason().filter(|reason| *reason != Reason::Output) {
-        out.push_str(&format!(": {reason}"));
-    }
-    if let Some(pid) = row.pid {
-        out.push_str(&format!(", pid {pid}"));
-    }
-    out
+    let interrupted = if ended { "" } else { "interrupted, " };
+    let reason = row.reason().filter(|reason| *reason != Reason::Output);
+    let reason = reason.map(|reason| format!(": {reason}"));
+    let pid = row.pid.map(|pid| format!(", pid {pid}"));
+    let (reason, pid) = (reason.unwrap_or_default(), pid.unwrap_or_default());
+    format!("{interrupted}{}{reason}{pid}", row.state)
 }

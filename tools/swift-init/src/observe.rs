@@ -1,4 +1,4 @@
-//! The observe half: what could run, what does, and whether it may be restarted.
+//! The observe half: the rows of what could run, what does, and what may be restarted.
 
 use std::os::fd::OwnedFd;
 
@@ -7,35 +7,35 @@ use swift_records::row::Row;
 use swift_server::stream::Decoder;
 use swift_sys::epoll::Epoll;
 
-use crate::options::{Options, TOOL};
+use crate::console::Console;
+use crate::options::Options;
 use crate::plan;
-use crate::progress::Progress;
-use crate::stage::{self, Stage};
+use crate::tool::{self, Tool};
 
-/// Runs the observe half to its end and returns its rows. When that takes long,
-/// `progress` says so.
+/// Runs the observe half to its end and returns its rows. When that takes long, the console names
+/// what is awaited.
 pub fn run(
     options: &Options,
     catalogue: &Catalogue,
-    mut progress: Progress,
+    console: &mut Console,
 ) -> anyhow::Result<Vec<Row>> {
-    let mut stages: Vec<Stage> = Vec::new();
+    let mut tools: Vec<Tool> = Vec::new();
     let mut input = None;
-    let calls = plan::observers(options, catalogue, &options.servers);
-    let checks = calls.iter().any(|call| call.name == "swift-check-config");
-    let what = if checks { "config checks" } else { "what runs" };
-    for mut call in calls {
+    let commands = plan::observers(options, catalogue, &options.servers);
+    let checks = commands.iter().any(|one| one.name == "swift-check-config");
+    let awaited = if checks { "config checks" } else { "what runs" };
+    for mut command in commands {
         // In front of the operands, which `--` may precede.
-        call.args.insert(0, "--quiet".into());
-        let (stage, output) = stage::start(&call, input.take(), &[])?;
-        stages.push(stage);
+        command.args.insert(0, "--quiet".into());
+        let (tool, output) = tool::start(&command, input.take(), &[])?;
+        tools.push(tool);
         input = Some(output);
     }
-    let output = input.expect("there are calls");
+    let output = input.expect("there are tools");
     let mut decoder = Decoder::default();
     let (mut rows, mut bad) = (Vec::new(), None);
     loop {
-        await_input(&output, &mut progress, what)?;
+        await_input(&output, console, awaited)?;
         if decoder.fill(&output)? == 0 {
             break;
         }
@@ -46,30 +46,28 @@ pub fn run(
             }
         }
     }
-    progress.clear();
+    console.clear_progress();
     let bad = bad.or_else(|| decoder.finish());
-    if let (Some(bad), Some(last)) = (&bad, stages.last()) {
-        TOOL.say(&format!("{}: {bad}", last.name));
-    }
-    // Each of them is told of that could not do its job.
-    let failed = stages.into_iter().map(Stage::finish);
-    let failed = failed.filter(|sound| !sound).count();
-    if failed == 0 && bad.is_none() {
+    let bad = bad.map(|bad| format!("{}: {bad}", tools[tools.len() - 1].name));
+    let failures = tools.into_iter().filter_map(|tool| tool.finish().err());
+    let failures: Vec<String> = bad.into_iter().chain(failures).collect();
+    failures.iter().for_each(|line| console.error(line));
+    if failures.is_empty() {
         Ok(rows)
     } else {
         anyhow::bail!("cannot determine what is running; no action taken")
     }
 }
 
-/// Waits for something to read as long as there is anybody to tell of the wait.
-fn await_input(output: &OwnedFd, progress: &mut Progress, what: &str) -> anyhow::Result<()> {
-    if progress.deadline().is_none() {
+/// Waits for rows, as long as there is a terminal that the wait is shown on.
+fn await_input(output: &OwnedFd, console: &mut Console, awaited: &str) -> anyhow::Result<()> {
+    if console.progress_deadline().is_none() {
         return Ok(());
     }
     let epoll = Epoll::new()?;
     epoll.add(output, 0)?;
-    while epoll.wait(progress.deadline())?.is_empty() {
-        progress.draw_one(what);
+    while epoll.wait(console.progress_deadline())?.is_empty() {
+        console.tick(|| std::iter::once(awaited.to_owned()));
     }
     Ok(())
 }

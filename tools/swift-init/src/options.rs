@@ -145,6 +145,27 @@ impl Command {
         found.map_or("", |(name, ..)| name)
     }
 
+    /// True for a command that starts what does not run.
+    pub fn starts(self) -> bool {
+        match self {
+            Command::Start | Command::Once | Command::NoWait | Command::NoDaemon => true,
+            command => command.restarts(),
+        }
+    }
+
+    /// True for a command that stops what runs.
+    pub fn stops(self) -> bool {
+        match self {
+            Command::Stop | Command::Shutdown | Command::Kill => true,
+            command => command.restarts(),
+        }
+    }
+
+    /// True for a command that stops and starts.
+    pub fn restarts(self) -> bool {
+        matches!(self, Command::Restart | Command::Reload)
+    }
+
     /// The command of that name, in any case and with underlines (get_command in manager.py).
     pub fn spelled(word: &str) -> Option<Command> {
         Command::named(&word.to_lowercase().replace('_', "-"))

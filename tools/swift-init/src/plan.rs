@@ -10,33 +10,38 @@ use crate::options::{Command, Options};
 
 /// A tool and its arguments.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct ToolCommand {
     /// The tool.
     pub name: &'static str,
     /// Its arguments without its own name.
     pub args: Vec<OsString>,
-    /// Whether its rows are of use when it says that some may be missing: to
-    /// whoever only looks.
+    /// True when its rows are of use though some may be missing: for a command that only observes.
     pub partial: bool,
 }
 
-impl Call {
+impl ToolCommand {
     /// A tool that looks where this command looks.
-    pub fn new(name: &'static str, options: &Options) -> Call {
-        let mut call = Call {
+    fn new(name: &'static str, options: &Options) -> ToolCommand {
+        let swift_dir = Some(&options.swift_dir).filter(|dir| **dir != SwiftDir::default());
+        let mut command = ToolCommand {
             name,
             args: Vec::new(),
             partial: false,
         };
-        if options.swift_dir != SwiftDir::default() {
-            call.value("--swift-dir", options.swift_dir.as_os_str());
-        }
-        call
+        command.option("--swift-dir", swift_dir.map(|dir| dir.as_os_str()));
+        command
     }
 
     /// Adds an argument.
     pub fn arg(&mut self, arg: impl Into<OsString>) {
         self.args.push(arg.into());
+    }
+
+    /// Adds an argument where that is so.
+    fn arg_if(&mut self, is_so: bool, arg: &str) {
+        if is_so {
+            self.arg(arg);
+        }
     }
 
     /// Adds an option with its value.
@@ -46,159 +51,120 @@ impl Call {
         word.push(value);
         self.args.push(word);
     }
-}
 
-/// The calls of the observe half for a command.
-pub fn observers(options: &Options, catalogue: &Catalogue, servers: &[String]) -> Vec<Call> {
-    let mut resolve = Call::new("swift-resolve-servers", options);
-    // What is started or stopped by half of the configs may be the wrong half.
-    resolve.partial = options.command == Command::Status;
-    if let Some(run_dir) = &options.run_dir {
-        resolve.value("--run-dir", run_dir.as_os_str());
-    }
-    if let Some(number) = options.number {
-        resolve.value("--config-num", number.to_string());
-    }
-    // A name that begins with a dash is not to be taken for an option.
-    if servers.iter().any(|s| s.starts_with('-')) {
-        resolve.arg("--");
-    }
-    servers.iter().for_each(|server| resolve.arg(server));
-    let mut pidfile = Call::new("swift-pidfile", options);
-    // Looking removes nothing.
-    if options.command != Command::Status {
-        pidfile.arg("--clean");
-    }
-    if matches!(
-        options.command,
-        Command::Status | Command::Stop | Command::Shutdown | Command::Kill
-    ) {
-        // What is to end is the server with that config, whichever run of it
-        // this is. Before a restart, minutes may pass with checks.
-        pidfile.arg("--no-start");
-    }
-    if !options.force && ends(options, catalogue, servers) {
-        pidfile.arg("--owned");
-    }
-    let mut calls = vec![resolve, pidfile];
-    if options.check && checks(options, catalogue, servers) {
-        let mut check = Call::new("swift-check-config", options);
-        if let Some(timeout) = options.check_timeout {
-            check.value("--timeout", seconds(timeout));
+    /// Adds an option that has a value.
+    fn option(&mut self, option: &str, value: Option<impl AsRef<OsStr>>) {
+        if let Some(value) = value {
+            self.value(option, value);
         }
-        calls.push(check);
-    }
-    calls
-}
-
-/// Whether something may be stopped.
-fn ends(options: &Options, catalogue: &Catalogue, servers: &[String]) -> bool {
-    match options.command {
-        Command::Stop | Command::Shutdown | Command::Kill => true,
-        Command::Restart | Command::Reload => true,
-        Command::ReloadSeamless => restarts_any(catalogue, servers, |_| true),
-        _ => false,
     }
 }
 
-/// Whether a seamless reload restarts one of such servers, which knows none.
+/// The tools of the observe half.
+pub fn observers(options: &Options, catalogue: &Catalogue, servers: &[String]) -> Vec<ToolCommand> {
+    let command = options.command;
+    let mut resolve = ToolCommand::new("swift-resolve-servers", options);
+    // What is started or stopped by half of the configs may be the wrong half.
+    resolve.partial = command == Command::Status;
+    resolve.option("--run-dir", options.run_dir.as_ref());
+    resolve.option("--config-num", options.number.map(|n| n.to_string()));
+    // A name that begins with a dash is no option.
+    resolve.arg_if(servers.iter().any(|s| s.starts_with('-')), "--");
+    resolve.args.extend(servers.iter().map(OsString::from));
+    let mut pidfile = ToolCommand::new("swift-pidfile", options);
+    // Observing removes nothing.
+    pidfile.arg_if(command != Command::Status, "--clean");
+    // What is to end is the server with that config, whichever run of it this is. Before a restart,
+    // minutes may pass with checks.
+    let only_stops = command.stops() && !command.restarts();
+    pidfile.arg_if(only_stops || command == Command::Status, "--no-start");
+    let seamless = command == Command::ReloadSeamless;
+    let restarts = seamless && restarts_any(catalogue, servers, |_| true);
+    pidfile.arg_if(!options.force && (command.stops() || restarts), "--owned");
+    let mut commands = vec![resolve, pidfile];
+    if options.check && checks(command, catalogue, servers) {
+        let mut check = ToolCommand::new("swift-check-config", options);
+        check.option("--timeout", options.check_timeout.map(seconds));
+        commands.push(check);
+    }
+    commands
+}
+
+/// True when a seamless reload restarts one of such servers, which knows none.
 fn restarts_any(catalogue: &Catalogue, servers: &[String], such: fn(&Server) -> bool) -> bool {
     let selection = catalogue.select(servers.iter().map(String::as_str));
     let mut servers = selection.names.iter().map(|n| catalogue.server(&n.server));
     servers.any(|server| such(&server) && server.seamless.is_none())
 }
 
-/// Whether something may be stopped in order to be started again, and can say
-/// before whether its config is good. What is reloaded seamlessly is checked by
-/// swift-reload.
-fn checks(options: &Options, catalogue: &Catalogue, servers: &[String]) -> bool {
-    match options.command {
-        Command::Restart | Command::Reload => true,
-        Command::ReloadSeamless => restarts_any(catalogue, servers, |server| {
-            server.check || server.swift.is_some()
-        }),
-        _ => false,
+/// True when a server may be stopped in order to be started again, and its config can be checked
+/// before. swift-reload checks what is reloaded seamlessly.
+fn checks(command: Command, catalogue: &Catalogue, servers: &[String]) -> bool {
+    let can_be_checked = |server: &Server| server.check || server.swift.is_some();
+    match command {
+        Command::ReloadSeamless => restarts_any(catalogue, servers, can_be_checked),
+        _ => command.restarts(),
     }
 }
 
 /// A span as an option's value.
-pub fn seconds(span: Duration) -> String {
+fn seconds(span: Duration) -> String {
     span.as_secs_f64().to_string()
 }
 
-/// True for a command that starts what does not run.
-pub fn starts(command: Command) -> bool {
-    match command {
-        Command::Start | Command::Once | Command::NoWait | Command::NoDaemon => true,
-        Command::Restart | Command::Reload => true,
-        Command::Status | Command::ReloadSeamless => false,
-        Command::Stop | Command::Shutdown | Command::Kill => false,
-    }
-}
-
-/// The calls of the act half for a command; for a seamless reload, of servers
-/// that can, or of those that have to be restarted instead.
-pub fn actors(options: &Options, catalogue: &Catalogue, seamless: bool) -> Vec<Call> {
-    match options.command {
-        Command::Status => vec![],
-        Command::Stop | Command::Shutdown | Command::Kill => vec![signal(options, catalogue)],
-        Command::ReloadSeamless if seamless => vec![reload(options)],
-        Command::ReloadSeamless | Command::Restart | Command::Reload => {
-            vec![signal(options, catalogue), spawn(options)]
-        }
-        Command::Start | Command::Once | Command::NoWait | Command::NoDaemon => {
-            vec![spawn(options)]
-        }
-    }
-}
-
-/// The call that ends servers.
-pub fn signal(options: &Options, catalogue: &Catalogue) -> Call {
-    let mut call = Call::new("swift-signal", options);
-    let wait = match options.kill_wait {
-        Some(seconds) => seconds.max(0).to_string(),
-        None => catalogue.kill_wait.as_secs().to_string(),
+/// The tools of the act half; for a seamless reload, of servers that can, or of those that have to be
+/// restarted instead.
+pub fn actors(options: &Options, catalogue: &Catalogue, seamless: bool) -> Vec<ToolCommand> {
+    let (stops, starts) = match options.command {
+        Command::ReloadSeamless if seamless => return vec![reload(options)],
+        Command::ReloadSeamless => (true, true),
+        command => (command.stops(), command.starts()),
     };
-    call.value("--wait", wait);
-    if options.kill_after_timeout {
-        call.arg("--kill");
-    }
-    call.arg(if options.graceful { "graceful" } else { "stop" });
-    call
+    let signal = stops.then(|| signal(options, catalogue));
+    let spawn = starts.then(|| spawn(options));
+    signal.into_iter().chain(spawn).collect()
 }
 
-/// The call that starts servers.
-pub fn spawn(options: &Options) -> Call {
-    let mut call = Call::new("swift-spawn", options);
-    if options.once {
-        call.arg("--once");
+/// The tool that ends servers.
+pub fn signal(options: &Options, catalogue: &Catalogue) -> ToolCommand {
+    let mut command = ToolCommand::new("swift-signal", options);
+    let wait = kill_wait(options, catalogue).as_secs();
+    command.value("--wait", wait.to_string());
+    command.arg_if(options.kill_after_timeout, "--kill");
+    command.arg(if options.graceful { "graceful" } else { "stop" });
+    command
+}
+
+/// The time that servers get to end.
+pub fn kill_wait(options: &Options, catalogue: &Catalogue) -> Duration {
+    match options.kill_wait {
+        Some(seconds) => Duration::from_secs(seconds.max(0).unsigned_abs()),
+        None => catalogue.kill_wait,
     }
+}
+
+/// The tool that starts servers.
+pub fn spawn(options: &Options) -> ToolCommand {
+    let mut command = ToolCommand::new("swift-spawn", options);
+    command.arg_if(options.once, "--once");
     if options.supervise {
-        call.arg("--supervise");
+        command.arg("--supervise");
     } else if !options.daemon {
-        call.arg("--foreground");
+        command.arg("--foreground");
     } else if !options.wait {
-        call.arg("--no-wait");
+        command.arg("--no-wait");
     }
-    if let Some(timeout) = options.start_timeout {
-        call.value("--start-timeout", seconds(timeout));
-    }
-    call
+    command.option("--start-timeout", options.start_timeout.map(seconds));
+    command
 }
 
-/// The call that reloads servers under their PIDs.
-pub fn reload(options: &Options) -> Call {
-    let mut call = Call::new("swift-reload", options);
-    if !options.check {
-        call.arg("--no-check");
-    }
-    if let Some(timeout) = options.check_timeout {
-        call.value("--check-timeout", seconds(timeout));
-    }
-    if !options.wait {
-        call.arg("--no-wait");
-    } else if let Some(timeout) = options.reload_timeout {
-        call.value("--timeout", seconds(timeout));
-    }
-    call
+/// The tool that reloads servers under their pids.
+pub fn reload(options: &Options) -> ToolCommand {
+    let mut command = ToolCommand::new("swift-reload", options);
+    command.arg_if(!options.check, "--no-check");
+    command.option("--check-timeout", options.check_timeout.map(seconds));
+    command.arg_if(!options.wait, "--no-wait");
+    let timeout = options.reload_timeout.filter(|_| options.wait);
+    command.option("--timeout", timeout.map(seconds));
+    command
 }

@@ -16,16 +16,18 @@ use swift_server::process::Pid;
 use swift_server::rundir::RunDir;
 use swift_server::stream::Decoder;
 use swift_sys::beneath::{self, Kind};
+use swift_sys::epoll::Epoll;
 use swift_sys::{fd, private_socket, socket};
-
-use crate::act::{Act, OTHERS};
 
 /// What the socket's name begins with; the pid of the main process follows. The dot keeps it out of
 /// what belongs to servers.
 const PREFIX: &str = ".swift-init.";
 
-/// A connection, for as long as this process runs.
+/// A connection, for as long as this process runs; its token, too.
 pub type Id = u64;
+
+/// The token of the socket; greater ones are connections.
+const LISTENER: Id = 16;
 
 /// The socket and its connections.
 pub struct Requests {
@@ -46,26 +48,26 @@ struct Connection {
 
 impl Requests {
     /// Listens in the run directory, and removes what killed main processes have left there.
-    pub fn listen(run_dir: &Path, act: &Act) -> anyhow::Result<Requests> {
+    pub fn listen(run_dir: &Path, epoll: &Epoll) -> anyhow::Result<Requests> {
         let cannot = || format!("cannot listen in {}", run_dir.display());
         let run_dir = RunDir::create(run_dir).with_context(cannot)?;
         remove_stale(&run_dir).with_context(cannot)?;
-        let name = socket_name(std::process::id() as i32);
+        let name = socket_name(Pid::own());
         let listener = private_socket::listen_in(&run_dir, &name).with_context(cannot)?;
-        act.watch(&listener, OTHERS)?;
+        epoll.add(&listener, LISTENER)?;
         Ok(Requests {
             run_dir,
             name,
             listener,
             connections: Vec::new(),
-            next: OTHERS + 1,
+            next: LISTENER + 1,
         })
     }
 
     /// The rows that have come, with the connection that each came from. Never waits.
-    pub fn take(&mut self, act: &Act) -> anyhow::Result<Vec<(Id, Row)>> {
+    pub fn take(&mut self, epoll: &Epoll) -> anyhow::Result<Vec<(Id, Row)>> {
         while let Some(socket) = socket::accept(&self.listener)? {
-            act.watch(&socket, self.next)?;
+            epoll.add(&socket, self.next)?;
             self.connections.push(Connection {
                 id: self.next,
                 socket,
@@ -80,7 +82,7 @@ impl Requests {
             connection.read(&mut rows);
             if connection.ended && !before {
                 // Its end would be heard of as long as it is open.
-                let _ = act.unwatch(&connection.socket);
+                let _ = epoll.remove(&connection.socket);
             }
         }
         Ok(rows)
@@ -95,17 +97,12 @@ impl Requests {
 
     /// Sends a row to a client. One that does not read is given up.
     pub fn answer(&mut self, id: Id, row: &Row) {
-        let Some(at) = self.connections.iter().position(|one| one.id == id) else {
-            return;
-        };
         let mut line = Vec::new();
         row.write(&mut line);
-        let sent = fd::write(&self.connections[at].socket, &line);
-        if sent.is_ok_and(|sent| sent == line.len()) {
-            return;
-        }
         // A row that is cut short is never obeyed, so the client sees that there is no answer.
-        self.connections.remove(at);
+        self.connections.retain(|one| {
+            one.id != id || fd::write(&one.socket, &line).is_ok_and(|sent| sent == line.len())
+        });
     }
 
     /// Closes the connections whose clients send no more and have every answer; `waits` tells which
@@ -142,18 +139,17 @@ impl Connection {
     }
 }
 
-fn socket_name(pid: i32) -> OsString {
+fn socket_name(pid: Pid) -> OsString {
     format!("{PREFIX}{pid}").into()
 }
 
 /// Removes the sockets of processes that are gone, and one of an earlier process of this pid.
 fn remove_stale(run_dir: &RunDir) -> io::Result<()> {
     let mut stale = Vec::new();
-    let own = std::process::id() as i32;
     beneath::list(beneath::open_dir(run_dir, Path::new("."))?, |name, kind| {
         let pid = name.to_bytes().strip_prefix(PREFIX.as_bytes());
         let pid = pid.filter(|_| kind == Kind::Other).and_then(Pid::parse);
-        if pid.is_some_and(|pid| pid.raw() == own || !runs(pid)) {
+        if pid.is_some_and(|pid| pid == Pid::own() || !runs(pid)) {
             stale.push(name.to_owned());
         }
     })?;
@@ -177,7 +173,7 @@ pub fn connect(run_dir: &Path) -> anyhow::Result<Option<OwnedFd>> {
     let Some(dir) = RunDir::open(run_dir).with_context(cannot)? else {
         return Ok(None);
     };
-    match private_socket::connect_in(&dir, &socket_name(main.raw())) {
+    match private_socket::connect_in(&dir, &socket_name(main)) {
         Ok((socket, peer)) if peer == Some(main) => Ok(Some(socket)),
         Ok((_, peer)) => {
             let pid = peer.map_or(0, Pid::raw);

@@ -1,5 +1,5 @@
-//! What swift-init has to do besides when it is the init of a container, that
-//! is, when its number is 1 (pid_namespaces(7)).
+//! The duties of the init of a container, which swift-init has when its pid is 1
+//! (pid_namespaces(7)).
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,27 +9,26 @@ use swift_sys::signal::Signal;
 use swift_sys::signal_fd::{self, SignalFd};
 use swift_sys::{fd, pidfd, session};
 
-/// What asks this process to end.
+/// The signals that ask this process to end.
 pub const REQUESTS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
 
 /// The tools that run, whose ends are awaited where they were started.
 static TOOLS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// The list of tools. While it is held, nobody's end is taken away from whoever
-/// awaits it: a tool is started and entered under one hold.
+/// The list of tools. While it is locked, no child is reaped: a tool is started and entered under one
+/// lock, so that its exit status is left to the code that awaits it.
 pub fn tools() -> MutexGuard<'static, Vec<Pid>> {
     TOOLS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether this process is init: the kernel ends all others with it.
+/// True when this process is init: the kernel ends all others with it.
 pub fn is_init() -> bool {
     session::is_init()
 }
 
-/// Begins an init's duties, if this process is one. Requests to end are kept
-/// until they can be obeyed, since the kernel lets none of them end an init;
-/// and whoever lost its parent is this process's child, and would stay a zombie
-/// when nobody took its status.
+/// Begins an init's duties, if this process is one. Requests to end stay pending until they can be
+/// obeyed, since the kernel lets none of them end an init. Orphans become children of this process,
+/// which reaps them.
 pub fn begin() -> io::Result<()> {
     if !is_init() {
         return Ok(());
@@ -48,7 +47,7 @@ pub fn begin() -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the statuses of those children that ended and are no tools.
+/// Reaps the children that ended and are no tools.
 fn reap() -> io::Result<()> {
     let tools = tools();
     let me = Pid::own();

@@ -1,41 +1,43 @@
-//! What is said on standard output: the original's words, to the byte.
+//! Standard output in Swift's words, to the byte.
 
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use swift_cli::text;
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_sys::signal::Signal;
 
-/// Standard output. When nobody reads it any more the command goes on; when it
-/// cannot be written, that is told in the end.
-pub struct Voice {
+/// Standard output. A reader that is gone does not end the command, and other errors are returned
+/// by [`Stdout::finish`].
+pub struct Stdout {
     buffer: String,
     terminal: bool,
     error: Option<io::Error>,
-    /// Whether what was said is kept back.
+    /// True while lines are held back.
     held: bool,
+    verbose: bool,
 }
 
-impl Voice {
+impl Stdout {
     /// The standard output of this process.
-    pub fn new() -> Voice {
+    pub fn new(verbose: bool) -> Stdout {
         let terminal = swift_sys::session::stdout_is_terminal();
-        Voice {
+        Stdout {
             buffer: String::new(),
             terminal,
             error: swift_sys::entry::need_output().err(),
             held: false,
+            verbose,
         }
     }
 
-    /// Whether nothing waits to be written.
-    pub fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+    /// True when there is something to write now.
+    pub fn has_output(&self) -> bool {
+        !self.buffer.is_empty() && !self.held
     }
 
-    /// Says a line. It may name files that somebody else named, and hold what a
-    /// server printed: nothing of it is to drive a terminal.
+    /// Adds a line. On a terminal, names of files and the output of servers are escaped.
     pub fn line(&mut self, line: &str) {
         self.text(line);
         self.buffer.push('\n');
@@ -44,7 +46,7 @@ impl Voice {
         }
     }
 
-    /// Says lines that end with a newline already.
+    /// Adds lines that end with a newline already.
     pub fn text(&mut self, text: &str) {
         if self.terminal {
             self.buffer.push_str(&text::for_terminal(text));
@@ -53,25 +55,24 @@ impl Voice {
         }
     }
 
-    /// Says what a server printed, followed by a newline.
+    /// Adds the output of a server and a newline.
     pub fn output(&mut self, bytes: &[u8]) {
         self.line(&text::backslash_replace(bytes));
     }
 
-    /// Keeps back what is said, until it was done.
+    /// Holds lines back until [`Stdout::release`].
     pub fn hold(&mut self) {
         self.held = true;
     }
 
-    /// Lets go of what was kept back.
+    /// Holds no lines back.
     pub fn release(&mut self) {
         self.held = false;
     }
 
-    /// Writes what was said, unless it is kept back. To be called before anything
-    /// that may take time.
+    /// Writes all lines, unless they are held back.
     pub fn flush(&mut self) {
-        if self.buffer.is_empty() || self.held {
+        if !self.has_output() {
             return;
         }
         let mut out = io::stdout();
@@ -86,71 +87,94 @@ impl Voice {
         }
     }
 
-    /// Writes the rest, and tells whether all could be written. That nobody
-    /// wants to read it is no failure.
+    /// Writes the rest. The error is the first one of all writes.
     pub fn finish(&mut self) -> io::Result<()> {
         self.release();
         self.flush();
         self.error.take().map_or(Ok(()), Err)
     }
 
-    /// What became of a pid file that lied. Of some it is always told, of
-    /// others when `verbose`.
-    pub fn removed(&mut self, row: &Row, verbose: bool) {
-        let file = row.pidfile.as_deref().unwrap_or("".as_ref()).display();
+    /// `No object-server running`.
+    pub fn none_running(&mut self, server: &str) {
+        self.line(&format!("No {server} running"));
+    }
+
+    /// A server is started, or a daemon for one pass.
+    pub fn starting(&mut self, server: &str, config: &Option<PathBuf>, once: bool) {
+        let config = path(config);
+        self.line(&match once {
+            true => format!("Running {server} once...({config})"),
+            false => format!("Starting {server}...({config})"),
+        });
+    }
+
+    /// `object-server already started...`.
+    pub fn already_started(&mut self, server: &str) {
+        self.line(&format!("{server} already started..."));
+    }
+
+    /// A pid file was removed; stale ones are named only when verbose.
+    pub fn removed(&mut self, row: &Row) {
+        let file = path(&row.pidfile);
         match (row.reason(), row.pid) {
             (Some(Reason::Invalid), _) => {
                 self.line(&format!("Removing pid file {file} with invalid pid"));
             }
-            (Some(Reason::Stale), _) if verbose => {
+            (Some(Reason::Stale), _) if self.verbose => {
                 self.line(&format!("Removing stale pid file {file}"));
             }
-            (Some(Reason::WrongProcess), Some(pid)) if verbose => {
+            (Some(Reason::WrongProcess), Some(pid)) if self.verbose => {
                 self.line(&format!("Removing pid file {file} with wrong pid {pid}"));
             }
             _ => {}
         }
     }
 
-    /// That a server runs, with its config.
+    /// A server runs, with its config.
     pub fn running(&mut self, row: &Row) {
-        let config = row.config.as_deref().unwrap_or("".as_ref()).display();
-        self.line(&format!("{} running ({} - {config})", row.server, pid(row)));
+        self.running_from(row, &row.config);
     }
 
-    /// That a server is about to be signalled.
+    /// A server runs, with another file that stands for it.
+    pub fn running_from(&mut self, row: &Row, file: &Option<PathBuf>) {
+        let (server, pid, file) = (&row.server, pid(row), path(file));
+        self.line(&format!("{server} running ({pid} - {file})"));
+    }
+
+    /// A server is signalled.
     pub fn signal(&mut self, row: &Row, signal: Signal) {
         let (server, pid, number) = (&row.server, pid(row), signal.number());
         self.line(&format!("Signal {server}  pid: {pid}  signal: {number}"));
     }
 
-    /// That a server may not be signalled.
+    /// A server may not be signalled.
     pub fn no_permission(&mut self, row: &Row) {
         self.line(&format!("No permission to signal PID {}", pid(row)));
     }
 
-    /// That a server has ended.
-    pub fn stopped(&mut self, row: &Row, verbose: bool) {
-        if verbose {
-            let file = row.pidfile.as_deref().unwrap_or("".as_ref()).display();
+    /// A server has ended; when verbose, the pid file that was removed is named, too.
+    pub fn stopped(&mut self, row: &Row) {
+        if self.verbose && row.reason().is_none() {
+            let file = path(&row.pidfile);
             self.line(&format!("Removing stale pid file {file}"));
         }
-        self.line(&format!(
-            "{} ({}) appears to have stopped",
-            row.server,
-            pid(row)
-        ));
+        let (server, pid) = (&row.server, pid(row));
+        self.line(&format!("{server} ({pid}) appears to have stopped"));
     }
 }
 
-fn pid(row: &Row) -> String {
+/// The process of a row.
+pub fn pid(row: &Row) -> String {
     row.pid.map(|pid| pid.to_string()).unwrap_or_default()
+}
+
+/// A path of a row.
+pub fn path(path: &Option<PathBuf>) -> std::path::Display<'_> {
+    path.as_deref().unwrap_or(Path::new("")).display()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use swift_records::state::State;
 
     use super::*;
@@ -167,10 +191,10 @@ mod tests {
             detail: b"invalid".to_vec(),
         };
         for (terminal, shown) in [(true, "\\x1b[2J"), (false, "\x1b[2J")] {
-            let mut voice = Voice::new();
-            voice.terminal = terminal;
-            voice.removed(&row, false);
-            let said = std::mem::take(&mut voice.buffer);
+            let mut stdout = Stdout::new(false);
+            stdout.terminal = terminal;
+            stdout.removed(&row);
+            let said = std::mem::take(&mut stdout.buffer);
             let file = format!("/run/swift/object-server/{shown}.pid");
             assert_eq!(said, format!("Removing pid file {file} with invalid pid\n"));
         }

@@ -1,4 +1,13 @@
-//! From the request to the exit status.
+//! The commands, from the request to the exit status.
+
+mod foreground;
+mod reload_seamless;
+mod restart;
+mod service;
+mod start;
+mod status;
+mod stop;
+mod stop_unit;
 
 use std::time::Duration;
 
@@ -7,17 +16,15 @@ use swift_cli::closest::{closest, hint};
 use swift_cli::{self as cli, Exit};
 use swift_records::catalogue::Catalogue;
 use swift_records::row::Row;
+use swift_records::state::State;
 use swift_sys::failpoint;
 
-use crate::group;
-use crate::observe;
+use crate::console::{Console, Stdout};
 use crate::options::{COMMANDS, Command, Options, Request, TOOL, Unknown};
-use crate::plan::starts;
-use crate::progress::Progress;
-use crate::session::Session;
-use crate::systemd::Systemd;
-use crate::voice::Voice;
-use crate::{environment, explain, foreground, help, init, report, service, status};
+use crate::run::Run;
+use crate::table::{self, Table};
+use crate::{environment, explain, help, observe, reaper};
+use start::After;
 
 /// The time that checks of configs may take unless it is said, and the time for all else that is
 /// looked at (swift-check-config(1)).
@@ -69,9 +76,9 @@ fn unknown_command(unknown: &Unknown) -> String {
 }
 
 fn print(text: &str, exit: Exit) -> anyhow::Result<Exit> {
-    let mut voice = Voice::new();
-    voice.text(text);
-    voice.finish().context(cli::UNWRITABLE)?;
+    let mut stdout = Stdout::new(false);
+    stdout.text(text);
+    stdout.finish().context(cli::UNWRITABLE)?;
     Ok(exit)
 }
 
@@ -80,69 +87,73 @@ fn carry_out(mut options: Options) -> anyhow::Result<Exit> {
     // Its servers run as they do in the background.
     options.daemon |= is_service;
     options.supervise = is_service;
-    init::begin().context("cannot look after orphans")?;
+    reaper::begin().context("cannot look after orphans")?;
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let selection = catalogue.select(options.servers.iter().map(String::as_str));
     let strict = options.strict.unwrap_or(selection.strict);
     failpoint::at("begun");
     let checks = options.check_timeout.unwrap_or(CHECK_TIMEOUT);
-    Systemd::from_env().extend(checks + MARGIN);
-    let rows = observe::run(&options, &catalogue, Progress::new())?;
+    let mut console = Console::new(options.verbose);
+    console.systemd.extend(checks + MARGIN);
+    let rows = observe::run(&options, &catalogue, &mut console)?;
     failpoint::at("observed");
-    let groups = group::gather(&catalogue, &selection, rows);
-    say_missing(&options, &groups);
-    let mut voice = Voice::new();
+    let table = Table::gather(&catalogue, &selection, rows);
+    say_missing(&options, &table, &mut console);
     // How many servers run of those that were to be started.
     let mut up = 0;
-    let done = if groups.is_empty() {
-        if is_service {
-            let names = options.servers.join(" ");
-            let what = format!("no server of that name is installed: {names}");
-            Systemd::from_env().status(&what);
-        }
-        // Nothing that was named is installed. The original tries its limits
-        // all the same, and says so when it cannot raise them.
-        if starts(options.command) {
-            let warnings = environment::raise_limits(&catalogue.limits);
-            warnings.iter().for_each(|warning| voice.line(warning));
-        }
+    let done = if table.groups.is_empty() {
+        none_installed(&options, &catalogue, &mut console);
         false
     } else if options.command == Command::Status {
-        status::say(&options, &groups, &mut voice)
+        status::status(&options, &table, &mut console)
     } else {
         environment::need_files()?;
-        let mut session = Session::new(&options, &catalogue, strict, groups, voice)?;
-        let done = match is_service {
-            true => serve(&mut session),
-            false => act(&mut session),
-        };
-        session.log.rest(&options, &session.groups);
-        up = session.count_up();
-        voice = session.into_voice();
-        voice.release();
-        voice.flush();
+        let mut run = Run::new(&options, &catalogue, strict, table, console)?;
+        let done = act(&mut run);
+        run.log.rest(&run.table);
+        up = run.table.rows().filter(|row| came_up(row)).count();
+        console = run.console;
+        console.clear_progress();
+        console.stdout.release();
+        console.flush();
         done?
     };
     failpoint::at("done");
-    if let Err(error) = voice.finish() {
-        if up > 0 {
-            let servers = if up == 1 {
-                "server runs"
-            } else {
-                "servers run"
-            };
-            report::say(&format!("{up} {servers} all the same"));
+    if let Err(error) = console.stdout.finish() {
+        match up {
+            0 => {}
+            1 => console.error("1 server runs all the same"),
+            _ => console.error(&format!("{up} servers run all the same")),
         }
         return Err(error).context(cli::UNWRITABLE);
     }
     Ok(if done { Exit::Ok } else { Exit::Failed })
 }
 
+/// Does what is left when nothing that was named is installed. The original tries its limits all the
+/// same, and says so when it cannot raise them.
+fn none_installed(options: &Options, catalogue: &Catalogue, console: &mut Console) {
+    if options.supervise {
+        let names = options.servers.join(" ");
+        let what = format!("no server of that name is installed: {names}");
+        console.systemd.status(&what);
+    }
+    if options.command.starts() {
+        let warnings = environment::raise_limits(&catalogue.limits);
+        warnings.iter().for_each(|line| console.stdout.line(line));
+    }
+}
+
+/// True when a server runs that was to.
+fn came_up(row: &Row) -> bool {
+    matches!(row.state, State::Started | State::Ready | State::Reloaded) || table::runs(row)
+}
+
 /// Says which config was looked for and where: of a server that was named itself, and of every one
 /// that is to be started.
-fn say_missing(options: &Options, groups: &[group::Group]) {
-    let starts = starts(options.command);
-    for group in groups {
+fn say_missing(options: &Options, table: &Table, console: &mut Console) {
+    let starts = options.command.starts();
+    for group in &table.groups {
         let is_orphan = !starts && group.rows.iter().any(Row::is_orphan);
         let Some(row) = group.unconfigured().filter(|_| !is_orphan) else {
             continue;
@@ -150,35 +161,38 @@ fn say_missing(options: &Options, groups: &[group::Group]) {
         if starts || group.spelled_out {
             let what = row.text().split(|b| *b == b'\n').next().unwrap_or_default();
             let what = String::from_utf8_lossy(what);
-            TOOL.say(&format!("cannot find a config ({}): {what}", row.server));
+            console.error(&format!("cannot find a config ({}): {what}", row.server));
         }
     }
 }
 
-fn serve(session: &mut Session) -> anyhow::Result<bool> {
-    if matches!(session.options.command, Command::Restart | Command::Reload) {
-        session.stop()?;
-    }
-    service::run(session)
-}
-
-fn act(session: &mut Session) -> anyhow::Result<bool> {
-    let options = session.options;
+fn act(run: &mut Run) -> anyhow::Result<bool> {
+    let options = run.options;
     match options.command {
-        Command::Status => unreachable!("nothing is done for it"),
-        Command::Stop | Command::Shutdown => session.stop(),
-        Command::Kill => session.kill(),
-        Command::ReloadSeamless => session.reload_seamless(),
-        Command::Restart | Command::Reload if options.daemon => session.restart(),
+        Command::Status => unreachable!("it does not act"),
+        Command::Stop | Command::Shutdown => stop::stop(run),
+        Command::Kill => stop::kill(run),
+        Command::ReloadSeamless => reload_seamless::reload_seamless(run),
         Command::Restart | Command::Reload => {
-            session.stop()?;
-            foreground::start(session)
+            if options.daemon && !options.supervise {
+                return restart::restart(run);
+            }
+            stop::stop(run)?;
+            stay(run)
         }
         Command::Start | Command::Once | Command::NoWait | Command::NoDaemon => {
-            match options.daemon {
-                true => session.start(),
-                false => foreground::start(session),
+            match options.daemon && !options.supervise {
+                true => start::start(run, After::Observing),
+                false => stay(run),
             }
         }
+    }
+}
+
+/// Starts servers and stays with them.
+fn stay(run: &mut Run) -> anyhow::Result<bool> {
+    match run.options.supervise {
+        true => service::service(run),
+        false => foreground::foreground(run),
     }
 }

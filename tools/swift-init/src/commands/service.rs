@@ -4,7 +4,7 @@
 //! They run as they do in the background, under `swift-spawn --supervise`, which tells when each is
 //! ready and how it ended. Only this process speaks to systemd (sd_notify(3)).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use swift_records::reason::Reason;
 use swift_records::row::Row;
@@ -12,22 +12,23 @@ use swift_records::state::State;
 use swift_server::process::Pid;
 use swift_sys::signal::Signal;
 
-use crate::act::{Event, Role};
-use crate::group::{self, Place};
+use super::start::{self, After};
+use super::stop_unit;
+use crate::actors::{Event, Role};
+use crate::console::{Systemd, diagnostics};
 use crate::options::Options;
-use crate::plan;
-use crate::report;
+use crate::outcome;
+use crate::reaper;
 use crate::requests::{Id, Requests};
-use crate::session::Session;
-use crate::systemd::Systemd;
-use crate::{init, stop_all};
+use crate::run::Run;
+use crate::table::{self, RowIndex};
 
 /// True when a command is the main process of a unit: it stays, and a service manager is there. The
 /// first process of a container has its servers on its own output instead, since there is no system
 /// log.
 pub fn is_one(options: &Options) -> bool {
-    let stays = !options.daemon && !options.once && plan::starts(options.command);
-    stays && !init::is_init() && Systemd::from_env().is_there()
+    let stays = !options.daemon && !options.once && options.command.starts();
+    stays && !reaper::is_init() && Systemd::from_env().is_there()
 }
 
 /// One instance of the unit.
@@ -51,13 +52,13 @@ enum Phase {
 }
 
 struct Service<'s, 'a> {
-    session: &'s mut Session<'a>,
+    run: &'s mut Run<'a>,
     requests: Requests,
-    instances: HashMap<Place, Instance>,
+    instances: BTreeMap<RowIndex, Instance>,
     is_ready: bool,
 }
 
-/// Why the service ends.
+/// The reason for the end of the service.
 enum End {
     /// It was asked to.
     Asked,
@@ -68,22 +69,21 @@ enum End {
 }
 
 /// Starts all servers of the command and stays until they are to end. True when nothing failed.
-pub fn run(session: &mut Session) -> anyhow::Result<bool> {
-    if !may_start(session) {
+pub fn service(run: &mut Run) -> anyhow::Result<bool> {
+    if !may_start(run) {
         return Ok(false);
     }
-    let starting = session.announce_starts(true)?;
-    session.voice.flush();
-    session.act.leave_terminal();
-    let requests = Requests::listen(session.run_dir(), &session.act)?;
-    for place in &starting {
-        let row = session.to_start(*place);
-        session.spawn(*place, &row)?;
+    let starting = start::announce(run, After::Observing);
+    run.console.flush();
+    run.console.leave_terminal();
+    let requests = Requests::listen(run.actors.run_dir(), &run.actors.epoll)?;
+    for at in &starting {
+        run.spawn(*at, &start::to_start(run, *at))?;
     }
-    let instances = starting.into_iter().map(|place| (place, Instance::new()));
+    let instances = starting.into_iter().map(|at| (at, Instance::new()));
     let mut service = Service {
         instances: instances.collect(),
-        session,
+        run,
         requests,
         is_ready: false,
     };
@@ -92,30 +92,28 @@ pub fn run(session: &mut Session) -> anyhow::Result<bool> {
     service.end(end)
 }
 
-/// Says what keeps the unit from starting: a server that runs already, since a unit that took it
+/// Reports what keeps the unit from starting: a server that runs already, since a unit that took it
 /// over would not own it, and a config that is missing. Nothing is started beside either.
-fn may_start(session: &mut Session) -> bool {
-    let mut may = true;
-    let systemd = &session.act.systemd;
-    let refuse = |what: String| {
-        report::say(&what);
-        systemd.status(&what);
-        false
-    };
-    for group in &session.groups {
+fn may_start(run: &mut Run) -> bool {
+    let mut refusals = Vec::new();
+    for group in &run.table.groups {
         let rows = || group.rows.iter().filter(|row| !row.is_orphan());
-        for row in rows().filter(|row| row.state != State::Unconfigured) {
-            may &= group::may_be_started(row) || refuse(report::not_started(row));
-        }
-        if session.strict && rows().all(|row| row.state == State::Unconfigured) {
-            may &= refuse(format!("no config of {} was found", group.server.name));
+        let running = rows()
+            .filter(|row| row.state != State::Unconfigured && !table::may_be_started(row))
+            .map(diagnostics::not_started);
+        refusals.extend(running);
+        if run.strict && rows().all(|row| row.state == State::Unconfigured) {
+            refusals.push(format!("no config of {} was found", group.server.name));
         }
     }
-    let rows = || session.groups.iter().flat_map(|group| &group.rows);
-    if may && !rows().any(group::may_be_started) {
-        return refuse("there is nothing to start".to_owned());
+    if refusals.is_empty() && !run.table.rows().any(table::may_be_started) {
+        refusals.push("there is nothing to start".to_owned());
     }
-    may
+    for what in &refusals {
+        run.console.error(what);
+        run.console.systemd.status(what);
+    }
+    refusals.is_empty()
 }
 
 impl Instance {
@@ -134,16 +132,16 @@ impl Service<'_, '_> {
     /// Does what is to be done until the service ends.
     fn run_on(&mut self) -> anyhow::Result<End> {
         loop {
-            self.session.voice.flush();
-            match self.session.act.next()? {
+            self.run.console.flush();
+            match self.run.next_event()? {
                 Some(Event::Asked(_)) => return Ok(End::Asked),
-                Some(Event::Row(_, row)) => {
-                    if let Some(end) = self.spawned(row)? {
+                Some(Event::Row(_, at, row)) => {
+                    if let Some(end) = self.spawned(at, row)? {
                         return Ok(end);
                     }
                 }
-                Some(Event::Other) => self.take_requests()?,
-                Some(Event::Lost(_)) => {}
+                Some(Event::Request) => self.take_requests()?,
+                Some(Event::NoResult(_)) => {}
                 // swift-spawn stays as long as it may get rows.
                 Some(Event::End(_)) | None => {
                     return Ok(End::Failed("swift-spawn has ended".to_owned()));
@@ -157,14 +155,11 @@ impl Service<'_, '_> {
         }
     }
 
-    /// Takes in what swift-spawn says of an instance. Some when the service is to end.
-    fn spawned(&mut self, row: Row) -> anyhow::Result<Option<End>> {
-        let Some(place) = self.session.place_of(row.id()) else {
-            return Ok(None);
-        };
+    /// Takes in a row of swift-spawn. Some when the service is to end.
+    fn spawned(&mut self, at: RowIndex, row: Row) -> anyhow::Result<Option<End>> {
         // A client asks before it signals: what it asked is known before the end is judged.
         self.take_requests()?;
-        let Some(instance) = self.instances.get_mut(&place) else {
+        let Some(instance) = self.instances.get_mut(&at) else {
             return Ok(None);
         };
         if row.pid.is_some() && row.pid == instance.old && row.state != State::Started {
@@ -172,30 +167,30 @@ impl Service<'_, '_> {
             return Ok(None);
         }
         // The client that asked for it writes the line in the system's log.
-        self.session.log.pause(instance.asked.is_some());
+        self.run.log.pause(instance.asked.is_some());
         if let Some(id) = instance.asked {
             self.requests.answer(id, &row);
         }
         match row.state {
             State::Started => {
                 instance.pid = row.pid;
-                self.session.replace(&row);
+                self.run.replace(at, row);
             }
             State::Ready => {
                 (instance.phase, instance.asked) = (Phase::Ready, None);
-                self.session.spawned(row);
+                outcome::spawned(self.run, at, &row);
                 self.show();
             }
             State::Finished | State::Failed if instance.phase == Phase::Ready => {
-                return self.ended(place, &row);
+                return self.ended(at, &row);
             }
             _ => {
                 instance.phase = Phase::Down;
-                let what = report::not_started(&row);
-                if row.state == State::Finished || group::runs(&row) {
-                    report::say(&what);
+                let what = diagnostics::not_started(&row);
+                if row.state == State::Finished || table::runs(&row) {
+                    self.run.console.error(&what);
                 }
-                self.session.spawned(row);
+                outcome::spawned(self.run, at, &row);
                 return Ok(Some(End::Failed(what)));
             }
         }
@@ -203,15 +198,15 @@ impl Service<'_, '_> {
     }
 
     /// Judges the end of a server that was ready. Some when it has crashed.
-    fn ended(&mut self, place: Place, row: &Row) -> anyhow::Result<Option<End>> {
-        let Some(instance) = self.instances.get_mut(&place) else {
+    fn ended(&mut self, at: RowIndex, row: &Row) -> anyhow::Result<Option<End>> {
+        let Some(instance) = self.instances.get_mut(&at) else {
             return Ok(None);
         };
         instance.phase = Phase::Down;
         if instance.announced.is_none() && !is_clean(row) {
-            self.session.replace(row);
-            let what = report::ended(row);
-            report::say(&format!("{what}: this unit fails"));
+            self.run.replace(at, row.clone());
+            let what = diagnostics::ended(row);
+            self.run.console.error(&format!("{what}: this unit fails"));
             return Ok(Some(End::Failed(what)));
         }
         self.start_announced()?;
@@ -219,18 +214,18 @@ impl Service<'_, '_> {
         Ok(None)
     }
 
-    /// Takes in what clients ask for.
+    /// Takes in the requests of clients.
     fn take_requests(&mut self) -> anyhow::Result<()> {
-        for (id, row) in self.requests.take(&self.session.act)? {
-            let place = self.session.place_of(row.id());
-            let instance = place.and_then(|place| self.instances.get_mut(&place));
+        for (id, row) in self.requests.take(&self.run.actors.epoll)? {
+            let at = self.run.table.find(&row);
+            let instance = at.and_then(|at| Some((at, self.instances.get_mut(&at)?)));
             match (row.state, instance) {
-                (State::Running, Some(instance)) if instance.pid == row.pid => {
+                (State::Running, Some((_, instance))) if instance.pid == row.pid => {
                     instance.announced = Some(id);
                 }
-                (State::Stopped, Some(instance)) => {
+                (State::Stopped, Some((at, instance))) => {
                     instance.asked = Some(id);
-                    self.give(place.expect("it is an instance's"))?;
+                    self.start_again(at)?;
                 }
                 (State::Stopped, None) => {
                     let why = b"it does not belong to this unit";
@@ -250,29 +245,25 @@ impl Service<'_, '_> {
             instance.phase == Phase::Down && client.is_some_and(|id| !self.requests.is_open(id))
         };
         let left = self.instances.iter().filter(|(_, one)| is_left(one));
-        let left: Vec<Place> = left.map(|(place, _)| *place).collect();
-        left.into_iter().try_for_each(|place| self.give(place))
+        let left: Vec<RowIndex> = left.map(|(at, _)| *at).collect();
+        left.into_iter().try_for_each(|at| self.start_again(at))
     }
 
     /// Has an instance started again.
-    fn give(&mut self, place: Place) -> anyhow::Result<()> {
-        let Some(instance) = self.instances.get_mut(&place) else {
+    fn start_again(&mut self, at: RowIndex) -> anyhow::Result<()> {
+        let Some(instance) = self.instances.get_mut(&at) else {
             return Ok(());
         };
         if instance.phase == Phase::Ready {
             instance.old = instance.pid;
         }
         (instance.phase, instance.pid, instance.announced) = (Phase::Starting, None, None);
-        let (group, number) = place;
-        let row = self.session.groups[group].rows[number].clone();
         let row = Row {
             pid: None,
             start: None,
-            ..row
+            ..self.run.table[at].clone().with_state(State::Stopped)
         };
-        self.session
-            .act
-            .give(Role::Spawn, &row.with_state(State::Stopped));
+        self.run.actors.send(Role::Spawn, at, &row)?;
         self.show();
         Ok(())
     }
@@ -292,21 +283,17 @@ impl Service<'_, '_> {
             _ => format!("{ready} of {} running; down: {}", servers(all), self.down()),
         };
         if ready == all && !std::mem::replace(&mut self.is_ready, true) {
-            self.session.act.systemd.ready(&text);
+            self.run.console.systemd.ready(&text);
         } else {
-            self.session.act.systemd.status(&text);
+            self.run.console.systemd.status(&text);
         }
     }
 
     /// The instances that do not run.
     fn down(&self) -> String {
-        let mut places: Vec<&Place> = self.instances.keys().collect();
-        places.retain(|place| self.instances[place].phase != Phase::Ready);
-        places.sort();
-        let names = places.into_iter().map(|&(group, number)| {
-            let row = &self.session.groups[group].rows[number];
-            report::name(&row.server, row.config.as_deref())
-        });
+        let down = self.instances.iter();
+        let down = down.filter(|(_, one)| one.phase != Phase::Ready);
+        let names = down.map(|(at, _)| diagnostics::name(&self.run.table[*at]));
         names.collect::<Vec<_>>().join(", ")
     }
 
@@ -319,21 +306,18 @@ impl Service<'_, '_> {
             End::Asked => format!("stopping {}", servers(left.len())),
             End::Failed(ref what) => what.clone(),
         };
-        self.session.act.systemd.stopping(&what);
+        self.run.console.systemd.stopping(&what);
         // What becomes of them is told by their stop.
-        self.session.log.pause(true);
-        let done = stop_all::stop(self.session, left, graceful)?;
+        self.run.log.pause(true);
+        let done = stop_unit::stop(self.run, left, graceful)?;
         Ok(done && !matches!(end, End::Failed(_)))
     }
 
-    /// The rows of what runs, as they are when swift-signal is given them.
+    /// The rows of what runs.
     fn left(&self) -> Vec<Row> {
-        let mut places: Vec<&Place> = self.instances.keys().collect();
-        places.sort();
-        let rows = places.into_iter().filter_map(|place| {
-            let (group, number) = *place;
-            let row = &self.session.groups[group].rows[number];
-            let instance = &self.instances[place];
+        let instances = self.instances.iter();
+        let rows = instances.filter_map(|(at, instance)| {
+            let row = &self.run.table[*at];
             let runs = instance.phase != Phase::Down && row.pid.is_some();
             (runs && row.pid == instance.pid).then(|| row.clone())
         });

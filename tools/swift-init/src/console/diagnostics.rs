@@ -1,4 +1,5 @@
-//! What is said on standard error: diagnostics that the original does not have.
+//! Diagnostics for standard error, which the original does not have: an instance and its failure, on
+//! one line.
 
 use std::path::Path;
 
@@ -8,87 +9,58 @@ use swift_records::row::Row;
 use swift_records::state::State;
 use swift_sys::signal::Signal;
 
-use crate::options::TOOL;
+use super::stdout::{path, pid};
 
-/// Says what went wrong with an instance, if something did: in one line, and
-/// with all that the server said of its config when `verbose`.
-pub fn failure(row: &Row, verbose: bool) {
-    let Some(what) = describe(row) else { return };
-    say(&format!("{}: {what}", name_of(row)));
-    if verbose && row.state == State::Misconfigured {
-        output(row.text());
-    }
+/// The failure of an instance, if it has one to report.
+pub fn failure(row: &Row) -> Option<String> {
+    Some(format!("{}: {}", name(row), describe(row)?))
 }
 
-/// Says that a unit of systemd owns an instance, and how systemctl(1) does what was
-/// asked for: `reload`, `restart` or `stop`.
-pub fn owned(row: &Row, then: &str) {
+/// The unit of systemd that owns an instance, and how systemctl(1) does what was asked for: `reload`,
+/// `restart` or `stop`.
+pub fn owned(row: &Row, then: &str) -> String {
     let words = text::one_line(row.text());
     let unit = words.rsplit(' ').next().unwrap_or_default();
-    let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
     // systemctl stops what runs before anything reads the new config.
     let unchecked = match then {
         "restart" => " (it checks no config)",
         _ => "",
     };
-    say(&format!(
-        "{}: left alone: {unit} owns pid {pid}: use systemctl {then} {words}{unchecked}, or --force",
-        name_of(row)
-    ));
+    let (name, pid) = (name(row), pid(row));
+    format!(
+        "{name}: left alone: {unit} owns pid {pid}: use systemctl {then} {words}{unchecked}, or --force"
+    )
 }
 
-/// Says a line.
-pub fn say(line: &str) {
-    TOOL.say(line);
-}
-
-/// What somebody who asked what runs is told of an instance that does not, or
-/// that could not be looked at; none of one that runs, and none of a pid file
-/// whose config is gone and whose process is too.
+/// The diagnostic of `status` for an instance that is down or could not be inspected; none for a pid
+/// file whose config and process are both gone.
 pub fn down(row: &Row) -> Option<String> {
     let reason = match (row.state, row.reason()) {
         (_, Some(Reason::Unreadable)) | (State::Starting | State::Failed, _) => {
-            return Some(format!("{}: {}", name_of(row), describe(row)?));
+            return failure(row);
         }
         (State::WrongConfig, _) => format!("wrong-config: {}", other_config(row)),
         (State::Stopped, reason) => reason?.to_string(),
         _ => return None,
     };
-    let file = pid_file(row);
-    Some(format!("{} is not running: {file}: {reason}", name_of(row)))
+    let file = path(&row.pidfile);
+    Some(format!("{} is not running: {file}: {reason}", name(row)))
 }
 
-fn name_of(row: &Row) -> String {
-    name(&row.server, row.config.as_deref())
-}
-
-fn pid_file(row: &Row) -> std::path::Display<'_> {
-    row.pidfile.as_deref().unwrap_or(Path::new("")).display()
-}
-
-/// Which process a pid file names that runs with another config, and with which.
+/// The process of a pid file that runs with another config.
 fn other_config(row: &Row) -> String {
-    let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
-    let config = text::one_line(row.text());
-    format!("pid {pid} runs with {config}")
+    format!("pid {} runs with {}", pid(row), text::one_line(row.text()))
 }
 
-/// How an instance is called in messages.
-pub fn name(server: &str, config: Option<&Path>) -> String {
-    let config = config.unwrap_or(Path::new("no config")).display();
-    format!("{server} ({config})")
-}
-
-/// Passes a server's own words on, line by line.
-fn output(bytes: &[u8]) {
-    for line in text::backslash_replace(bytes).lines() {
-        TOOL.say(&format!("| {line}"));
-    }
+/// The name of an instance in messages.
+pub fn name(row: &Row) -> String {
+    let config = row.config.as_deref().unwrap_or(Path::new("no config"));
+    format!("{} ({})", row.server, config.display())
 }
 
 fn describe(row: &Row) -> Option<String> {
     let text = text::one_line(row.text());
-    let file = pid_file(row);
+    let file = path(&row.pidfile);
     if let Some(why) = row.kept() {
         let why = text::one_line(why);
         return Some(format!("pid file {file}: cannot remove: {why}"));
@@ -134,7 +106,7 @@ fn describe(row: &Row) -> Option<String> {
     })
 }
 
-/// Why an instance of a unit is not started: it runs already, or cannot be looked at, or failed.
+/// The reason why an instance of a unit is not started: it runs, cannot be inspected, or failed.
 pub fn not_started(row: &Row) -> String {
     let what = match (row.state, row.pid) {
         (State::Running | State::Denied, Some(pid)) => {
@@ -143,12 +115,11 @@ pub fn not_started(row: &Row) -> String {
         (State::Finished, _) => "ended with exit status 0 before it was ready".to_owned(),
         _ => describe(row).unwrap_or_else(|| "runs already outside this unit".to_owned()),
     };
-    format!("{}: {what}", name_of(row))
+    format!("{}: {what}", name(row))
 }
 
-/// How a server ended that had been ready.
+/// The end of a server that had been ready.
 pub fn ended(row: &Row) -> String {
-    let pid = row.pid.map(|pid| pid.to_string()).unwrap_or_default();
     let how = match row.reason() {
         Some(Reason::Exit(status)) => format!("exited with {status}"),
         Some(Reason::Signal(number)) => match Signal::from_number(number.into()) {
@@ -157,7 +128,7 @@ pub fn ended(row: &Row) -> String {
         },
         _ => "has ended".to_owned(),
     };
-    format!("{}, pid {pid}, {how}", name_of(row))
+    format!("{}, pid {}, {how}", name(row), pid(row))
 }
 
 /// A reason in words. The output that follows an exit status is told apart.

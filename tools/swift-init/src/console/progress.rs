@@ -1,4 +1,4 @@
-//! What is still awaited, on one line of the terminal.
+//! One line on the terminal that names what is still awaited.
 
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
@@ -12,10 +12,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The line takes no more columns than this, and no more than the terminal has.
 const WIDTH: usize = 40;
 
-/// The line, which is there only while something is awaited, and only when
-/// standard error is a terminal.
+/// The line, which is drawn only while something is awaited, and only on a terminal.
 pub struct Progress {
-    enabled: bool,
     since: Instant,
     next: Option<Instant>,
     drawn: bool,
@@ -24,21 +22,9 @@ pub struct Progress {
 impl Progress {
     /// No line yet.
     pub fn new() -> Progress {
-        let enabled = session::stderr_is_terminal();
         Progress {
-            enabled,
             since: Instant::now(),
-            next: deadline_in(PERIOD).filter(|_| enabled),
-            drawn: false,
-        }
-    }
-
-    /// No line at all.
-    pub fn none() -> Progress {
-        Progress {
-            enabled: false,
-            since: Instant::now(),
-            next: None,
+            next: deadline_in(PERIOD).filter(|_| session::stderr_is_terminal()),
             drawn: false,
         }
     }
@@ -46,7 +32,6 @@ impl Progress {
     /// No line from now on.
     pub fn disable(&mut self) {
         self.clear();
-        self.enabled = false;
         self.next = None;
     }
 
@@ -55,34 +40,18 @@ impl Progress {
         self.next
     }
 
-    /// Whether it is time to draw the line.
+    /// True when it is time to draw the line.
     pub fn is_due(&self) -> bool {
-        self.enabled && self.next.is_some_and(|next| next <= Instant::now())
+        self.next.is_some_and(|next| next <= Instant::now())
     }
 
     /// Draws the line. `names` are what is awaited.
-    pub fn draw(&mut self, names: impl Iterator<Item = String>) {
+    pub fn draw(&mut self, names: &[String]) {
         self.next = deadline_in(PERIOD);
-        let names: Vec<String> = names.collect();
         if names.is_empty() {
             return self.clear();
         }
-        let line = compose(&names, self.since.elapsed().as_secs(), columns());
-        self.show(&line);
-    }
-
-    /// Draws the line where what is awaited has no names.
-    pub fn draw_one(&mut self, what: &str) {
-        self.next = deadline_in(PERIOD);
-        let line = compose(
-            &[what.to_owned()],
-            self.since.elapsed().as_secs(),
-            columns(),
-        );
-        self.show(&line);
-    }
-
-    fn show(&mut self, line: &str) {
+        let line = compose(names, self.since.elapsed().as_secs(), columns());
         write(&format!("\r\x1b[K{line}"));
         self.drawn = true;
     }

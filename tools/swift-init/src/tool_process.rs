@@ -1,48 +1,46 @@
-//! One tool that acts, as the other end of two streams of rows: a process, or the main process of the
-//! unit that this one belongs to, which takes the part of swift-spawn.
+//! One tool that acts, as a process between two streams of rows. The main process of the unit that this
+//! one belongs to can take the part of swift-spawn.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::mpsc;
 
 use anyhow::Context as _;
-use swift_records::row::{Key, Row};
+use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::process::Pid;
 use swift_server::stream::Input;
 use swift_sys::{fd, socket};
 
-use crate::stage::Stage;
+use crate::table::RowIndex;
+use crate::tool::Tool;
 
-/// So many bytes are written to a tool at a time, as much as a pipe holds.
-const MOST: usize = 1 << 16;
+/// The most bytes that are written to a tool at a time: as much as a pipe holds.
+const PIPE_MAX: usize = 1 << 16;
 
-/// The stack of the thread that writes to a tool, in bytes: it calls little, and
-/// is to be had where memory is short (RLIMIT_AS).
+/// The stack of the thread that writes to a tool, in bytes: it calls little, and must be available
+/// where memory is short (RLIMIT_AS).
 const WRITER_STACK: usize = 1 << 16;
 
 /// A tool that acts, and what is awaited of it.
-pub struct Actor {
+pub struct ToolProcess {
     /// Its process; none for the main process of the unit.
-    pub stage: Option<Stage>,
-    /// Where its rows go.
+    pub tool: Option<Tool>,
+    /// The way of rows to it.
     pub to: Channel,
-    /// Where its rows come from.
+    /// The way of rows from it.
     pub input: Input,
     /// True when it brings each row to an end, and not only begins it.
     pub waits: bool,
-    /// The rows of which it has not said the last word.
-    pub awaited: HashMap<Key, Awaited>,
-    /// How many rows it was given.
-    pub given: u64,
+    /// The rows without a final result.
+    pub awaited: BTreeMap<RowIndex, Awaited>,
 }
 
 /// The way of rows to a tool.
 pub enum Channel {
-    /// Through a thread, so that a tool which is busy never keeps this process from reading what it
-    /// has to say.
+    /// Through a thread, so that a tool which is busy never keeps this process from reading its rows.
     Thread(mpsc::Sender<Box<[u8]>>),
     /// At once: what is sent has arrived before anything else is done.
     Socket(OwnedFd),
@@ -50,17 +48,14 @@ pub enum Channel {
     Closed,
 }
 
-/// An instance of which a tool has not yet said the last word.
+/// An instance without a final result.
 pub struct Awaited {
-    /// Which of those that the tool was given.
-    pub number: u64,
     /// Its process, where that is known.
     pub pid: Option<Pid>,
-    /// Whether the tool only begins this one, whatever it does with others.
-    pub begun_only: bool,
-    /// Whether the tool has said that it has begun: sent the signal, or started
-    /// the process.
-    pub begun: bool,
+    /// True when the tool only begins this one: then that it has begun is the final result.
+    pub begin_only: bool,
+    /// True when the tool has begun: sent the signal, or started the process.
+    pub has_begun: bool,
 }
 
 impl Channel {
@@ -70,12 +65,12 @@ impl Channel {
         let thread = std::thread::Builder::new().stack_size(WRITER_STACK);
         let writes = thread.spawn(move || {
             let mut pipe = File::from(write);
-            // When the tool is gone, its end says so; nothing is to be done here.
+            // The end of a tool is noticed by its reader.
             while let Ok(row) = rows.recv() {
                 let mut bytes = row.into_vec();
-                // All that waits goes in one write, so that the tool need not
-                // be woken for each row.
-                while let Some(more) = (bytes.len() < MOST).then(|| rows.try_recv().ok()).flatten()
+                // All that waits goes in one write, so that the tool is not woken for each row.
+                while bytes.len() < PIPE_MAX
+                    && let Ok(more) = rows.try_recv()
                 {
                     bytes.extend(more);
                 }
@@ -88,7 +83,7 @@ impl Channel {
         Ok(Channel::Thread(to))
     }
 
-    /// Sends a row. A tool that is gone is noticed by its end.
+    /// Sends a row. The end of a tool is noticed by its reader.
     pub fn send(&self, row: &Row) {
         let mut line = Vec::new();
         row.write(&mut line);
@@ -116,26 +111,19 @@ fn write_all(socket: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-impl Actor {
-    /// What is awaited, in the order in which the tool was given it.
-    pub fn in_order(&self) -> impl Iterator<Item = (&Key, &Awaited)> {
-        let mut all: Vec<_> = self.awaited.iter().collect();
-        all.sort_by_key(|(_, one)| one.number);
-        all.into_iter()
-    }
-
-    /// How it is called in messages.
+impl ToolProcess {
+    /// Its name in messages.
     pub fn name(&self) -> &'static str {
-        match &self.stage {
-            Some(stage) => stage.name,
+        match &self.tool {
+            Some(tool) => tool.name,
             None => "the main process of this unit",
         }
     }
 
-    /// Has it begin nothing more.
+    /// Asks it to begin nothing more.
     pub fn halt(&mut self) -> io::Result<()> {
-        match &self.stage {
-            Some(stage) => stage.halt(),
+        match &self.tool {
+            Some(tool) => tool.halt(),
             None => {
                 self.to.close();
                 Ok(())
@@ -143,18 +131,22 @@ impl Actor {
         }
     }
 
-    /// Takes a row off the list of those that are awaited, when it is the last
-    /// word on it.
-    pub fn answered(&mut self, row: &Row) {
-        let Some(awaited) = self.awaited.get_mut(&row.key()) else {
+    /// True when it has begun, or ended, all that it was sent.
+    pub fn has_begun(&self) -> bool {
+        self.awaited.values().all(|one| one.has_begun)
+    }
+
+    /// Takes note of a row that it wrote, which may be the final result.
+    pub fn answered(&mut self, at: RowIndex, row: &Row) {
+        let Some(awaited) = self.awaited.get_mut(&at) else {
             return;
         };
-        let begun = matches!(row.state, State::Signalled | State::Started);
-        if begun && self.waits && !awaited.begun_only {
+        let has_begun = matches!(row.state, State::Signalled | State::Started);
+        if has_begun && self.waits && !awaited.begin_only {
             awaited.pid = row.pid;
-            awaited.begun = true;
+            awaited.has_begun = true;
         } else {
-            self.awaited.remove(&row.key());
+            self.awaited.remove(&at);
         }
     }
 }

@@ -1,0 +1,103 @@
+//! All that people and the service manager are told. The order "clear the progress line, flush
+//! standard output, then write standard error" is kept here and nowhere else.
+
+pub mod diagnostics;
+mod progress;
+mod stdout;
+mod systemd;
+
+use std::time::Instant;
+
+use swift_cli::text;
+use swift_records::row::Row;
+use swift_records::state::State;
+use swift_sys::epoll::min_deadline;
+
+use crate::options::TOOL;
+
+use progress::Progress;
+pub use stdout::Stdout;
+pub use systemd::Systemd;
+
+/// Standard output, standard error and the service manager.
+pub struct Console {
+    /// Standard output, in Swift's words.
+    pub stdout: Stdout,
+    /// The service manager.
+    pub systemd: Systemd,
+    progress: Progress,
+    verbose: bool,
+}
+
+impl Console {
+    /// Nothing said yet.
+    pub fn new(verbose: bool) -> Console {
+        Console {
+            stdout: Stdout::new(verbose),
+            systemd: Systemd::from_env(),
+            progress: Progress::new(),
+            verbose,
+        }
+    }
+
+    /// Writes standard output, unless it is held back.
+    pub fn flush(&mut self) {
+        if self.stdout.has_output() {
+            self.progress.clear();
+            self.stdout.flush();
+        }
+    }
+
+    /// Writes a line on standard error.
+    pub fn error(&mut self, line: &str) {
+        self.progress.clear();
+        self.stdout.flush();
+        TOOL.say(line);
+    }
+
+    /// Reports on standard error what went wrong with an instance, if something did: in one line, and
+    /// when verbose with all that the server said of its config.
+    pub fn report(&mut self, row: &Row) {
+        let Some(line) = diagnostics::failure(row) else {
+            return;
+        };
+        self.error(&line);
+        if self.verbose && row.state == State::Misconfigured {
+            for line in text::backslash_replace(row.text()).lines() {
+                self.error(&format!("| {line}"));
+            }
+        }
+    }
+
+    /// Draws no progress line from now on: the terminal belongs to the servers.
+    pub fn leave_terminal(&mut self) {
+        self.progress.disable();
+    }
+
+    /// Takes the progress line away.
+    pub fn clear_progress(&mut self) {
+        self.progress.clear();
+    }
+
+    /// When the progress line is to be drawn.
+    pub fn progress_deadline(&self) -> Option<Instant> {
+        self.progress.deadline()
+    }
+
+    /// Counts the seconds of the progress line from now on.
+    pub fn restart_progress(&mut self) {
+        self.progress = Progress::new();
+    }
+
+    /// When the progress line is to be drawn, or systemd expects a message.
+    pub fn deadline(&self) -> Option<Instant> {
+        min_deadline(self.progress.deadline(), self.systemd.next_beat())
+    }
+
+    /// Tells the terminal what is awaited, when it is time to.
+    pub fn tick<N: Iterator<Item = String>>(&mut self, awaited: impl FnOnce() -> N) {
+        if self.progress.is_due() {
+            self.progress.draw(&awaited().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! One command at work: its rows, its console, and the tools that act.
+
+use std::collections::{BTreeSet, HashSet};
+
+use swift_records::catalogue::Catalogue;
+use swift_records::row::Row;
+
+use crate::actors::{Actors, Event, Role};
+use crate::console::Console;
+use crate::log::Log;
+use crate::options::Options;
+use crate::table::{Group, RowIndex, Table};
+
+/// A command at work.
+pub struct Run<'a> {
+    /// The command and its options.
+    pub options: &'a Options,
+    /// What is known of servers.
+    pub catalogue: &'a Catalogue,
+    /// True when a missing config is an error.
+    pub strict: bool,
+    /// The servers and their rows.
+    pub table: Table,
+    /// What people are told.
+    pub console: Console,
+    /// The tools that act.
+    pub actors: Actors<'a>,
+    /// The system's log.
+    pub log: Log<'a>,
+    /// Rows from swift-spawn that came before it was their turn to be reported.
+    pub deferred: Vec<(RowIndex, Row)>,
+    /// Instances that were sent to swift-spawn.
+    pub submitted: HashSet<RowIndex>,
+    /// Instances that were signalled in order to be started again.
+    pub restarting: BTreeSet<RowIndex>,
+    /// Instances whose output was printed.
+    pub printed: HashSet<RowIndex>,
+}
+
+impl<'a> Run<'a> {
+    /// A command that is about to begin.
+    pub fn new(
+        options: &'a Options,
+        catalogue: &'a Catalogue,
+        strict: bool,
+        table: Table,
+        mut console: Console,
+    ) -> anyhow::Result<Run<'a>> {
+        console.restart_progress();
+        Ok(Run {
+            options,
+            catalogue,
+            strict,
+            table,
+            console,
+            actors: Actors::new(options, catalogue)?,
+            log: Log::new(options, catalogue.log),
+            deferred: Vec::new(),
+            submitted: HashSet::new(),
+            restarting: BTreeSet::new(),
+            printed: HashSet::new(),
+        })
+    }
+
+    /// The next event of the tools; none when all have ended.
+    pub fn next_event(&mut self) -> anyhow::Result<Option<Event>> {
+        self.actors.next(&self.table, &mut self.console)
+    }
+
+    /// True when the next event has come already.
+    pub fn has_event(&mut self) -> anyhow::Result<bool> {
+        self.actors.has_more(&self.table, &mut self.console)
+    }
+
+    /// Asks swift-spawn to begin nothing more, and returns what the tools reported meanwhile.
+    pub fn halt_spawn(&mut self) -> anyhow::Result<Vec<(Role, RowIndex, Row)>> {
+        self.actors.halt_spawn(&self.table, &mut self.console)
+    }
+
+    /// Replaces a row by a later one, which the system's log may report.
+    pub fn replace(&mut self, at: RowIndex, row: Row) {
+        self.log.row(at, &row);
+        self.table[at] = row;
+    }
+
+    /// Sends an instance to swift-spawn, once: its row as it is to be sent.
+    pub fn spawn(&mut self, at: RowIndex, row: &Row) -> anyhow::Result<()> {
+        if !self.submitted.insert(at) {
+            return Ok(());
+        }
+        self.actors.send(Role::Spawn, at, row)
+    }
+
+    /// True when something is left that should not be, or could not be inspected.
+    pub fn has_failed(&self) -> bool {
+        !self.actors.sound || self.table.groups.iter().any(Group::has_failed)
+    }
+}
