@@ -23,7 +23,7 @@ use swift_sys::{beneath, fd};
 pub const LOCK: &str = ".swift-init.lock";
 
 /// How long the lock is waited for.
-pub const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// An open run directory.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use super::{openat2, walk};
 pub const FILE_MODE: u32 = 0o644;
 
 /// The mode of a directory that is made, whatever the umask.
-pub const DIR_MODE: u32 = 0o755;
+const DIR_MODE: u32 = 0o755;
 
 fn open(dir: BorrowedFd, path: &Path, flags: OFlag, mode: Mode) -> io::Result<OwnedFd> {
     if walk::is_needed() {

@@ -41,8 +41,8 @@ use tag::Environment;
 
 /// The name of the tool that starts servers. A child of it that stands between
 /// clone and exec has its command line, and a name of its own:
-/// [`swift_sys::spawn::UNBORN`].
-pub const STARTER: &str = "swift-spawn";
+/// [`swift_sys::spawn::PRE_EXEC`].
+const STARTER: &str = "swift-spawn";
 
 /// How often a process is looked at that executes something each time.
 const LOOKS: usize = 16;
