@@ -32,8 +32,8 @@ const POINTS: &[&str] = &[
 enum After {
     /// The workers, without a manager: a start replaces them.
     Orphans,
-    /// The keeper, as the manager of the old generation.
-    Keeper,
+    /// The standby, as the manager of the old generation.
+    Standby,
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn the_service_outlives_a_manager_that_is_killed_at_any_step() {
     let mut after = After::Orphans;
     for point in POINTS {
         match *point {
-            "after-fork" => after = After::Keeper,
+            "after-fork" => after = After::Standby,
             "after-release" => after = After::Orphans,
             _ => {}
         }
@@ -50,13 +50,13 @@ fn the_service_outlives_a_manager_that_is_killed_at_any_step() {
     }
 }
 
-/// Fails when the keeper cannot write the pid file without openat2(2).
+/// Fails when the standby cannot write the pid file without openat2(2).
 #[test]
-fn a_keeper_is_tracked_where_openat2_is_refused() {
+fn a_standby_is_tracked_where_openat2_is_refused() {
     let mut site = Site::new();
     site.sandbox
         .refuse(nix::libc::SYS_openat2, nix::libc::ENOSYS);
-    killed_at(&site, "before-exec", After::Keeper);
+    killed_at(&site, "before-exec", After::Standby);
 }
 
 fn killed_at(site: &Site, point: &str, after: After) {
@@ -80,17 +80,17 @@ fn killed_at(site: &Site, point: &str, after: After) {
     assert_eq!(site.told("text"), "hello", "{point}");
     site.conf(&[("text", "again")]);
     match after {
-        After::Keeper => {
-            site.until("the keeper is in the pid file", || site.pid() != pid);
-            site.until("the keeper serves", || site.is_at_rest());
-            let keeper = site.pid();
+        After::Standby => {
+            site.until("the standby is in the pid file", || site.pid() != pid);
+            site.until("the standby serves", || site.is_at_rest());
+            let standby = site.pid();
             site.must("swift-init hello-server status");
             site.must("swift-init hello-server reload-seamless");
             site.until("new workers answer", || site.told("text") == "again");
             assert_eq!(
                 site.pid(),
-                keeper,
-                "{point}: the keeper is a manager like any other"
+                standby,
+                "{point}: the standby is a manager like any other"
             );
             site.until("it is at rest", || site.is_at_rest());
             let counts = load.end();
@@ -113,7 +113,7 @@ fn killed_at(site: &Site, point: &str, after: After) {
 ///
 /// Fails when the workers of a dead manager are found by its number and their generation alone.
 #[test]
-fn a_keeper_ends_no_worker_of_another_server() {
+fn a_standby_ends_no_worker_of_another_server() {
     let site = Site::new();
     let plans = site.sandbox.path("faults");
     fs::create_dir(&plans).expect("the sandbox is ours");
@@ -132,7 +132,7 @@ fn a_keeper_ends_no_worker_of_another_server() {
     let own = bear(&own);
     fs::write(plans.join("swift-serve:before-exec"), "").expect("the sandbox is ours");
     assert_eq!(site.sh(&format!("swift-reload {pid}")).code(), 1);
-    site.until("the keeper is in the pid file", || site.pid() != pid);
+    site.until("the standby is in the pid file", || site.pid() != pid);
     let lives = |pid: &str| site.sh(&format!("grep -qs '^State:[^ZX]*$' /proc/{pid}/status"));
     site.until("its own are ended", || lives(&own).code() != 0);
     assert_eq!(lives(&other).code(), 0);

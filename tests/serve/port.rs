@@ -29,7 +29,7 @@ fn a_changed_port_answers_and_the_old_one_resets_no_connection() {
         counts.line
     );
     assert!(counts.answered > 0, "{}", counts.line);
-    site.until("the keeper has left", || site.is_at_rest());
+    site.until("the standby has left", || site.is_at_rest());
 }
 
 #[test]

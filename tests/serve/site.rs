@@ -147,12 +147,12 @@ impl Site {
         }
     }
 
-    /// Whether the manager is at rest: it serves, and no keeper is left.
+    /// Whether the manager is at rest: it serves, and no standby is left.
     pub fn is_at_rest(&self) -> bool {
         let rows = self.status().rows();
         let is = |row: &[String], kind: &str| row.get(1).is_some_and(|known| known == kind);
         let serving = |row: &Vec<String>| is(row, "manager") && row[4] == "serving";
-        rows.iter().any(serving) && !rows.iter().any(|row| is(row, "keeper"))
+        rows.iter().any(serving) && !rows.iter().any(|row| is(row, "standby"))
     }
 
     /// Loads the server from here on.

@@ -192,7 +192,7 @@ fn kills(unit: &'static str, victims: &[Victim], rounds: usize) {
     }
 }
 
-/// The second process of swift-serve is its keeper, which takes over from the manager.
+/// The second process of swift-serve is its standby, which takes over from the manager.
 #[test]
 fn swift_serve_outlives_kills_in_reloads() {
     let others = ["swift-serve", "swift-reload"].map(Victim::Other);
@@ -203,7 +203,7 @@ fn swift_serve_outlives_kills_in_reloads() {
     );
 }
 
-/// The unit's main process is swift-init, swift-serve is its server's manager or keeper, and the second
+/// The unit's main process is swift-init, swift-serve is its server's manager or standby, and the second
 /// swift-init is the reload's.
 #[test]
 fn swift_init_outlives_kills_in_reloads() {

@@ -14,7 +14,7 @@ use crate::hello::{self, ADDRESS, UNIT};
 /// Where the fault points look for what happens at them. There are none without the feature.
 const FAULTS: &str = "/run/faults";
 
-/// The points that a reload meets, each with its program, up to the last at which the manager's keeper
+/// The points that a reload meets, each with its program, up to the last at which the manager's standby
 /// serves on.
 const KEPT: &[&str] = &[
     "swift-serve:announced",
@@ -77,18 +77,18 @@ fn a_reload_that_went_well_warns_of_nothing() {
     hello::conf(&machine, &[("text", "new")]);
     machine.must(&format!("systemctl reload {UNIT}"));
     assert_eq!(hello::told(&machine, "text"), "new");
-    // Its keeper has an address to drain, and lives longer.
+    // Its standby has an address to drain, and lives longer.
     hello::conf(&machine, &[("bind_port", "8081")]);
     machine.must(&format!("systemctl reload {UNIT}"));
     hello::conf(&machine, &[("text", "by-hand")]);
     machine.must(&format!("swift-reload {pid}"));
     assert_eq!(hello::told(&machine, "text"), "by-hand");
     let serve = machine.must(&format!("swift-serve --status {pid}"));
-    machine.until(&format!("the keepers are gone: {serve}"), || {
+    machine.until(&format!("the standbys are gone: {serve}"), || {
         !machine
             .must(&format!("swift-serve --status {pid}"))
             .out()
-            .contains("keeper")
+            .contains("standby")
     });
     machine.until("it is at rest", || is_at_rest(&machine));
     assert_eq!(machine.main_pid(UNIT), pid);
@@ -195,9 +195,9 @@ impl Paused<'_> {
     }
 }
 
-/// The keeper is the main process then, and systemd runs swift-reload: either of them is killed.
+/// The standby is the main process then, and systemd runs swift-reload: either of them is killed.
 #[test]
-fn a_keeper_and_a_reloader_that_are_killed() {
+fn a_standby_and_a_reloader_that_are_killed() {
     let lines = "TimeoutStartSec=infinity\nRestartSec=100ms\n";
     let Some(machine) = started(lines) else {
         return;
@@ -206,7 +206,7 @@ fn a_keeper_and_a_reloader_that_are_killed() {
     for point in points {
         for property in ["MainPID", "ControlPID"] {
             let paused = Paused::at(&machine, point);
-            // That the keeper is the main process is said, and may not be heard yet.
+            // That the standby is the main process is said, and may not be heard yet.
             let pid = machine.property(UNIT, property);
             machine.must(&format!("kill -KILL {pid}"));
             paused.go();
@@ -254,7 +254,7 @@ impl Slow {
     }
 }
 
-/// Fails when the order to stop reaches the keeper alone, which was the main process: systemd kills all
+/// Fails when the order to stop reaches the standby alone, which was the main process: systemd kills all
 /// others when that has ended.
 #[test]
 fn a_stop_in_a_reload_lets_a_request_finish() {

@@ -18,8 +18,8 @@ pub const OUTPUT: u64 = 1;
 pub const STATUS: u64 = 2;
 /// The check of a config.
 pub const CHECK: u64 = 3;
-/// The end of a keeper.
-pub const KEEPER: u64 = 4;
+/// The end of a standby.
+pub const STANDBY: u64 = 4;
 /// Workers are counted from here, so that their tokens are none of those above.
 pub const FIRST_WORKER: u64 = 8;
 

@@ -276,8 +276,8 @@ mod tests {
     use super::*;
 
     fn loaded(file: &str, conf: &str) -> Result<Settings, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, config) = (folder.path().join("f"), folder.path().join("c"));
+        let directory = tempfile::tempdir().unwrap();
+        let (path, config) = (directory.path().join("f"), directory.path().join("c"));
         fs::write(&path, file).unwrap();
         fs::write(&config, conf).unwrap();
         let server = Server {
@@ -285,7 +285,7 @@ mod tests {
             conf: Some(config),
             verbose: false,
         };
-        let place = format!("{}/", folder.path().display());
+        let place = format!("{}/", directory.path().display());
         load(&server).map_err(|e| format!("{e:#}").replace(&place, ""))
     }
 

@@ -6,7 +6,7 @@ use swift_sys::epoll::{deadline_in, min_deadline};
 
 use crate::file::Settings;
 use crate::sockets::Listener;
-use crate::worker::{Stage, Worker};
+use crate::worker::{Worker, WorkerState};
 
 /// A worker that has lived that long did not die of its beginning.
 const LIVED: u64 = 60;
@@ -55,7 +55,7 @@ impl Generation {
             && self
                 .workers
                 .iter()
-                .all(|worker| worker.stage == Stage::Ready)
+                .all(|worker| worker.state == WorkerState::Ready)
     }
 
     /// Takes a worker out that has ended, and says after how long a pause its

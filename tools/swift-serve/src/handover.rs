@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::file::{self, Settings};
 use crate::generation::Generation;
 use crate::sockets::Listener;
-use crate::standby::Keeper;
+use crate::standby::Standby;
 use crate::state::Manager;
 use crate::worker::{Record, Worker};
 
@@ -35,7 +35,7 @@ struct Note {
     status: Option<RawFd>,
     current: GenerationNote,
     leaving: Vec<Record>,
-    keepers: Vec<KeeperNote>,
+    standbys: Vec<StandbyNote>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,13 +53,13 @@ struct ListenerNote {
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeeperNote {
+struct StandbyNote {
     pid: i32,
     pidfd: RawFd,
     control: Option<RawFd>,
     /// Older images closed the socket of one that was told.
     #[serde(default)]
-    is_told: bool,
+    is_notified: bool,
     releases: Option<i32>,
 }
 
@@ -90,14 +90,14 @@ pub fn leave(manager: &Manager) -> anyhow::Result<OwnedFd> {
             settings: current.settings.clone(),
         },
         leaving: manager.leaving.iter().map(Worker::record).collect(),
-        keepers: manager
-            .keepers
+        standbys: manager
+            .standbys
             .iter()
-            .map(|one| KeeperNote {
+            .map(|one| StandbyNote {
                 pid: one.process.pid.raw(),
                 pidfd: descriptor(&one.process),
                 control: one.control.as_ref().map(descriptor),
-                is_told: one.is_told,
+                is_notified: one.is_notified,
                 releases: one.releases.map(Signal::number),
             })
             .collect(),
@@ -119,9 +119,9 @@ pub fn inheriting<T>(manager: &Manager, note: &OwnedFd, act: impl FnOnce() -> T)
         all.extend(current.listeners.iter().map(|one| one.fd.as_fd()));
     }
     all.extend(manager.workers().map(|one| one.process.as_fd()));
-    for keeper in &manager.keepers {
-        all.push(keeper.process.as_fd());
-        all.extend(keeper.control.iter().map(|fd| fd.as_fd()));
+    for standby in &manager.standbys {
+        all.push(standby.process.as_fd());
+        all.extend(standby.control.iter().map(|fd| fd.as_fd()));
     }
     let set = |inheritable: bool| {
         for fd in &all {
@@ -145,13 +145,13 @@ pub fn take(manager: &mut Manager, number: RawFd) -> anyhow::Result<()> {
     manager.verdict = note.verdict;
     manager.output = [fd::adopt(note.output[0])?, fd::adopt(note.output[1])?];
     manager.status = note.status.map(fd::adopt).transpose()?;
-    for keeper in note.keepers {
-        let pid = Pid::new(keeper.pid).context("a keeper without a number")?;
-        manager.keepers.push(Keeper {
-            process: Process::adopt(pid, fd::adopt(keeper.pidfd)?),
-            is_told: keeper.is_told || keeper.control.is_none(),
-            control: keeper.control.map(fd::adopt).transpose()?,
-            releases: keeper.releases.and_then(Signal::from_number),
+    for standby in note.standbys {
+        let pid = Pid::new(standby.pid).context("a standby without a pid")?;
+        manager.standbys.push(Standby {
+            process: Process::adopt(pid, fd::adopt(standby.pidfd)?),
+            is_notified: standby.is_notified || standby.control.is_none(),
+            control: standby.control.map(fd::adopt).transpose()?,
+            releases: standby.releases.and_then(Signal::from_number),
         });
     }
     let current = note.current;

@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_first_line_names_an_interpreter() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("f");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("f");
         for (text, program) in [
             (
                 "#!/usr/bin/swift-serve\nlisten = []\n",
@@ -162,6 +162,6 @@ mod tests {
             fs::write(&file, text).unwrap();
             assert_eq!(interpreter(&file), program.map(PathBuf::from), "{text}");
         }
-        assert_eq!(interpreter(folder.path()), None);
+        assert_eq!(interpreter(directory.path()), None);
     }
 }

@@ -13,15 +13,15 @@ use swift_sys::signal::Signal;
 use swift_sys::signal_fd::SignalFd;
 use swift_sys::{fd, session};
 
-use crate::event::{CHECK, FIRST_WORKER, KEEPER, OUTPUT, READY, SIGNALLED, STATUS};
+use crate::event::{CHECK, FIRST_WORKER, OUTPUT, READY, SIGNALLED, STANDBY, STATUS};
 use crate::file::Settings;
 use crate::generation::Generation;
 use crate::invocation::Invocation;
 use crate::log::Log;
 use crate::notify::Notifier;
 use crate::sockets::{self, Listener};
-use crate::state::{Attempt, Manager};
-use crate::{environment, file, handover, leftovers, pid_file, status};
+use crate::state::{Manager, PendingGeneration};
+use crate::{environment, file, handover, orphans, pid_file, status};
 
 /// How often an address in use is tried again: nothing tells that it is free.
 const BIND_AGAIN: Duration = Duration::from_millis(100);
@@ -49,12 +49,12 @@ pub fn run(invocation: Invocation, signals: SignalFd) -> anyhow::Result<Exit> {
         status: None,
         number: 0,
         current: None,
-        attempt: None,
+        pending: None,
         leaving: Vec::new(),
         again: false,
         is_announced: note.is_some(),
         check: None,
-        keepers: Vec::new(),
+        standbys: Vec::new(),
         verdict: String::new(),
         asked: None,
         failed: None,
@@ -98,8 +98,8 @@ impl Manager {
         if let Some(status) = &self.status {
             self.epoll.add(status, STATUS)?;
         }
-        for keeper in &self.keepers {
-            self.epoll.add(&keeper.process, KEEPER)?;
+        for standby in &self.standbys {
+            self.epoll.add(&standby.process, STANDBY)?;
         }
         let current = self.current.iter().flat_map(|one| &one.workers);
         for worker in current.chain(&self.leaving) {
@@ -129,7 +129,7 @@ impl Manager {
                 return Err(anyhow!("{why}"));
             }
             self.timers();
-            let is_idle = self.attempt.is_none() && self.check.is_none();
+            let is_idle = self.pending.is_none() && self.check.is_none();
             if self.again && is_idle && self.current.is_some() {
                 self.again = false;
                 self.reload();
@@ -156,8 +156,8 @@ impl Manager {
 
     fn deadline(&self) -> Option<Instant> {
         let mut deadline = self.check.as_ref().and_then(Checks::deadline);
-        if let Some(attempt) = &self.attempt {
-            deadline = min_deadline(deadline, attempt.deadline);
+        if let Some(pending) = &self.pending {
+            deadline = min_deadline(deadline, pending.deadline);
         } else if let Some(current) = &self.current {
             deadline = min_deadline(deadline, current.deadline());
         }
@@ -175,12 +175,12 @@ impl Manager {
             let _ = worker.process.signal(Signal::KILL);
         }
         if self
-            .attempt
+            .pending
             .as_ref()
             .is_some_and(|one| is_over(one.deadline))
         {
             let timeout = self
-                .attempt
+                .pending
                 .as_ref()
                 .map_or(0, |one| one.generation.settings.reload_timeout);
             self.fail(&format!(
@@ -189,7 +189,7 @@ impl Manager {
         }
         // What takes over after a failed reload has to know every worker of the
         // old generation, so none is replaced meanwhile.
-        if self.attempt.is_none()
+        if self.pending.is_none()
             && let Some(mut current) = self.current.take()
         {
             for slot in current.due() {
@@ -209,11 +209,11 @@ impl Manager {
     fn event(&mut self, token: u64) -> anyhow::Result<()> {
         match token {
             SIGNALLED => {}
-            OUTPUT => self.hear_output()?,
+            OUTPUT => self.forward_output()?,
             STATUS => status::answer(self),
             CHECK => self.advance_check(),
-            KEEPER => self.keepers_ended(),
-            _ if token & 1 == READY => self.hear_worker(token >> 1)?,
+            STANDBY => self.standbys_ended(),
+            _ if token & 1 == READY => self.on_worker_readable(token >> 1)?,
             _ => self.worker_ended(token >> 1),
         }
         Ok(())
@@ -222,17 +222,17 @@ impl Manager {
     /// Tries to make a generation from these settings.
     pub fn begin(&mut self, settings: Settings) {
         self.number += 1;
-        let patience = self.bind_timeout(&settings) + settings.reload_timeout();
+        let timeout = self.bind_timeout(&settings) + settings.reload_timeout();
         let is_reload = self.current.is_some();
         let step = if is_reload { "reloading" } else { "starting" };
         let step = format!("{step}: awaiting {} workers", settings.workers);
-        self.notifier.step(&step, patience);
+        self.notifier.step(&step, timeout);
         let listeners = match self.bind(&settings) {
             Ok(listeners) => listeners,
             Err(why) => return self.fail(&why),
         };
         failpoint::at("bound");
-        let patience = settings.reload_timeout();
+        let timeout = settings.reload_timeout();
         let mut generation = Generation::new(self.number, settings, listeners);
         let mut result = Ok(());
         for slot in 0..generation.slots.len() {
@@ -242,8 +242,8 @@ impl Manager {
             }
         }
         // A first start has no end but that which its starter sets.
-        let deadline = self.current.as_ref().and_then(|_| deadline_in(patience));
-        self.attempt = Some(Attempt {
+        let deadline = self.current.as_ref().and_then(|_| deadline_in(timeout));
+        self.pending = Some(PendingGeneration {
             generation,
             deadline,
         });
@@ -266,16 +266,16 @@ impl Manager {
     fn bind(&mut self, settings: &Settings) -> Result<Vec<Listener>, String> {
         let begun = Instant::now();
         let is_reload = self.current.is_some();
-        let patience = self.bind_timeout(settings);
+        let timeout = self.bind_timeout(settings);
         let mut ended_others = is_reload;
         loop {
             let before = self.current.as_ref().map_or(&[][..], |one| &one.listeners);
             match sockets::open(&settings.listen, before) {
                 Ok(listeners) => return Ok(listeners),
-                Err(refused) if refused.in_use && begun.elapsed() < patience => {
+                Err(refused) if refused.in_use && begun.elapsed() < timeout => {
                     if !ended_others && begun.elapsed() >= LEFT_BEHIND {
                         ended_others = true;
-                        let count = leftovers::end(&self.invocation, settings.graceful());
+                        let count = orphans::end(&self.invocation, settings.graceful());
                         self.log.warn(&format!(
                             "{:#}: told {count} workers of a dead manager to leave",
                             refused.error
@@ -296,20 +296,20 @@ impl Manager {
         }
     }
 
-    /// Gives an attempt up. What serves goes on serving.
+    /// Gives a pending generation up. What serves goes on serving.
     pub fn fail(&mut self, why: &str) {
         let staying = self.current.as_ref().map_or(&[][..], |one| &one.listeners);
-        if let Some(attempt) = self.attempt.take() {
-            let generation = attempt.generation;
+        if let Some(pending) = self.pending.take() {
+            let generation = pending.generation;
             sockets::discard(&generation.listeners, staying);
             let stale = Duration::from_secs(generation.settings.stale_worker_timeout.into());
             for mut worker in generation.workers {
-                let patience = if worker.was_ready { stale } else { NEVER_READY };
-                worker.leave(Some(generation.settings.graceful()), patience);
+                let timeout = if worker.was_ready { stale } else { NEVER_READY };
+                worker.leave(Some(generation.settings.graceful()), timeout);
                 self.leaving.push(worker);
             }
         }
-        self.dismiss_keeper();
+        self.dismiss_standby();
         let Some(current) = &self.current else {
             self.failed = Some(why.to_owned());
             return;

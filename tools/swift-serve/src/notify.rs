@@ -69,10 +69,10 @@ impl Notifier {
         self.send(&Message::new().status(status).extend_timeout(wait));
     }
 
-    /// Says that a reload has begun, and that its keeper is the main process: it
+    /// Says that a reload has begun, and that its standby is the main process: it
     /// is ready should this process die before it is.
-    pub fn reloading(&self, keeper: Pid, wait: Duration) {
-        let message = Message::new().reloading().main_pid(keeper);
+    pub fn reloading(&self, standby: Pid, wait: Duration) {
+        let message = Message::new().reloading().main_pid(standby);
         self.send(&message.status("reloading").extend_timeout(wait));
     }
 

@@ -7,17 +7,17 @@ use swift_sys::failpoint;
 use swift_sys::handover as sys;
 use swift_sys::signal::Signal;
 
-use crate::event::{CHECK, KEEPER};
-use crate::keeper::{self, Began};
+use crate::event::{CHECK, STANDBY};
 use crate::sockets::{self, Listener};
 use crate::standby;
-use crate::state::{Attempt, Manager};
-use crate::worker::Stage;
+use crate::state::{Manager, PendingGeneration};
+use crate::takeover::{self, Began};
+use crate::worker::WorkerState;
 use crate::{connections, environment, handover};
 
 impl Manager {
     /// Begins: has the new config checked by a child. RELOADING=1 waits until
-    /// there is a keeper, so that the death of this process leaves no service
+    /// there is a standby, so that the death of this process leaves no service
     /// that reloads for ever.
     pub fn reload(&mut self) {
         failpoint::at("reload-begun");
@@ -91,18 +91,18 @@ impl Manager {
         }
     }
 
-    /// Forks the keeper and executes the program anew. In the manager this
-    /// returns only when that failed; in the keeper, when it has taken over.
+    /// Forks the standby and executes the program anew. In the manager this
+    /// returns only when that failed; in the standby, when it has taken over.
     fn execute(&mut self) -> Result<(), String> {
         let cannot = |e: &dyn std::fmt::Display| format!("cannot execute anew: {e}");
         failpoint::at("before-fork");
-        match keeper::begin(self).map_err(|e| cannot(&e))? {
+        match takeover::begin(self).map_err(|e| cannot(&e))? {
             Began::TookOver => return Ok(()),
-            Began::Here(keeper) => self.keepers.push(keeper),
+            Began::Here(standby) => self.standbys.push(standby),
         }
         failpoint::at("after-fork");
-        if let Some(keeper) = self.keepers.last() {
-            let pid = keeper.process.pid;
+        if let Some(standby) = self.standbys.last() {
+            let pid = standby.process.pid;
             self.notifier.reloading(pid, self.reload_timeout());
             self.is_announced = true;
         }
@@ -122,8 +122,8 @@ impl Manager {
                 ],
             )
         });
-        if let Some(keeper) = self.keepers.last() {
-            let _ = self.epoll.add(&keeper.process, KEEPER);
+        if let Some(standby) = self.standbys.last() {
+            let _ = self.epoll.add(&standby.process, STANDBY);
         }
         let why = swift_sys::error::reason_of(&error);
         let program = self.invocation.program();
@@ -133,12 +133,12 @@ impl Manager {
     /// Puts the new generation in the place of the old one once all of its
     /// workers are ready.
     pub fn commit_if_ready(&mut self) {
-        let is_ready = |one: &Attempt| one.generation.is_ready();
-        let Some(attempt) = self.attempt.take_if(|one| is_ready(one)) else {
+        let is_ready = |one: &PendingGeneration| one.generation.is_ready();
+        let Some(pending) = self.pending.take_if(|one| is_ready(one)) else {
             return;
         };
         failpoint::at("workers-ready");
-        let generation = attempt.generation;
+        let generation = pending.generation;
         let workers = generation.workers.len();
         let mut verdict = format!(
             "generation {} serves with {workers} workers",
@@ -163,9 +163,9 @@ impl Manager {
                 sockets::discard(&gone, &[]);
             }
             let graceful = (!released).then(|| old.settings.graceful());
-            let patience = Duration::from_secs(old.settings.stale_worker_timeout.into());
+            let timeout = Duration::from_secs(old.settings.stale_worker_timeout.into());
             for mut worker in old.workers {
-                worker.leave(graceful, patience);
+                worker.leave(graceful, timeout);
                 self.leaving.push(worker);
             }
             // The old workers are let go first: their release waits for no number.
@@ -180,73 +180,73 @@ impl Manager {
         self.verdict = verdict;
         self.notifier.ready(&self.verdict);
         failpoint::at("done");
-        if let Some(keeper) = self.keepers.last() {
-            keeper.hang_up();
+        if let Some(standby) = self.standbys.last() {
+            standby.hang_up();
         }
     }
 
-    /// Has the keeper drain these and tell the old workers to finish; `false`
+    /// Has the standby drain these and tell the old workers to finish; `false`
     /// when there is none, and this process has to.
     fn release(&mut self, gone: &[Listener], graceful: Signal, status: &str) -> bool {
-        let Some(keeper) = self.keepers.last_mut().filter(|one| one.is_waiting()) else {
+        let Some(standby) = self.standbys.last_mut().filter(|one| one.is_waiting()) else {
             return false;
         };
         // systemd is not to see the end of its main process.
         self.notifier.is_main(status);
         let addresses: Vec<String> = gone.iter().map(|one| one.address.to_string()).collect();
-        keeper.releases = Some(graceful);
-        keeper.tell(standby::RELEASE, &addresses.join("\n"))
+        standby.releases = Some(graceful);
+        standby.tell(standby::RELEASE, &addresses.join("\n"))
     }
 
-    /// Takes out keepers that have ended, and does the work of one that could
+    /// Takes out standbys that have ended, and does the work of one that could
     /// not do it.
-    pub fn keepers_ended(&mut self) {
+    pub fn standbys_ended(&mut self) {
         let mut left_undone = None;
         let mut is_alone = false;
-        self.keepers.retain(|keeper| match keeper.take_end() {
+        self.standbys.retain(|standby| match standby.take_end() {
             None => true,
             Some(undone) => {
                 left_undone = left_undone.or(undone);
-                is_alone |= keeper.is_waiting();
+                is_alone |= standby.is_waiting();
                 false
             }
         });
         if is_alone {
-            let status = "reloading, though the keeper was killed";
+            let status = "reloading, though the standby was killed";
             self.log.warn(status);
             self.notifier.is_main(status);
         }
         if let Some(signal) = left_undone {
             self.log
-                .warn("the keeper was killed, telling old workers to finish");
+                .warn("the standby was killed, telling old workers to finish");
             for worker in self.leaving.iter().filter(|one| one.was_ready) {
                 let _ = worker.process.signal(signal);
             }
         }
     }
 
-    /// Tells the keeper that it is not needed.
-    pub fn dismiss_keeper(&mut self) {
-        if let Some(keeper) = self.keepers.last_mut().filter(|one| one.is_waiting()) {
+    /// Tells the standby that it is not needed.
+    pub fn dismiss_standby(&mut self) {
+        if let Some(standby) = self.standbys.last_mut().filter(|one| one.is_waiting()) {
             self.notifier.is_main(&self.verdict);
-            keeper.tell(standby::DISMISS, "");
-            keeper.hang_up();
+            standby.tell(standby::DISMISS, "");
+            standby.hang_up();
         }
     }
 
-    /// Tells the keeper to end after this process: systemd, which may take it for
+    /// Tells the standby to end after this process: systemd, which may take it for
     /// the main process, kills what is left when that has ended.
-    pub fn stop_keeper(&mut self) {
-        if let Some(keeper) = self.keepers.last_mut().filter(|one| one.is_waiting()) {
-            keeper.tell(standby::STOP, "");
+    pub fn stop_standby(&mut self) {
+        if let Some(standby) = self.standbys.last_mut().filter(|one| one.is_waiting()) {
+            standby.tell(standby::STOP, "");
         }
     }
 
-    /// Makes this process, which was the keeper, the manager.
+    /// Makes this process, which was the standby, the manager.
     pub fn take_over(&mut self, dead: swift_server::process::Pid) {
         use swift_sys::session;
         session::lead();
-        self.keepers.clear();
+        self.standbys.clear();
         self.check = None;
         self.status = None;
         self.open_status();
@@ -255,7 +255,7 @@ impl Manager {
             worker.is_child = false;
         }
         self.number += 1;
-        self.end_strays(dead);
+        self.end_orphans(dead);
         if let Err(e) = self.watch_all() {
             self.log.error(&format!("cannot watch: {e}"));
         }
@@ -275,23 +275,23 @@ impl Manager {
 
     /// Tells the workers to leave that the dead manager had started for the new
     /// generation.
-    fn end_strays(&mut self, dead: swift_server::process::Pid) {
-        let Some((signal, patience)) = self.current.as_ref().map(|one| {
-            let patience = Duration::from_secs(one.settings.reload_timeout.into());
-            (one.settings.graceful(), patience)
+    fn end_orphans(&mut self, dead: swift_server::process::Pid) {
+        let Some((signal, timeout)) = self.current.as_ref().map(|one| {
+            let timeout = Duration::from_secs(one.settings.reload_timeout.into());
+            (one.settings.graceful(), timeout)
         }) else {
             return;
         };
-        for process in crate::leftovers::of_generation(&self.invocation, dead, self.number) {
+        for process in crate::orphans::of_generation(&self.invocation, dead, self.number) {
             let id = self.next_id();
-            let mut worker = crate::worker::Worker::stray(process, id, self.number);
-            worker.leave(Some(signal), patience);
-            debug_assert_eq!(worker.stage, Stage::Leaving);
+            let mut worker = crate::worker::Worker::orphaned(process, id, self.number);
+            worker.leave(Some(signal), timeout);
+            debug_assert_eq!(worker.state, WorkerState::Leaving);
             self.leaving.push(worker);
         }
     }
 
-    /// Ends this keeper's work in peace: drains what is gone, and tells the old
+    /// Ends this standby's work in peace: drains what is gone, and tells the old
     /// workers to finish.
     pub fn finish_old(&mut self, gone: &str) {
         let Some(old) = &mut self.current else { return };
@@ -302,7 +302,7 @@ impl Manager {
             .partition(is_gone);
         drop(kept);
         if !gone.is_empty() {
-            keeper::drain(&gone);
+            takeover::drain(&gone);
         }
         let graceful: Signal = old.settings.graceful();
         for worker in &old.workers {

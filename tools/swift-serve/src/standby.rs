@@ -1,4 +1,4 @@
-//! The keeper as the manager sees it: the process that stands by while the manager executes itself anew.
+//! The standby as the manager sees it: the process that stands by while the manager executes itself anew.
 
 use std::os::fd::OwnedFd;
 
@@ -11,40 +11,40 @@ use swift_sys::{fd, pidfd, socket};
 pub const RELEASE: u8 = b'r';
 /// The old generation is kept by the manager itself.
 pub const DISMISS: u8 = b'd';
-/// The manager is going to end, and the keeper is to end after it.
+/// The manager is going to end, and the standby is to end after it.
 pub const STOP: u8 = b's';
-/// The keeper has done what RELEASE asks for.
+/// The standby has done what RELEASE asks for.
 pub const DONE: u8 = b'o';
 
-/// The keeper, as the manager sees it.
+/// The standby, as the manager sees it.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct Standby {
     /// The process.
     pub process: Process,
     /// Where it is told the verdict, and says that it has done its work.
     pub control: Option<OwnedFd>,
     /// True when it was told the verdict.
-    pub is_told: bool,
+    pub is_notified: bool,
     /// The signal with which it lets old workers finish, once it was told to.
     pub releases: Option<Signal>,
 }
 
-impl Keeper {
+impl Standby {
     /// True when it waits for the verdict.
     pub fn is_waiting(&self) -> bool {
-        !self.is_told
+        !self.is_notified
     }
 
     /// Tells it the verdict; `false` when it is gone.
     pub fn tell(&mut self, what: u8, text: &str) -> bool {
-        self.is_told = true;
+        self.is_notified = true;
         let message = [&[what], text.as_bytes()].concat();
         let alive = !self.process.has_ended().unwrap_or(true);
         let written = |fd: &OwnedFd| fd::write(fd, &message).is_ok_and(|n| n == message.len());
         alive && self.control.as_ref().is_some_and(written)
     }
 
-    /// Says that nothing more will be said, which the keeper of an older
+    /// Says that nothing more will be said, which the standby of an older
     /// swift-serve waits for before it exits.
     pub fn hang_up(&self) {
         if let Some(control) = &self.control {

@@ -12,12 +12,12 @@ use crate::generation::Generation;
 use crate::invocation::Invocation;
 use crate::log::Log;
 use crate::notify::Notifier;
-use crate::standby::Keeper;
+use crate::standby::Standby;
 use crate::worker::Worker;
 
 /// A generation that is not ready yet.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct PendingGeneration {
     /// The generation.
     pub generation: Generation,
     /// When it has failed unless it is ready.
@@ -45,7 +45,7 @@ pub struct Manager {
     /// What serves; none until the first one is ready.
     pub current: Option<Generation>,
     /// What is to take its place.
-    pub attempt: Option<Attempt>,
+    pub pending: Option<PendingGeneration>,
     /// Workers that were told to leave.
     pub leaving: Vec<Worker>,
     /// Whether one more reload is to follow.
@@ -54,8 +54,8 @@ pub struct Manager {
     pub is_announced: bool,
     /// The check of the config of a reload.
     pub check: Option<Checks>,
-    /// The keepers, the last of which may be waiting for the verdict.
-    pub keepers: Vec<Keeper>,
+    /// The standbys, the last of which may be waiting for the verdict.
+    pub standbys: Vec<Standby>,
     /// How the last reload has ended.
     pub verdict: String,
     /// The signal that ends it.
@@ -77,13 +77,13 @@ impl Manager {
 
     /// All workers there are.
     pub fn workers(&self) -> impl Iterator<Item = &Worker> {
-        let attempt = self.attempt.iter().flat_map(|one| &one.generation.workers);
+        let pending = self.pending.iter().flat_map(|one| &one.generation.workers);
         let current = self.current.iter().flat_map(|one| &one.workers);
-        current.chain(attempt).chain(&self.leaving)
+        current.chain(pending).chain(&self.leaving)
     }
 
     /// Whether any worker is not told to leave.
     pub fn is_reloading(&self) -> bool {
-        self.check.is_some() || (self.attempt.is_some() && self.current.is_some())
+        self.check.is_some() || (self.pending.is_some() && self.current.is_some())
     }
 }

@@ -10,7 +10,7 @@ use swift_server::process::Pid;
 use swift_sys::{fd, netns, socket};
 
 use crate::state::Manager;
-use crate::worker::{Stage, now};
+use crate::worker::{WorkerState, now};
 
 fn name(pid: u32) -> Vec<u8> {
     format!("swift-serve\0{pid}").into_bytes()
@@ -73,22 +73,22 @@ fn rows(manager: &Manager) -> String {
         started,
         &format!("{state}\t{verdict}"),
     );
-    for keeper in &manager.keepers {
-        let pid = keeper.process.pid.raw();
-        row(serving, "keeper", Some(pid), started_ago(pid), "-\t-");
+    for standby in &manager.standbys {
+        let pid = standby.process.pid.raw();
+        row(serving, "standby", Some(pid), started_ago(pid), "-\t-");
     }
-    let attempt = manager.attempt.as_ref().map(|one| &one.generation);
-    for generation in manager.current.iter().chain(attempt) {
+    let pending = manager.pending.as_ref().map(|one| &one.generation);
+    for generation in manager.current.iter().chain(pending) {
         for listener in &generation.listeners {
             let rest = format!("-\t{}", listener.address);
             row(generation.number, "listen", None, None, &rest);
         }
     }
     for worker in manager.workers() {
-        let state = match worker.stage {
-            Stage::Starting => "starting\t-",
-            Stage::Ready => "ready\t-",
-            Stage::Leaving => "leaving\t-",
+        let state = match worker.state {
+            WorkerState::Starting => "starting\t-",
+            WorkerState::Ready => "ready\t-",
+            WorkerState::Leaving => "leaving\t-",
         };
         let pid = Some(worker.pid().raw());
         row(worker.generation, "worker", pid, age(worker.begun), state);

@@ -20,7 +20,7 @@ impl Manager {
         self.log.info("stopping");
         let status = format!("stopping {} workers", self.workers().count());
         self.notifier.stopping(&status, self.stop_timeout());
-        self.stop_keeper();
+        self.stop_standby();
         self.end_all(true)?;
         Ok(Exit::Ok)
     }
@@ -29,10 +29,10 @@ impl Manager {
     pub fn leave(&mut self) -> anyhow::Result<Exit> {
         self.log.info("leaving, while the workers finish");
         self.notifier.stopping("leaving", Duration::ZERO);
-        self.dismiss_keeper();
+        self.dismiss_standby();
         self.notifier.barrier();
-        let attempt = self.attempt.take().map(|one| one.generation);
-        for mut generation in self.current.take().into_iter().chain(attempt) {
+        let pending = self.pending.take().map(|one| one.generation);
+        for mut generation in self.current.take().into_iter().chain(pending) {
             sockets::discard(&generation.listeners, &[]);
             let graceful = generation.settings.graceful();
             for worker in &mut generation.workers {
@@ -42,7 +42,7 @@ impl Manager {
         if !self.log.is_console() {
             // Printing must not end those who still finish a request.
             if let Ok(Forked::Child) = fork() {
-                self.hear_the_last()?;
+                self.forward_last_output()?;
             }
         }
         Ok(Exit::Ok)
@@ -50,8 +50,8 @@ impl Manager {
 
     /// Logs what the workers print until the last of them has ended, in a
     /// process that holds nothing else.
-    fn hear_the_last(&mut self) -> io::Result<()> {
-        self.keepers.clear();
+    fn forward_last_output(&mut self) -> io::Result<()> {
+        self.standbys.clear();
         self.leaving.clear();
         self.status = None;
         self.output[1] = fd::duplicate(&self.null)?;
@@ -72,8 +72,8 @@ impl Manager {
 
     /// How long workers get to end before they are killed.
     fn stop_timeout(&self) -> Duration {
-        let attempt = self.attempt.iter().map(|one| &one.generation);
-        let generations = self.current.iter().chain(attempt);
+        let pending = self.pending.iter().map(|one| &one.generation);
+        let generations = self.current.iter().chain(pending);
         let seconds = generations.map(|one| one.settings.stop_timeout).max();
         Duration::from_secs(seconds.unwrap_or(10).into())
     }
@@ -81,10 +81,10 @@ impl Manager {
     /// Ends all workers, and with them everything in this process's group, and
     /// kills those that take too long.
     pub fn end_all(&mut self, with_group: bool) -> io::Result<()> {
-        let patience = self.stop_timeout();
-        let attempt = self.attempt.take().map(|one| one.generation);
+        let timeout = self.stop_timeout();
+        let pending = self.pending.take().map(|one| one.generation);
         let mut workers: Vec<Worker> = std::mem::take(&mut self.leaving);
-        for generation in self.current.take().into_iter().chain(attempt) {
+        for generation in self.current.take().into_iter().chain(pending) {
             sockets::discard(&generation.listeners, &[]);
             workers.extend(generation.workers);
         }
@@ -103,7 +103,7 @@ impl Manager {
             epoll.add(&worker.process, number)?;
         }
         let mut left = workers.len();
-        let mut deadline = deadline_in(patience);
+        let mut deadline = deadline_in(timeout);
         while left > 0 {
             let ended = epoll.wait(deadline)?;
             if ended.is_empty() {

@@ -21,7 +21,7 @@ use crate::sockets::Listener;
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stage {
+pub enum WorkerState {
     /// It runs and is not ready.
     Starting,
     /// It serves.
@@ -55,7 +55,7 @@ pub struct Worker {
     /// When it was started, in seconds since 1970.
     pub begun: u64,
     /// How far it is.
-    pub stage: Stage,
+    pub state: WorkerState,
     /// Whether it has ever been ready.
     pub was_ready: bool,
     /// When it is killed.
@@ -94,7 +94,7 @@ pub struct Record {
     generation: u64,
     slot: usize,
     begun: u64,
-    stage: Stage,
+    state: WorkerState,
     was_ready: bool,
     kill_after: Option<u64>,
 }
@@ -159,10 +159,10 @@ impl Worker {
             generation: order.generation,
             slot: order.slot,
             begun: now(),
-            stage: if is_ready {
-                Stage::Ready
+            state: if is_ready {
+                WorkerState::Ready
             } else {
-                Stage::Starting
+                WorkerState::Starting
             },
             was_ready: is_ready,
             kill_at: None,
@@ -189,7 +189,7 @@ impl Worker {
     }
 
     /// Takes in what it says of itself; `true` when it has just become ready.
-    pub fn hear(&mut self, identity: Option<u32>) -> io::Result<bool> {
+    pub fn on_readable(&mut self, identity: Option<u32>) -> io::Result<bool> {
         let said = match &self.signpost {
             None => false,
             Some(Signpost::Mailbox(mailbox)) => {
@@ -215,17 +215,17 @@ impl Worker {
                 }
             }
         };
-        if said && self.stage == Stage::Starting {
-            (self.stage, self.was_ready) = (Stage::Ready, true);
+        if said && self.state == WorkerState::Starting {
+            (self.state, self.was_ready) = (WorkerState::Ready, true);
             return Ok(true);
         }
         Ok(false)
     }
 
     /// Tells it to finish what it has, and when it is killed if it does not.
-    pub fn leave(&mut self, signal: Option<Signal>, patience: Duration) {
-        self.stage = Stage::Leaving;
-        self.kill_at = deadline_in(patience);
+    pub fn leave(&mut self, signal: Option<Signal>, timeout: Duration) {
+        self.state = WorkerState::Leaving;
+        self.kill_at = deadline_in(timeout);
         if let Some(signal) = signal {
             // A process that has ended or that may not be signalled is not ended by trying again.
             let _ = self.process.signal(signal);
@@ -241,7 +241,7 @@ impl Worker {
     }
 
     /// One that a dead manager has started.
-    pub fn stray(process: Process, id: u64, generation: u64) -> Worker {
+    pub fn orphaned(process: Process, id: u64, generation: u64) -> Worker {
         Worker {
             id,
             process,
@@ -249,7 +249,7 @@ impl Worker {
             generation,
             slot: 0,
             begun: now(),
-            stage: Stage::Leaving,
+            state: WorkerState::Leaving,
             was_ready: false,
             kill_at: None,
             signpost: None,
@@ -265,7 +265,7 @@ impl Worker {
             generation: self.generation,
             slot: self.slot,
             begun: self.begun,
-            stage: self.stage,
+            state: self.state,
             was_ready: self.was_ready,
             kill_after: self.kill_at.map(left),
         }
@@ -281,7 +281,7 @@ impl Worker {
             generation: record.generation,
             slot: record.slot,
             begun: record.begun,
-            stage: record.stage,
+            state: record.state,
             was_ready: record.was_ready,
             kill_at: record
                 .kill_after

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use swift_sys::fd;
 
 use crate::generation::Generation;
-use crate::leftovers;
+use crate::orphans;
 use crate::state::Manager;
 use crate::worker::{Order, Worker, ended};
 
@@ -26,7 +26,7 @@ impl Manager {
                 self.output[1].as_fd(),
             ],
         };
-        let server = leftovers::mark(&self.invocation);
+        let server = orphans::mark(&self.invocation);
         let order = Order {
             id,
             generation: generation.number,
@@ -41,16 +41,16 @@ impl Manager {
     }
 
     /// Takes in what a worker says of itself.
-    pub fn hear_worker(&mut self, id: u64) -> io::Result<()> {
-        let attempt = self.attempt.iter_mut().map(|one| &mut one.generation);
-        for generation in attempt.chain(&mut self.current) {
+    pub fn on_worker_readable(&mut self, id: u64) -> io::Result<()> {
+        let pending = self.pending.iter_mut().map(|one| &mut one.generation);
+        for generation in pending.chain(&mut self.current) {
             let user = generation.settings.identity.as_ref().map(|one| one.uid);
             if let Some(worker) = generation.workers.iter_mut().find(|one| one.id == id) {
-                worker.hear(user)?;
+                worker.on_readable(user)?;
             }
         }
         if let Some(worker) = self.leaving.iter_mut().find(|one| one.id == id) {
-            worker.hear(None)?;
+            worker.on_readable(None)?;
         }
         self.commit_if_ready();
         Ok(())
@@ -65,13 +65,13 @@ impl Manager {
             self.log.info(&format!("worker {} {end}", worker.pid()));
             return;
         }
-        if let Some(attempt) = &mut self.attempt
-            && let Some(at) = place(&attempt.generation.workers)
+        if let Some(pending) = &mut self.pending
+            && let Some(at) = place(&pending.generation.workers)
         {
-            let worker = attempt.generation.workers.remove(at);
+            let worker = pending.generation.workers.remove(at);
             // Its last words may say why.
             let end = ended(worker.take_end());
-            let _ = self.hear_output();
+            let _ = self.forward_output();
             self.fail(&format!(
                 "worker {} {end} before all were ready",
                 worker.pid()
@@ -92,7 +92,7 @@ impl Manager {
     }
 
     /// Logs what workers have printed, or shows it to whoever starts the server.
-    pub fn hear_output(&mut self) -> io::Result<()> {
+    pub fn forward_output(&mut self) -> io::Result<()> {
         let mut buffer = vec![0; READ_BUDGET];
         let length = match fd::read(&self.output[0], &mut buffer) {
             Ok(length) => length,

@@ -1,4 +1,4 @@
-//! The keeper: a second process that holds what the old generation needs while
+//! The standby: a second process that holds what the old generation needs while
 //! the manager executes itself anew. It waits for the verdict, and when the
 //! manager dies before there is one, it is the manager.
 
@@ -18,7 +18,7 @@ use crate::address::Address;
 use crate::connections;
 use crate::event::SIGNALS;
 use crate::sockets::{self, Listener};
-use crate::standby::{DONE, Keeper, RELEASE, STOP};
+use crate::standby::{DONE, RELEASE, STOP, Standby};
 use crate::state::Manager;
 
 const CONTROL: u64 = 1;
@@ -34,14 +34,14 @@ const LONGEST: usize = 64 * 1024;
 
 /// What has become of this process.
 pub enum Began {
-    /// It is the manager, and this is its keeper.
-    Here(Keeper),
-    /// It was the keeper, and is the manager now.
+    /// It is the manager, and this is its standby.
+    Here(Standby),
+    /// It was the standby, and is the manager now.
     TookOver,
 }
 
-/// Forks the keeper. systemd warns of a main process that is no child of its
-/// own, and does not notice its end at once, so that under systemd the keeper
+/// Forks the standby. systemd warns of a main process that is no child of its
+/// own, and does not notice its end at once, so that under systemd the standby
 /// becomes one.
 pub fn begin(manager: &mut Manager) -> io::Result<Began> {
     let (near, far) = socket::pair()?;
@@ -55,22 +55,22 @@ pub fn begin(manager: &mut Manager) -> io::Result<Began> {
         Forked::Parent(pid) => {
             drop(far);
             let process = Process::open(pid)?.ok_or(io::ErrorKind::NotFound)?;
-            Ok(Began::Here(Keeper {
+            Ok(Began::Here(Standby {
                 process,
                 control: Some(near),
-                is_told: false,
+                is_notified: false,
                 releases: None,
             }))
         }
         Forked::Child => {
             drop(near);
-            for keeper in &mut manager.keepers {
-                keeper.control = None;
+            for standby in &mut manager.standbys {
+                standby.control = None;
             }
             match keep(manager, &far, &me) {
                 Ok(()) => manager.take_over(own),
                 Err(e) => {
-                    manager.log.error(&format!("the keeper fails: {e}"));
+                    manager.log.error(&format!("the standby fails: {e}"));
                     std::process::exit(1);
                 }
             }
@@ -139,9 +139,9 @@ fn leave(manager: &mut Manager, parent: &Process) -> io::Result<Infallible> {
     std::process::exit(i32::from(parent.has_ended()?))
 }
 
-/// Under systemd the keeper is the main process, which `systemctl stop` ends: so
+/// Under systemd the standby is the main process, which `systemctl stop` ends: so
 /// it hands on what it gets. Returns `true` when this was the order to stop.
-/// Without systemd such an order is for the keeper alone, and it ends.
+/// Without systemd such an order is for the standby alone, and it ends.
 fn hand_on_signals(manager: &mut Manager, parent: &Process) -> io::Result<bool> {
     let mut is_stopping = false;
     while let Some(signal) = manager.signals.take()? {
