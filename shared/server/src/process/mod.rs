@@ -6,6 +6,8 @@
 //! through the pidfd. Had the number passed on between the first two, the pidfd
 //! stands for the dead one, and acting through it reaches nobody.
 
+pub mod accepting;
+mod children;
 mod effect;
 mod interpreter;
 mod line;
@@ -26,6 +28,7 @@ use swift_sys::failpoint;
 use swift_sys::pidfd;
 use swift_sys::signal::Signal;
 
+pub use children::child_numbers;
 pub use effect::{Effect, effect};
 pub use line::{CommandLine, Runs, command_line};
 pub use stat::{PROC_MAX, Stat, environment, stat};
@@ -331,45 +334,6 @@ pub enum Identity {
     Starting,
     /// It is the server.
     Server,
-}
-
-/// The numbers of a process's children: /proc/PID/task/TID/children where the
-/// kernel has it (CONFIG_PROC_CHILDREN), or else a search of all processes.
-pub fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
-    let numbers = |text: Vec<u8>| {
-        text.split(|b| *b == b' ')
-            .filter_map(Pid::parse)
-            .collect::<Vec<_>>()
-    };
-    let mut all = Vec::new();
-    let tasks = match fs::read_dir(format!("/proc/{pid}/task")) {
-        Ok(tasks) => tasks,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(all),
-        Err(e) => return Err(e),
-    };
-    failpoint::at("children-asked");
-    for task in tasks {
-        let file = task?.path().join("children");
-        match fs::read(file) {
-            Ok(text) => all.extend(numbers(text)),
-            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
-            Err(_) => return search_children(pid),
-        }
-    }
-    Ok(all)
-}
-
-fn search_children(parent: Pid) -> io::Result<Vec<Pid>> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = Pid::parse(entry?.file_name().as_bytes()) else {
-            continue;
-        };
-        if stat(pid)?.is_some_and(|stat| stat.parent == parent.raw()) {
-            all.push(pid);
-        }
-    }
-    Ok(all)
 }
 
 #[cfg(test)]
