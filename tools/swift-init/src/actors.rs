@@ -455,3 +455,47 @@ impl<'a> Actors<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use nix::sys::signal::{Signal, raise};
+    use swift_records::state::State;
+
+    use super::*;
+    use crate::run::Run;
+
+    /// Fails when the row is lost: the server that it reports would be neither tracked nor stopped.
+    #[test]
+    fn a_row_that_comes_with_a_request_to_end_is_reported() {
+        let options = Options::default();
+        let catalogue = Catalogue::load(Path::new("/nonexistent")).unwrap();
+        let selection = catalogue.select(["proxy"]);
+        let row = Row {
+            config: Some("/etc/swift/proxy-server.conf".into()),
+            ..Row::new("proxy-server", State::Stopped)
+        };
+        let table = Table::gather(&catalogue, &selection, vec![row.clone()]);
+        let at = table.find(&row).unwrap();
+        let mut run = Run::new(&options, &catalogue, false, table, Console::new(false)).unwrap();
+        let (input, end) = fd::pipe().unwrap();
+        let actors = &mut run.actors;
+        actors
+            .enter(Role::Spawn, None, Channel::Closed, input, true)
+            .unwrap();
+        actors.send(Role::Spawn, at, &row).unwrap();
+        let mut line = Vec::new();
+        let started = row.with_state(State::Started);
+        started.write(&mut line);
+        std::fs::File::from(end).write_all(&line).unwrap();
+        // To this thread only, which has it blocked.
+        raise(Signal::SIGTERM).unwrap();
+
+        assert!(run.has_event().unwrap());
+        assert!(matches!(run.next_event().unwrap(), Some(Event::Asked(_))));
+        let rows = run.halt_spawn().unwrap();
+        assert!(matches!(&rows[..], [(Role::Spawn, found, row)]
+            if *found == at && *row == started));
+    }
+}
