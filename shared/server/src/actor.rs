@@ -12,6 +12,7 @@ use swift_records::row::Row;
 use swift_records::state::State;
 use swift_sys::epoll::{Epoll, min_deadline};
 use swift_sys::error::reason_of;
+use swift_sys::fd;
 
 /// A descriptor that a tool waits for: which of its subjects it belongs to, and which of the subject's
 /// descriptors it is. Subject 0 is standard input.
@@ -53,10 +54,38 @@ pub enum Pace {
     Slow,
 }
 
+/// The reason why a tool does not act on a row.
+#[derive(Debug)]
+pub enum RowError {
+    /// The row makes no sense: its line is reported as a bad one.
+    Bad(String),
+    /// The tool cannot go on.
+    Failed(io::Error),
+}
+
+impl From<String> for RowError {
+    fn from(what: String) -> RowError {
+        RowError::Bad(what)
+    }
+}
+
+impl From<io::Error> for RowError {
+    fn from(error: io::Error) -> RowError {
+        RowError::Failed(error)
+    }
+}
+
+/// The number of subjects that fit into that many descriptors, each taking some, while others are kept
+/// free for everything else; at least one.
+pub fn max_subjects(descriptors: u64, reserve: u64, each: u64) -> usize {
+    let subjects = descriptors.saturating_sub(reserve) / each;
+    usize::try_from(subjects).unwrap_or(usize::MAX).max(1)
+}
+
 /// A tool that acts on rows.
 pub trait Actor {
-    /// Acts on a row, which stands on that line.
-    fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace>;
+    /// Acts on a row.
+    fn row(&mut self, row: Row) -> Result<Pace, RowError>;
 
     /// Prepares for the next wait. `reading` is false once no row comes any more.
     fn before_wait(&mut self, _reading: bool) -> anyhow::Result<()> {
@@ -67,7 +96,9 @@ pub trait Actor {
     fn rows_came(&mut self) {}
 
     /// Acts on what has happened during one wait; on nothing when its deadline has come.
-    fn events(&mut self, tokens: &[Token]) -> anyhow::Result<()>;
+    fn events(&mut self, _tokens: &[Token]) -> anyhow::Result<()> {
+        Ok(())
+    }
 
     /// The moment at which the tool has something to do by itself.
     fn deadline(&self) -> Option<Instant>;
@@ -105,7 +136,8 @@ pub struct Report {
     exit: Exit,
     /// The exit status when rows cannot be read or written.
     unable: Exit,
-    said_unlooked: bool,
+    warned_unlooked: bool,
+    warned_too_old: bool,
 }
 
 impl Report {
@@ -122,7 +154,8 @@ impl Report {
             lost: false,
             exit: Exit::Ok,
             unable: Exit::Failed,
-            said_unlooked: false,
+            warned_unlooked: false,
+            warned_too_old: false,
         }
     }
 
@@ -153,7 +186,7 @@ impl Report {
             return;
         }
         self.exit = self.exit.and(Exit::Failed);
-        if !std::mem::replace(&mut self.said_unlooked, true) {
+        if !std::mem::replace(&mut self.warned_unlooked, true) {
             self.tool.say(&format!(
                 "nothing done with {}: its row does not say whether it runs, since swift-pidfile is \
                  missing before {} in the pipeline",
@@ -184,9 +217,24 @@ impl Report {
         }
     }
 
+    /// Warns once that configs are not checked, since servers of one machine are of one Swift.
+    pub fn warn_too_old(&mut self, command: &str) {
+        if !std::mem::replace(&mut self.warned_too_old, true) {
+            self.tool.say(&format!(
+                "{command} is too old to check configs, and no swift-config stands beside it; \
+                 going on without a check"
+            ));
+        }
+    }
+
     /// Something failed of which no row tells.
     pub fn failed(&mut self) {
-        self.exit = self.exit.and(Exit::Failed);
+        self.failed_with(Exit::Failed);
+    }
+
+    /// Something failed that has an exit status of its own.
+    pub fn failed_with(&mut self, exit: Exit) {
+        self.exit = self.exit.and(exit);
     }
 
     /// Says that a line is no row.
@@ -232,7 +280,23 @@ impl Report {
 /// Hands rows and events to an actor until no row comes any more and nothing is under way. Once rows
 /// can no longer be written, none is taken in, and what is under way is brought to its end.
 pub fn run(actor: &mut impl Actor, epoll: &Epoll) -> anyhow::Result<()> {
-    let mut rows = Rows::new(epoll)?;
+    let rows = Rows::new(epoll)?;
+    run_with(actor, rows)
+}
+
+/// Hands events to an actor until nothing is under way, without a look at standard input.
+pub fn run_without_rows(actor: &mut impl Actor, epoll: &Epoll) -> anyhow::Result<()> {
+    let rows = Rows {
+        epoll,
+        input: Input::new(fd::null()?),
+        can_wait: false,
+        is_watched: false,
+        reading: false,
+    };
+    run_with(actor, rows)
+}
+
+fn run_with(actor: &mut impl Actor, mut rows: Rows) -> anyhow::Result<()> {
     loop {
         let pace = rows.take_in(actor)?;
         actor.before_wait(rows.reading)?;
@@ -245,7 +309,7 @@ pub fn run(actor: &mut impl Actor, epoll: &Epoll) -> anyhow::Result<()> {
         // Of an input that may have no end, only what is there is answered once nothing more begins.
         let last_look = actor.is_stopping() && idle;
         let now = (pace == Pace::Slow || last_look).then(Instant::now);
-        let tokens = epoll.wait(min_deadline(now, actor.deadline()))?;
+        let tokens = rows.epoll.wait(min_deadline(now, actor.deadline()))?;
         if last_look && tokens.is_empty() {
             return Ok(());
         }
@@ -287,11 +351,15 @@ impl<'a> Rows<'a> {
     fn take_in(&mut self, actor: &mut impl Actor) -> anyhow::Result<Pace> {
         while self.reading && !actor.report().is_lost() && actor.has_room() {
             match self.input.next_row() {
-                Next::Row(row) => {
-                    if actor.row(*row, self.input.line())? == Pace::Slow {
-                        return Ok(Pace::Slow);
+                Next::Row(row) => match actor.row(*row) {
+                    Ok(Pace::Quick) => {}
+                    Ok(Pace::Slow) => return Ok(Pace::Slow),
+                    Err(RowError::Bad(what)) => {
+                        let line = self.input.line();
+                        actor.report().bad_line(&BadLine { line, what });
                     }
-                }
+                    Err(RowError::Failed(e)) => return Err(e.into()),
+                },
                 Next::Bad(bad) => actor.report().bad_line(&bad),
                 Next::Wait if !self.can_wait => self.fill(actor.report()),
                 Next::Wait => break,

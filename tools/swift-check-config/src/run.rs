@@ -11,11 +11,10 @@ use swift_records::instance::pid_path;
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
-use swift_server::actor::{self, Actor, Pace, Report, Token};
+use swift_server::actor::{self, Actor, Pace, Report, RowError, Token};
 use swift_server::check::{self, Checks, Command, ConfigCheck, TEST_CONFIG, Verdict, swift_config};
 use swift_server::preflight::{Preflight, Runner};
 use swift_server::process::{self, Pid};
-use swift_server::stream::BadLine;
 use swift_sys::epoll::Epoll;
 use swift_sys::failpoint;
 
@@ -35,8 +34,6 @@ struct Checker {
     queue: Queue,
     report: Report,
     quiet: bool,
-    /// True once it was said that Swift is too old to check configs.
-    warned_too_old: bool,
 }
 
 /// Does what the command line says.
@@ -48,7 +45,6 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         queue: Queue::default(),
         report: Report::new(&TOOL, options.quiet)?.of_observer(),
         quiet: options.quiet,
-        warned_too_old: false,
     };
     let epoll = Epoll::new()?;
     epoll.add(&checker.checks, CHECKS.into())?;
@@ -57,19 +53,13 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
 }
 
 impl Actor for Checker {
-    fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace> {
-        if let Err(what) = self.add(row) {
-            self.report.bad_line(&BadLine { line, what });
-        }
+    fn row(&mut self, row: Row) -> Result<Pace, RowError> {
+        self.add(row)?;
         Ok(Pace::Quick)
     }
 
     fn before_wait(&mut self, _reading: bool) -> anyhow::Result<()> {
         self.advance()
-    }
-
-    fn events(&mut self, _tokens: &[Token]) -> anyhow::Result<()> {
-        Ok(())
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -146,10 +136,8 @@ impl Checker {
         match verdict {
             Verdict::Good => {}
             Verdict::TooOld => {
-                if !std::mem::replace(&mut self.warned_too_old, true) {
-                    let command = self.catalogue.server(server).command;
-                    TOOL.say(&check::too_old(&command));
-                }
+                let command = self.catalogue.server(server).command;
+                self.report.warn_too_old(&command);
             }
             Verdict::Bad(reason, text) => {
                 let bad = row.clone().with(State::Misconfigured, reason, &text);

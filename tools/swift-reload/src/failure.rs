@@ -2,13 +2,12 @@
 
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
 use swift_cli::text;
 use swift_records::reason::Reason;
 use swift_records::state::State;
 use swift_sys::error::reason_of;
-
-use crate::target::Refusal;
 
 /// Why a reload has failed, in the words of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +35,14 @@ impl Failure {
         Failure {
             state: State::Denied,
             ..Failure::new(Reason::Permission, "")
+        }
+    }
+
+    /// A server that runs with this config, which is not the row's.
+    pub fn other_config(config: PathBuf) -> Failure {
+        Failure {
+            state: State::WrongConfig,
+            ..Failure::new(Reason::Config, config.into_os_string().into_vec())
         }
     }
 
@@ -81,23 +88,6 @@ impl From<io::Error> for Failure {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Failure::denied(),
             _ => Failure::unknown(&error),
-        }
-    }
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Failure {
-        let unsupported = |text: String| Failure::new(Reason::Unsupported, text);
-        match refusal {
-            Refusal::Gone | Refusal::Mismatch(_) => Failure::new(Reason::Vanished, ""),
-            Refusal::OtherConfig(config) => Failure {
-                state: State::WrongConfig,
-                ..Failure::new(Reason::Config, config.into_os_string().into_vec())
-            },
-            Refusal::Starting => unsupported("it executes something at this moment".into()),
-            Refusal::Unable(program) => unsupported(format!("{program} knows no seamless reload")),
-            Refusal::Worker(_, manager) => unsupported(format!("it is a worker of {manager}")),
-            Refusal::Unknown(error) => Failure::unknown(&error),
         }
     }
 }

@@ -6,12 +6,12 @@ mod environment;
 mod failure;
 mod idle;
 mod news;
-mod one;
 pub mod options;
+mod original;
 mod reload;
 mod reloads;
 mod repr;
-mod rows;
+mod run;
 mod served;
 mod target;
 mod unit;
@@ -19,16 +19,7 @@ mod witness;
 
 use swift_cli::Exit;
 
-use options::Options;
-
 /// The program, from its arguments to its exit status.
 pub fn main() -> Exit {
-    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run)
-}
-
-fn run(options: Options) -> anyhow::Result<Exit> {
-    match options.pid {
-        Some(pid) => one::run(&options, pid),
-        None => rows::run(options),
-    }
+    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
 }

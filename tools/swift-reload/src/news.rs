@@ -1,8 +1,11 @@
-//! The events of a reload.
+//! The events of a reload, and their words.
 
+use swift_records::row::Row;
 use swift_server::notify::Notice;
+use swift_sys::signal::Signal;
 
 use crate::failure::Failure;
+use crate::repr;
 
 /// The end of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,19 +40,60 @@ pub enum News {
     Ended(End),
 }
 
-/// The state of a server by its notification.
-pub fn state_word(notice: &Notice) -> Option<&'static str> {
-    match notice {
-        Notice::Ready => Some("READY"),
-        Notice::Reloading => Some("RELOADING"),
-        Notice::Stopping => Some("STOPPING"),
-        Notice::Other(_) => None,
-    }
+/// The subject of a reload's messages.
+pub struct Subject {
+    /// The row; none for a PID of the command line.
+    pub row: Option<Row>,
+    /// The pid and the server's name.
+    pub who: String,
+    /// The server's program.
+    pub program: String,
+    /// The signal that reloads it.
+    pub signal: Option<Signal>,
 }
 
-/// The warning that a reload goes on without notifications.
-pub fn not_notified(who: &str, why: &str) -> String {
-    // The row of a failure says who holds the socket, and this line that it is the socket.
-    let why = why.strip_prefix("its socket is ").unwrap_or(why);
-    format!("reloading {who} without its notifications: its socket is {why}")
+impl Subject {
+    /// The words for a step: for a PID those of Swift's own swift-reload. None for what is no step.
+    pub fn step(&self, news: &News) -> Option<String> {
+        let Subject { who, program, .. } = self;
+        let (original, own) = match news {
+            News::Checking => (
+                format!("Checking config for {program}"),
+                format!("checking the config of {who}"),
+            ),
+            News::Settling => (
+                "Waiting until the process can take the signal".into(),
+                format!("waiting until {who} can take the signal"),
+            ),
+            News::Sending => {
+                let signal = self.signal?.to_string().replace("SIG", "");
+                (
+                    format!("Sending {signal} signal"),
+                    format!("signalling {who}"),
+                )
+            }
+            News::Notified(notice) => {
+                let state = match notice {
+                    Notice::Ready => "READY",
+                    Notice::Reloading => "RELOADING",
+                    Notice::Stopping => "STOPPING",
+                    Notice::Other(_) if self.row.is_some() => return None,
+                    Notice::Other(line) => {
+                        return Some(format!("Received notification {}", repr::bytes(line)));
+                    }
+                };
+                (format!("Process is {state}"), format!("{who} is {state}"))
+            }
+            _ => return None,
+        };
+        Some(if self.row.is_some() { own } else { original })
+    }
+
+    /// The warning that a reload goes on without notifications.
+    pub fn not_notified(&self, why: &str) -> String {
+        // The row of a failure says who holds the socket, and this line that it is the socket.
+        let why = why.strip_prefix("its socket is ").unwrap_or(why);
+        let who = &self.who;
+        format!("reloading {who} without its notifications: its socket is {why}")
+    }
 }

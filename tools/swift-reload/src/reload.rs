@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::idle::Idle;
 use crate::news::{End, News};
 use crate::options::Mode;
-use crate::target::{Now, Target};
+use crate::target::Target;
 use crate::witness::{EVERY, Witness};
 
 /// How long a server that is being started may take until it can take the
@@ -117,13 +117,7 @@ impl Reload {
 
     /// Signals it if it is still the same, and can take the signal.
     fn signal(&mut self, news: &mut Vec<News>) -> Progress {
-        let vanished = |text: &str| Failure::new(Reason::Vanished, text);
-        let effect = match self.target.inspect_again()? {
-            Now::Gone => return Err(vanished("")),
-            Now::Other => return Err(vanished("it has executed something else")),
-            Now::Executing => Effect::Default,
-            Now::Same => self.target.effect()?.ok_or_else(|| vanished(""))?,
-        };
+        let effect = self.target.effect()?;
         // Another command's reload has to come to its end first: until then the
         // handlers of the old generation are there and do nothing any more.
         if effect != Effect::Taken || self.announcements.reloading {
@@ -142,7 +136,7 @@ impl Reload {
         news.push(News::Sending);
         failpoint::at("proven");
         if !self.target.process.signal(self.target.signal)? {
-            return Err(vanished(""));
+            return Err(self.ended());
         }
         failpoint::at("signalled");
         self.phase = Phase::Signalled;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 use std::time::Instant;
 
 use swift_server::actor::Token;
@@ -15,9 +15,9 @@ use crate::options::Mode;
 use crate::reload::{Progress, Reload};
 use crate::target::Target;
 
-/// The token of the checks. The other subjects are the reloads.
+/// The token of the checks. Reloads are the subjects after it.
 const CHECKS: Token = Token {
-    subject: 0,
+    subject: 1,
     part: 0,
 };
 /// The part of a reload's notification socket.
@@ -25,26 +25,20 @@ const SOCKET: u8 = 0;
 /// The part of its process.
 const PROCESS: u8 = 1;
 
-/// All of them. The owner waits for the descriptor of this, and for
-/// [`Reloads::deadline`], and then calls [`Reloads::advance`].
+/// All of them. The owner waits for the events of `epoll`, and for [`Reloads::deadline`], and then
+/// calls [`Reloads::advance`].
 pub struct Reloads {
     mode: Mode,
-    epoll: Epoll,
+    epoll: Rc<Epoll>,
     checks: Checks,
     reloads: HashMap<u64, Reload>,
     news: Vec<(u64, News)>,
-}
-
-impl AsFd for Reloads {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
-    }
+    last: u64,
 }
 
 impl Reloads {
     /// None yet; all are done in that mode, and checked by `checks`.
-    pub fn new(mode: Mode, checks: Checks) -> io::Result<Reloads> {
-        let epoll = Epoll::new()?;
+    pub fn new(mode: Mode, checks: Checks, epoll: Rc<Epoll>) -> io::Result<Reloads> {
         epoll.add(&checks, CHECKS.into())?;
         Ok(Reloads {
             mode,
@@ -52,12 +46,14 @@ impl Reloads {
             checks,
             reloads: HashMap::new(),
             news: Vec::new(),
+            last: CHECKS.subject,
         })
     }
 
-    /// Begins a reload, unless it has failed already. All its news have this id, which is above 0
-    /// and not used twice.
-    pub fn add(&mut self, id: u64, target: Result<Target, Failure>) {
+    /// Begins a reload, unless it has failed already. All its news have the id that this returns.
+    pub fn add(&mut self, target: Result<Target, Failure>) -> u64 {
+        self.last += 1;
+        let id = self.last;
         let token = |part| Token { subject: id, part };
         let begun = target.and_then(|target| {
             let reload = Reload::begin(target, self.mode)?;
@@ -73,7 +69,10 @@ impl Reloads {
         });
         let mut reload = match begun {
             Ok(reload) => reload,
-            Err(failure) => return self.news.push((id, News::Ended(End::Failed(failure)))),
+            Err(failure) => {
+                self.news.push((id, News::Ended(End::Failed(failure))));
+                return id;
+            }
         };
         let checks = self.mode.check && reload.target.server.check;
         let check = checks.then(|| reload.target.config_check());
@@ -86,6 +85,7 @@ impl Reloads {
             Some(Err(verdict)) => self.checked(id, verdict),
             None => self.checked(id, Verdict::Good),
         }
+        id
     }
 
     /// True when none goes on and all news were taken. Checks whose target has exited
@@ -108,18 +108,15 @@ impl Reloads {
         min_deadline(reloads, self.checks.deadline())
     }
 
-    /// Takes in all that has happened, and returns the news. Never waits.
-    pub fn advance(&mut self) -> io::Result<Vec<(u64, News)>> {
-        self.check()?;
-        // Once, since of a check that prints without end there is always more.
-        for token in self.epoll.wait(Some(Instant::now()))? {
-            match Token::from(token) {
-                CHECKS => self.check()?,
-                Token {
-                    subject,
-                    part: SOCKET,
-                } => self.go_on(subject, Reload::on_readable),
-                Token { subject, .. } => self.ended(subject),
+    /// Takes in these events and all that is due, and returns the news. Never waits.
+    pub fn advance(&mut self, tokens: &[Token]) -> io::Result<Vec<(u64, News)>> {
+        for (id, verdict) in self.checks.advance()? {
+            self.checked(id, verdict);
+        }
+        for Token { subject, part } in tokens.iter().filter(|token| **token != CHECKS) {
+            self.go_on(*subject, Reload::on_readable);
+            if *part == PROCESS {
+                self.go_on(*subject, |reload, _| Err(reload.ended()));
             }
         }
         let now = Instant::now();
@@ -131,23 +128,10 @@ impl Reloads {
         Ok(std::mem::take(&mut self.news))
     }
 
-    fn check(&mut self) -> io::Result<()> {
-        for (id, verdict) in self.checks.advance()? {
-            self.checked(id, verdict);
-        }
-        Ok(())
-    }
-
     fn checked(&mut self, id: u64, verdict: Verdict) {
         // The notifications up to now come before what is done next.
         self.go_on(id, Reload::on_readable);
         self.go_on(id, |reload, news| reload.on_verdict(verdict, news));
-    }
-
-    /// The process has ended, after it may have said something.
-    fn ended(&mut self, id: u64) {
-        self.go_on(id, Reload::on_readable);
-        self.go_on(id, |reload, _| Err(reload.ended()));
     }
 
     /// Lets a reload take a step. It is over, and its descriptors are closed,

@@ -25,7 +25,20 @@ use swift_sys::signal::Signal;
 use swift_sys::spawn::User;
 
 use crate::environment;
+use crate::failure::Failure;
 use crate::served;
+
+impl From<Mismatch> for Failure {
+    fn from(mismatch: Mismatch) -> Failure {
+        let unsupported = |text: String| Failure::new(Reason::Unsupported, text);
+        match mismatch {
+            Mismatch::Gone | Mismatch::Foreign(_) => Failure::new(Reason::Vanished, ""),
+            Mismatch::Unable(program) => unsupported(format!("{program} knows no seamless reload")),
+            Mismatch::Worker(_, manager) => unsupported(format!("it is a worker of {manager}")),
+            Mismatch::Unknown(error) => Failure::unknown(&error),
+        }
+    }
+}
 
 /// A proven process.
 #[derive(Debug)]
@@ -51,17 +64,13 @@ fn is_other(user: &User) -> bool {
     user::is_root() && user.uid != 0
 }
 
-/// The reason why a process cannot be reloaded.
+/// The reason why a process is no server that can be reloaded.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum Mismatch {
     /// There is no such process, or it has ended.
     Gone,
-    /// The process is no server, or not the one that was meant. This is what it runs.
-    Mismatch(CommandLine),
-    /// The process is the row's server with this config, which is not the row's.
-    OtherConfig(PathBuf),
-    /// The process is about to execute its server.
-    Starting,
+    /// The process is no server. This is what it runs.
+    Foreign(CommandLine),
     /// The process is a server that knows no seamless reload: its program.
     Unable(String),
     /// The process is a worker of this server's in the session of that process.
@@ -70,32 +79,19 @@ pub enum Refusal {
     Unknown(io::Error),
 }
 
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Refusal {
-        Refusal::Unknown(error)
+impl From<io::Error> for Mismatch {
+    fn from(error: io::Error) -> Mismatch {
+        Mismatch::Unknown(error)
     }
-}
-
-/// A process that was proven before, as it is now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Now {
-    /// As it did.
-    Same,
-    /// It executes something at this moment.
-    Executing,
-    /// It has executed something else.
-    Other,
-    /// It has ended.
-    Gone,
 }
 
 impl Target {
     /// Proves that a process is a server that can be reloaded, by its own
     /// command line: a site's server or one of Swift's.
-    pub fn by_pid(catalogue: &Catalogue, pid: Pid) -> Result<Target, Refusal> {
-        let process = Process::open(pid)?.ok_or(Refusal::Gone)?;
+    pub fn by_pid(catalogue: &Catalogue, pid: Pid) -> Result<Target, Mismatch> {
+        let process = Process::open(pid)?.ok_or(Mismatch::Gone)?;
         failpoint::at("pid-opened");
-        let line = process.command_line()?.ok_or(Refusal::Gone)?;
+        let line = process.command_line()?.ok_or(Mismatch::Gone)?;
         let of = |name: &[u8]| {
             let mut servers = catalogue.servers.iter();
             servers.find(|server| server.command.as_bytes() == name)
@@ -108,9 +104,9 @@ impl Target {
             (None, program) => match (served::server(pid, &line), program) {
                 (Some(server), _) => server,
                 (None, Some((name, _))) => {
-                    return Err(Refusal::Unable(name.to_string_lossy().into_owned()));
+                    return Err(Mismatch::Unable(name.to_string_lossy().into_owned()));
                 }
-                (None, None) => return Err(Refusal::Mismatch(line)),
+                (None, None) => return Err(Mismatch::Foreign(line)),
             },
         };
         Target::finish(process, server, line)
@@ -118,35 +114,44 @@ impl Target {
 
     /// Proves that a process is this server with this config, started when the
     /// row says it was.
-    pub fn of_row(target: RowInstance) -> Result<Target, Refusal> {
-        let pid = target.row.pid.ok_or(Refusal::Gone)?;
+    pub fn of_row(target: RowInstance) -> Result<Target, Failure> {
+        if let Some(signal) = target.server.seamless.filter(|_| target.row.is_orphan()) {
+            let text = format!("{signal} would kill it: its config is gone");
+            return Err(Failure::new(Reason::Unsupported, text));
+        }
+        let vanished = || Failure::new(Reason::Vanished, "");
+        let unknown = |e| Failure::unknown(&e);
+        let pid = target.row.pid.ok_or_else(vanished)?;
         let start = target.row.start;
-        let process = match pidfile::prove(pid, &target.instance())? {
+        let process = match pidfile::prove(pid, &target.instance()).map_err(unknown)? {
             Ok(process) => process,
-            Err(Finding::Starting(_)) => return Err(Refusal::Starting),
+            Err(Finding::Starting(_)) => {
+                let text = "it executes something at this moment";
+                return Err(Failure::new(Reason::Unsupported, text));
+            }
             // With another start it is not the process that the row means.
             Err(Finding::WrongConfig { process, config })
-                if start.is_none() || process.start()? == start =>
+                if start.is_none() || process.start().map_err(unknown)? == start =>
             {
-                return Err(Refusal::OtherConfig(config));
+                return Err(Failure::other_config(config));
             }
-            Err(_) => return Err(Refusal::Gone),
+            Err(_) => return Err(vanished()),
         };
-        let line = process.command_line()?.ok_or(Refusal::Gone)?;
-        let target = Target::finish(process, target.server, line)?;
+        let line = process.command_line().map_err(unknown)?;
+        let target = Target::finish(process, target.server, line.ok_or_else(vanished)?)?;
         match start.is_none_or(|start| start == target.start) {
             true => Ok(target),
-            false => Err(Refusal::Gone),
+            false => Err(vanished()),
         }
     }
 
-    fn finish(process: Process, server: Server, line: CommandLine) -> Result<Target, Refusal> {
-        let unable = || Refusal::Unable(server.command.to_string());
+    fn finish(process: Process, server: Server, line: CommandLine) -> Result<Target, Mismatch> {
+        let unable = || Mismatch::Unable(server.command.to_string());
         let signal = server.seamless.ok_or_else(unable)?;
         let pid = process.pid;
         failpoint::at("looked-at");
-        let stat = stat(pid)?.ok_or(Refusal::Gone)?;
-        let user = process::user(pid)?.ok_or(Refusal::Gone)?;
+        let stat = stat(pid)?.ok_or(Mismatch::Gone)?;
+        let user = process::user(pid)?.ok_or(Mismatch::Gone)?;
         // Opened here and not when it is needed: by then it may be the
         // directory of another process, which chooses what is executed in it.
         let directory = File::open(format!("/proc/{pid}/cwd")).ok();
@@ -154,10 +159,10 @@ impl Target {
         // Had it ended before the looks, they may have met another process
         // that has the number now.
         if stat.is_ending() || process.has_ended()? {
-            return Err(Refusal::Gone);
+            return Err(Mismatch::Gone);
         }
         if stat.session != pid.raw() {
-            return Err(Refusal::Worker(server, stat.session));
+            return Err(Mismatch::Worker(server, stat.session));
         }
         Ok(Target {
             process,
@@ -181,25 +186,24 @@ impl Target {
         &self.user
     }
 
-    /// Inspects it again.
-    pub fn inspect_again(&self) -> io::Result<Now> {
+    /// The effect of the signal on the process at this moment, if it still executes the same.
+    pub fn effect(&self) -> Result<Effect, Failure> {
+        let vanished = |text: &str| Failure::new(Reason::Vanished, text);
         let (Some(line), Some(stat)) = (command_line(self.pid())?, stat(self.pid())?) else {
-            return Ok(Now::Gone);
+            return Err(vanished(""));
         };
         if stat.is_ending() || self.process.has_ended()? {
-            return Ok(Now::Gone);
+            return Err(vanished(""));
         }
-        let same = stat.start == self.start && stat.session == self.pid().raw();
-        Ok(match line {
-            line if line.0.is_empty() => Now::Executing,
-            line if same && line == self.line => Now::Same,
-            _ => Now::Other,
-        })
-    }
-
-    /// The effect of the signal on it at this moment; none when it is gone.
-    pub fn effect(&self) -> io::Result<Option<Effect>> {
-        effect(self.pid(), self.signal)
+        if line.0.is_empty() {
+            // It executes something at this moment.
+            return Ok(Effect::Default);
+        }
+        let is_same = stat.start == self.start && stat.session == self.pid().raw();
+        if !is_same || line != self.line {
+            return Err(vanished("it has executed something else"));
+        }
+        effect(self.pid(), self.signal)?.ok_or_else(|| vanished(""))
     }
 
     /// The user as whom its config is checked, when that is not this process's

@@ -11,10 +11,9 @@ use swift_records::instance::{self, Instance, RowInstance};
 use swift_records::reason::Reason;
 use swift_records::row::{Key, Row};
 use swift_records::state::State;
-use swift_server::actor::{self, Actor, Pace, Report, Token};
+use swift_server::actor::{self, Actor, Pace, Report, RowError, Token};
 use swift_server::outcome::Outcome;
 use swift_server::process::Process;
-use swift_server::stream::BadLine;
 use swift_sys as sys;
 use swift_sys::epoll::Epoll;
 use swift_sys::failpoint;
@@ -58,7 +57,7 @@ pub fn run((spec, options): (SignalSpec, Options)) -> anyhow::Result<Exit> {
         options,
         catalogue,
         epoll: epoll.clone(),
-        jobs: Jobs::new(descriptors.saturating_sub(RESERVE).max(1) as usize),
+        jobs: Jobs::new(actor::max_subjects(descriptors, RESERVE, 1)),
         seen: HashSet::new(),
         cleaner: PidFileCleaner::default(),
     };
@@ -68,8 +67,8 @@ pub fn run((spec, options): (SignalSpec, Options)) -> anyhow::Result<Exit> {
 
 /// Everything is signalled before anything is awaited, so events wait for the rows that are there.
 impl Actor for Run {
-    fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace> {
-        self.begin(row, line)?;
+    fn row(&mut self, row: Row) -> Result<Pace, RowError> {
+        self.begin(row)?;
         Ok(Pace::Quick)
     }
 
@@ -106,18 +105,12 @@ impl Actor for Run {
 
 impl Run {
     /// Signals the server of a row, if the row is one of a server that runs.
-    fn begin(&mut self, row: Row, line: u64) -> anyhow::Result<()> {
+    fn begin(&mut self, row: Row) -> Result<(), RowError> {
         if row.state != State::Running {
             self.report.pass_on(&row);
             return Ok(());
         }
-        let target = match RowInstance::new(self.catalogue.server(&row.server), row) {
-            Ok(target) => target,
-            Err(what) => {
-                self.report.bad_line(&BadLine { line, what });
-                return Ok(());
-            }
-        };
+        let target = RowInstance::new(self.catalogue.server(&row.server), row)?;
         if !self.seen.insert(target.row.key()) {
             return Ok(());
         }

@@ -13,9 +13,8 @@ use swift_records::instance::RowInstance;
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
-use swift_server::actor::{self, Actor, Pace, Report, Token};
+use swift_server::actor::{self, Actor, Pace, Report, RowError, Token};
 use swift_server::process::Process;
-use swift_server::stream::BadLine;
 use swift_server::timers::Timers;
 use swift_sys::epoll::Epoll;
 use swift_sys::error::reason_of;
@@ -51,7 +50,7 @@ struct Run {
     servers: HashMap<u64, StartedServer>,
     timers: Timers,
     last: u64,
-    at_once: usize,
+    max_awaited: usize,
     limits_raised: bool,
     report: Report,
     /// Nothing more is to be begun.
@@ -69,7 +68,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     epoll.add(&signals, SIGNALS.into())?;
     let mut run = Run {
         limits_raised: options.keep_limits,
-        at_once: places()?,
+        max_awaited: max_awaited()?,
         report: Report::new(&TOOL, options.quiet)?,
         options,
         catalogue,
@@ -89,21 +88,43 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     Ok(run.report.exit())
 }
 
-/// How many servers can be awaited at a time.
-fn places() -> io::Result<usize> {
-    let free = limits::descriptors()?.saturating_sub(RESERVE);
-    Ok(usize::try_from(free / FDS_PER_SERVER)
-        .unwrap_or(usize::MAX)
-        .max(1))
+/// The number of servers that can be awaited at a time.
+fn max_awaited() -> io::Result<usize> {
+    let descriptors = limits::descriptors()?;
+    Ok(actor::max_subjects(descriptors, RESERVE, FDS_PER_SERVER))
 }
 
 impl Actor for Run {
-    fn row(&mut self, row: Row, line: u64) -> anyhow::Result<Pace> {
-        // Events are handled between two starts.
-        Ok(match self.take(row, line) {
-            true => Pace::Slow,
-            false => Pace::Quick,
-        })
+    /// Acts on a row if it is one to act on. Events are handled between two starts.
+    fn row(&mut self, row: Row) -> Result<Pace, RowError> {
+        if row.state != State::Stopped || row.is_orphan() {
+            self.report.pass_on(&row);
+            return Ok(Pace::Quick);
+        }
+        if self.interrupted {
+            let failure = Failure::new(Reason::Interrupted, "").saying("interrupted".into());
+            self.report.tell(&failure.of(row));
+            return Ok(Pace::Quick);
+        }
+        let target = RowInstance::new(self.catalogue.server(&row.server), row)?;
+        if !std::mem::replace(&mut self.limits_raised, true) {
+            for warning in environment::raise_limits(&self.catalogue.limits) {
+                TOOL.say(&warning);
+            }
+            self.max_awaited = max_awaited().unwrap_or(self.max_awaited);
+        }
+        // The start may have to wait for the lock.
+        self.report.flush();
+        match self.starter.start(&target) {
+            Start::Done(row, process, output) => {
+                self.report.put(&row);
+                if self.options.stdio() != Stdio::Null {
+                    self.wait_for(RowInstance { row, ..target }, process, output);
+                }
+            }
+            Start::NotDone(outcome) => self.report.tell(&outcome),
+        }
+        Ok(Pace::Slow)
     }
 
     fn before_wait(&mut self, reading: bool) -> anyhow::Result<()> {
@@ -138,7 +159,7 @@ impl Actor for Run {
 
     /// Without a start, a row needs no room.
     fn has_room(&self) -> bool {
-        self.interrupted || self.servers.len() < self.at_once
+        self.interrupted || self.servers.len() < self.max_awaited
     }
 
     fn is_idle(&self) -> bool {
@@ -180,46 +201,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-
-    /// Acts on a row if it is one to act on; `true` when that took a while.
-    fn take(&mut self, row: Row, line: u64) -> bool {
-        if row.state != State::Stopped || row.is_orphan() {
-            self.report.pass_on(&row);
-            return false;
-        }
-        if self.interrupted {
-            let failure = Failure::new(Reason::Interrupted, "").saying("interrupted".into());
-            self.report.tell(&failure.of(row));
-            return false;
-        }
-        let target = match RowInstance::new(self.catalogue.server(&row.server), row) {
-            Ok(target) => target,
-            Err(what) => {
-                self.report.bad_line(&BadLine { line, what });
-                return false;
-            }
-        };
-        if !std::mem::replace(&mut self.limits_raised, true) {
-            for warning in environment::raise_limits(&self.catalogue.limits) {
-                TOOL.say(&warning);
-            }
-            self.at_once = places().unwrap_or(self.at_once);
-        }
-        // The start may have to wait for the lock.
-        self.report.flush();
-        let (row, process, output) = match self.starter.start(&target) {
-            Start::Done(row, process, output) => (row, process, output),
-            Start::NotDone(outcome) => {
-                self.report.tell(&outcome);
-                return true;
-            }
-        };
-        self.report.put(&row);
-        if self.options.stdio() != Stdio::Null {
-            self.wait_for(RowInstance { row, ..target }, process, output);
-        }
-        true
     }
 
     fn wait_for(&mut self, target: RowInstance, process: Process, output: Option<OwnedFd>) {

@@ -99,15 +99,6 @@ pub fn swift_config(program: &Path, config: &Path) -> Option<Command> {
     Some(Command { program, args })
 }
 
-/// The warning that a config is not checked at all. It is to be said once a
-/// command: servers of one machine are of one Swift.
-pub fn too_old(command: &str) -> String {
-    format!(
-        "{command} is too old to check configs, and no swift-config stands beside it; \
-         going on without a check"
-    )
-}
-
 /// The two programs that can check a config, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
