@@ -1,6 +1,6 @@
 //! What systemd tells a service in its environment.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use swift_sys::beneath;
@@ -51,10 +51,15 @@ pub fn is_of_one_process(name: &OsStr) -> bool {
 /// The environment for a program that this process starts, as NAME=VALUE: its own without what
 /// systemd meant for this process alone. None when it is the same as this process's own.
 pub fn environment() -> Option<Vec<Vec<u8>>> {
-    let (own, kept): (Vec<_>, Vec<_>) =
-        std::env::vars_os().partition(|(name, _)| is_of_one_process(name));
-    let pairs = kept
+    // Most commands are not run by systemd, and copy nothing.
+    if !OF_ONE_PROCESS
         .iter()
-        .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-    (!own.is_empty()).then(|| pairs.collect())
+        .any(|own| std::env::var_os(own).is_some())
+    {
+        return None;
+    }
+    let kept = std::env::vars_os().filter(|(name, _)| !is_of_one_process(name));
+    let pair =
+        |(name, value): (OsString, OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
+    Some(kept.map(pair).collect())
 }
