@@ -196,7 +196,7 @@ impl Report {
     }
 
     /// Writes an outcome's row, and says what failed.
-    pub fn tell(&mut self, outcome: &Outcome) {
+    pub fn put_outcome(&mut self, outcome: &Outcome) {
         match &outcome.failure {
             Some(what) => self.fail(&outcome.row, what),
             None => self.put(&outcome.row),

@@ -77,6 +77,24 @@ pub fn read_behind(fd: &impl AsFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
     result
 }
 
+/// Reads what is there, up to a limit, and hands it on in pieces; `false` at its end.
+pub fn drain(fd: &impl AsFd, limit: usize, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
+    let mut buffer = [0; 16 * 1024];
+    let mut total = 0;
+    while total < limit {
+        match read(fd, &mut buffer) {
+            Ok(0) => return Ok(false),
+            Ok(n) => {
+                each(&buffer[..n]);
+                total += n;
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(true)
+}
+
 /// A pipe: first the end to read from, then the end to write to.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC)?)

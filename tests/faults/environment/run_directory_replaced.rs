@@ -45,7 +45,12 @@ fn no_server_is_started_in_a_removed_run_directory() {
             LOCK,
             other,
         ),
-        ("folder-made", "rm -r /run/swift/object-server", WRITE, gone),
+        (
+            "directory-made",
+            "rm -r /run/swift/object-server",
+            WRITE,
+            gone,
+        ),
         ("child-begun", "rm -r /run/swift/object-server", WRITE, gone),
         (
             "child-numbered",
@@ -79,7 +84,7 @@ fn no_server_is_started_in_a_removed_run_directory() {
 #[test]
 fn a_directory_that_becomes_a_link_is_not_followed() {
     for (point, running) in [
-        ("swift-pidfile:lie-found", false),
+        ("swift-pidfile:stale-found", false),
         ("swift-pidfile:pid-file-compared", false),
         ("swift-signal:ended", true),
         ("swift-signal:pid-file-judged", true),

@@ -22,7 +22,7 @@ const POINTS: &[&str] = &[
     "swift-spawn:output-ended",
     "swift-signal:signalled",
     "swift-signal:removed",
-    "swift-pidfile:process-looked-at",
+    "swift-pidfile:process-classified",
     "swift-pidfile:pid-file-read",
     "swift-check-config:checked",
     "swift-reload:signalled",

@@ -30,7 +30,12 @@ pub const CASES: &[Case] = &[
         4,
     ),
     ("swift-pidfile:examined", Up, "swift-init ALL stop", 0),
-    ("swift-pidfile:lie-removed", Half, "swift-init ALL start", 0),
+    (
+        "swift-pidfile:stale-removed",
+        Half,
+        "swift-init ALL start",
+        0,
+    ),
     (
         "swift-resolve-servers:scanned",
         Half,

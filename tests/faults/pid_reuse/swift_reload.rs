@@ -15,7 +15,7 @@ use crate::soak::times;
 fn a_reload_of_an_ended_server_signals_no_process() {
     let points = [
         "process-opened",
-        "looked-at",
+        "inspected",
         "bound",
         "checked",
         "proven",
@@ -71,7 +71,7 @@ fn pid_reuse_before_a_reload_gets_no_signal() {
 fn a_pid_argument_is_the_process_that_had_it_first() {
     let points = [
         "pid-opened",
-        "looked-at",
+        "inspected",
         "bound",
         "checked",
         "proven",
@@ -92,7 +92,7 @@ fn a_pid_argument_is_the_process_that_had_it_first() {
                 format!("Non-swift process: '{}'\n", who.line().join(" ")),
                 2,
             ),
-            "pid-opened" | "looked-at" => {
+            "pid-opened" | "inspected" => {
                 (format!("Failed to get process information for {pid}\n"), 2)
             }
             _ => {

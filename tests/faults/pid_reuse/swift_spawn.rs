@@ -13,7 +13,7 @@ use crate::soak::times;
 #[test]
 fn a_start_replaces_a_stale_pid_file_only() {
     let before = pairs(&["found", "locked"], &ALL);
-    let after = pairs(&["looked", "folder-made"], &OTHERS);
+    let after = pairs(&["looked", "directory-made"], &OTHERS);
     let cases = [before, after].concat();
     Fixture::rounds(times(18, 700), &cases, |fixture, &(point, who)| {
         let round = format!("{point}, {who:?}");

@@ -70,7 +70,7 @@ fn what_has_ended_leaves_nothing_behind() {
 #[test]
 fn an_outdated_inspection_is_not_used() {
     let cases = pairs(
-        &["pid-file-read", "process-opened", "process-looked-at"],
+        &["pid-file-read", "process-opened", "process-classified"],
         &ALL,
     );
     Fixture::rounds(times(30, 1500), &cases, |fixture, &(point, who)| {
@@ -100,7 +100,7 @@ fn a_pid_file_that_has_come_true_is_not_removed() {
         let round = format!("{before:?}, then {who:?}");
         let server = fixture.server();
         let before = fixture.swap(&server, before);
-        let point = "swift-pidfile:lie-found";
+        let point = "swift-pidfile:stale-found";
         let paused = fixture.up_to(point, "swift-pidfile", &["--clean"], &configured());
         let successor = fixture.swap(&before, who);
         let outcome = paused.finish();

@@ -7,41 +7,41 @@ use swift_records::row::Row;
 /// The rows that were read and not yet written.
 #[derive(Debug, Default)]
 pub struct Queue {
-    places: VecDeque<(Row, bool)>,
+    rows: VecDeque<(Row, bool)>,
     written: u64,
 }
 
 impl Queue {
     /// Adds a row that needs nothing.
     pub fn ready(&mut self, row: Row) {
-        self.places.push_back((row, true));
+        self.rows.push_back((row, true));
     }
 
     /// Adds a row that has to wait, and gives the number by which it is settled.
     pub fn waiting(&mut self, row: Row) -> u64 {
-        self.places.push_back((row, false));
-        self.written + self.places.len() as u64 - 1
+        self.rows.push_back((row, false));
+        self.written + self.rows.len() as u64 - 1
     }
 
     /// A waiting row, which may be changed now and is ready then.
     pub fn settle(&mut self, number: u64) -> &mut Row {
-        let place = &mut self.places[(number - self.written) as usize];
-        place.1 = true;
-        &mut place.0
+        let (row, ready) = &mut self.rows[(number - self.written) as usize];
+        *ready = true;
+        row
     }
 
     /// The next row in order, if it is ready.
     pub fn next(&mut self) -> Option<Row> {
-        if !self.places.front()?.1 {
+        if !self.rows.front()?.1 {
             return None;
         }
         self.written += 1;
-        self.places.pop_front().map(|(row, _)| row)
+        self.rows.pop_front().map(|(row, _)| row)
     }
 
     /// True when every row was written.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.rows.is_empty()
     }
 }
 

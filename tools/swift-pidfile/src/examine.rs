@@ -8,7 +8,7 @@ use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_server::locks::Locks;
 use swift_server::outcome::Outcome;
-use swift_server::pidfile::{self, Content, Finding, Look};
+use swift_server::pidfile::{self, Finding, Look};
 use swift_server::process::Unit;
 use swift_server::rundir::RunDir;
 use swift_server::rundirs::RunDirs;
@@ -34,22 +34,8 @@ impl From<Outcome> for Examined {
     }
 }
 
-/// A pid file and its process, as they were seen.
-struct Seen {
-    finding: Finding,
-    world_writable: bool,
-    content: Content,
-    facts: Facts,
-}
-
-/// Of what runs, where it was wanted.
-#[derive(Default)]
-struct Facts {
-    /// The start, in clock ticks since boot.
-    start: Option<u64>,
-    /// The unit that owns it.
-    owner: Option<Unit>,
-}
+/// A verified pid file: the start of its process, and the unit that owns that, where wanted.
+type Verified = (Finding, Option<u64>, Option<Unit>);
 
 /// Examines the pid file and the process that it names, and removes a file
 /// that is stale or invalid where that is wanted. The error is for a bad line.
@@ -67,15 +53,10 @@ pub fn examine(
         config: &config,
         pid_path: &pid_path,
     };
-    let look_at = |run_dir: &RunDir| {
-        let look = pidfile::read(run_dir, &pid_path.beneath);
-        let (finding, facts) = verify(&look, &instance, mode);
-        Seen {
-            finding,
-            world_writable: look.world_writable,
-            content: look.content,
-            facts,
-        }
+    let inspect = |run_dir: &RunDir| {
+        let file = pidfile::read(run_dir, &pid_path.beneath);
+        let verified = verify(&file, &instance, mode);
+        (file, verified)
     };
     let run_dir = run_dirs.get(&pid_path.run_dir);
     let run_dir = run_dir.map_err(|e| Finding::Unreadable(reason_of(&e)));
@@ -84,24 +65,25 @@ pub fn examine(
         Ok(run_dir) => run_dir,
         Err(finding) => return Ok(Outcome::of(row, finding, None, None).into()),
     };
-    let mut seen = look_at(&run_dir);
+    let (mut file, mut verified) = inspect(&run_dir);
     let mut kept = None;
-    if mode.clean && seen.finding.is_stale() {
-        failpoint::at("lie-found");
+    if mode.clean && verified.0.is_stale() {
+        failpoint::at("stale-found");
         // What was seen without the lock may be the middle of a start.
         match locks.take(&run_dir) {
             Ok(_guard) => {
-                seen = look_at(&run_dir);
-                if seen.finding.is_stale() {
-                    let removed = pidfile::remove_if(&run_dir, &pid_path.beneath, &seen.content);
-                    failpoint::at("lie-removed");
+                (file, verified) = inspect(&run_dir);
+                if verified.0.is_stale() {
+                    let removed = pidfile::remove_if(&run_dir, &pid_path.beneath, &file.content);
+                    failpoint::at("stale-removed");
                     kept = removed.err().map(|e| reason_of(&e));
                 }
             }
             Err(why) => kept = Some(why),
         }
     }
-    let mut outcome = Outcome::of(row, seen.finding, seen.facts.start, seen.facts.owner);
+    let (finding, start, owner) = verified;
+    let mut outcome = Outcome::of(row, finding, start, owner);
     if let Some(why) = kept {
         let row = outcome.row.with_kept(&why);
         let path = row.pidfile.as_deref().unwrap_or(Path::new("-")).display();
@@ -110,35 +92,38 @@ pub fn examine(
     }
     Ok(Examined {
         outcome,
-        world_writable: seen.world_writable,
+        world_writable: file.world_writable,
     })
 }
 
 /// Verifies a pid file's content, and finds out the facts of what runs.
-fn verify(look: &Look, instance: &Instance, mode: Mode) -> (Finding, Facts) {
-    let verified = pidfile::verify(look, instance).and_then(|finding| {
-        let mut facts = Facts::default();
-        let (Finding::Running { process, .. } | Finding::WrongConfig { process, .. }) = &finding
-        else {
-            return Ok((finding, facts));
+fn verify(file: &Look, instance: &Instance, mode: Mode) -> Verified {
+    let verified = pidfile::verify(file, instance).and_then(|finding| {
+        let (process, is_running) = match &finding {
+            Finding::Running { process, .. } => (process, true),
+            Finding::WrongConfig { process, .. } => (process, false),
+            _ => return Ok((finding, None, None)),
         };
-        if mode.owned && matches!(finding, Finding::Running { .. }) {
-            facts.owner = Unit::owner(process.pid)?;
+        let mut owner = None;
+        if mode.owned && is_running {
+            owner = Unit::owner(process.pid)?;
         }
-        if !mode.no_start {
-            facts.start = process.start()?;
-            // It ended after it was proven.
-            if facts.start.is_none() {
-                let finding = Finding::Stopped(Reason::Stale, Some(process.pid));
-                return Ok((finding, Facts::default()));
+        if mode.no_start {
+            return Ok((finding, None, owner));
+        }
+        Ok(match process.start()? {
+            Some(start) => (finding, Some(start), owner),
+            // The process ended after it was proven.
+            None => {
+                let stale = Finding::Stopped(Reason::Stale, Some(process.pid));
+                (stale, None, None)
             }
-        }
-        Ok((finding, facts))
+        })
     });
     // A process that cannot be inspected may be the server, so its pid file is
     // neither cleaned away nor replaced.
     verified.unwrap_or_else(|e| {
         let why = format!("its process: {}", reason_of(&e));
-        (Finding::Unreadable(why), Facts::default())
+        (Finding::Unreadable(why), None, None)
     })
 }

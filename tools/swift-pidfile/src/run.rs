@@ -61,7 +61,7 @@ fn write(examined: Examined, running: bool, report: &mut Report) {
         TOOL.say(&format!("{path} ({}): writable by everybody", row.server));
     }
     if !running || is_running(row) {
-        report.tell(&examined.outcome);
+        report.put_outcome(&examined.outcome);
     } else if let Some(what) = failure {
         report.complain(what);
     }

@@ -48,7 +48,7 @@ pub struct Reload {
     /// The server as it is seen while it cannot take the signal.
     idle: Idle,
     /// The next observation.
-    next_look: Option<Instant>,
+    next_inspection: Option<Instant>,
     /// When its time is over.
     deadline: Option<Instant>,
 }
@@ -70,7 +70,7 @@ impl Reload {
             phase: Phase::Checking,
             witness: None,
             idle: Idle::default(),
-            next_look: None,
+            next_inspection: None,
             deadline: None,
         })
     }
@@ -87,7 +87,7 @@ impl Reload {
 
     /// The deadline of [`Reload::on_deadline`].
     pub fn deadline(&self) -> Option<Instant> {
-        min_deadline(self.next_look, self.deadline)
+        min_deadline(self.next_inspection, self.deadline)
     }
 
     /// True when the signal was sent.
@@ -145,7 +145,7 @@ impl Reload {
         match wait {
             None => Ok(Some(End::Sent)),
             Some(wait) => {
-                self.next_look = self.witness.as_ref().and_then(Witness::next_look);
+                self.next_inspection = self.witness.as_ref().and_then(Witness::next_inspection);
                 self.deadline = deadline_in(wait);
                 Ok(None)
             }
@@ -164,7 +164,7 @@ impl Reload {
         if is_late || (!self.announcements.reloading && self.idle.observe(self.target.pid())?) {
             return Err(self.unsupported(effect));
         }
-        self.next_look = deadline_in(EVERY);
+        self.next_inspection = deadline_in(EVERY);
         Ok(None)
     }
 
@@ -245,7 +245,7 @@ impl Reload {
         if is_late {
             return Err(Failure::new(Reason::Timeout, ""));
         }
-        self.next_look = self.witness.as_ref().and_then(Witness::next_look);
+        self.next_inspection = self.witness.as_ref().and_then(Witness::next_inspection);
         Ok(None)
     }
 }

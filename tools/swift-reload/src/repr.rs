@@ -1,5 +1,5 @@
-//! What Python's `%r` makes of text and of bytes, for the messages of Swift's
-//! own swift-reload that show them so.
+//! Text and bytes as Python's `%r` shows them, for the messages of Swift's own
+//! swift-reload.
 
 /// `repr(text)`, where bytes that are not UTF-8 are shown as `\xNN`.
 pub fn text(bytes: &[u8]) -> String {

@@ -149,7 +149,7 @@ impl Target {
         let unable = || Mismatch::Unable(server.command.to_string());
         let signal = server.seamless.ok_or_else(unable)?;
         let pid = process.pid;
-        failpoint::at("looked-at");
+        failpoint::at("inspected");
         let stat = stat(pid)?.ok_or(Mismatch::Gone)?;
         let user = process::user(pid)?.ok_or(Mismatch::Gone)?;
         // Opened here and not when it is needed: by then it may be the

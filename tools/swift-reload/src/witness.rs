@@ -48,14 +48,14 @@ pub struct Witness {
     /// Its children that are no workers of the new image.
     before: HashSet<Child>,
     executed: bool,
-    /// Those that the old image has forked since, told by their stack.
-    keepers: HashSet<Child>,
+    /// Those that the old image has forked since, known by their stack.
+    socket_holders: HashSet<Child>,
     /// How many looks have shown it to have executed anew with a stack that is
-    /// not shown, or lies where it was: then no child is told by its stack.
+    /// not shown, or lies where it was: then no child is known by its stack.
     blind: u32,
     /// How many looks in succession have shown that all is there.
     over: u32,
-    /// How many looks have shown that a keeper has ended.
+    /// How many looks have shown that a socket holder has ended.
     released: u32,
 }
 
@@ -74,7 +74,7 @@ impl Witness {
             had_workers: !children.is_empty(),
             before: children.into_iter().map(|(child, _)| child).collect(),
             executed: false,
-            keepers: HashSet::new(),
+            socket_holders: HashSet::new(),
             blind: 0,
             over: 0,
             released: 0,
@@ -87,7 +87,7 @@ impl Witness {
     }
 
     /// When there is something to be seen by a look.
-    pub fn next_look(&self) -> Option<Instant> {
+    pub fn next_inspection(&self) -> Option<Instant> {
         self.caught.then(|| deadline_in(EVERY)).flatten()
     }
 
@@ -97,7 +97,7 @@ impl Witness {
     }
 
     /// Observes it; `true` when the reload is over. What is seen is of the
-    /// process that has this number now.
+    /// process that has this pid now.
     pub fn observe(&mut self) -> io::Result<bool> {
         let (Some(stat), Some(now)) = (stat(self.pid)?, disposition(self.pid, self.signal)?) else {
             return Ok(false);
@@ -111,7 +111,7 @@ impl Witness {
         children.retain(|(child, _)| !self.before.contains(child));
         if moved {
             let of_old = children.iter().filter(|(_, stack)| *stack == self.stack);
-            self.keepers.extend(of_old.map(|(child, _)| *child));
+            self.socket_holders.extend(of_old.map(|(child, _)| *child));
         } else {
             self.blind += 1;
             // The new image forks no worker before it has its handlers.
@@ -122,11 +122,14 @@ impl Witness {
                 return Ok(false);
             }
         }
-        let lives = |keeper: &Child| children.iter().any(|(child, _)| child == keeper);
-        let released = self.keepers.iter().any(|keeper| !lives(keeper));
-        let worker = children.iter().any(|(c, _)| !self.keepers.contains(c));
-        let is_over =
-            now.caught && (released || self.keepers.is_empty()) && (worker || !self.had_workers);
+        let lives = |holder: &Child| children.iter().any(|(child, _)| child == holder);
+        let released = self.socket_holders.iter().any(|holder| !lives(holder));
+        let worker = children
+            .iter()
+            .any(|(c, _)| !self.socket_holders.contains(c));
+        let is_over = now.caught
+            && (released || self.socket_holders.is_empty())
+            && (worker || !self.had_workers);
         self.over = if is_over { self.over + 1 } else { 0 };
         self.released = if released { self.released + 1 } else { 0 };
         Ok(self.over >= LOOKS || self.released >= LOOKS_WITHOUT_WORKER)

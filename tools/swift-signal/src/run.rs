@@ -135,7 +135,7 @@ impl Run {
             }
             (Ok(_), None) => self.report.put(&target.row.with_state(State::Signalled)),
             (Err(outcome), _) if outcome.is_stale() => self.clean(vec![(outcome.row, None)]),
-            (Err(outcome), _) => self.report.tell(&outcome),
+            (Err(outcome), _) => self.report.put_outcome(&outcome),
         }
         Ok(())
     }
@@ -155,7 +155,7 @@ impl Run {
                 {
                     self.end(vec![(job, None)]);
                 }
-                Err(outcome) => self.report.tell(&outcome),
+                Err(outcome) => self.report.put_outcome(&outcome),
             }
         }
         Ok(())
@@ -207,7 +207,9 @@ impl Run {
         });
         let cleaned: Vec<Outcome> = cleaned.collect();
         self.cleaner.unlock();
-        cleaned.iter().for_each(|outcome| self.report.tell(outcome));
+        cleaned
+            .iter()
+            .for_each(|outcome| self.report.put_outcome(outcome));
     }
 
     /// The wait for the process is over and it has not ended.
@@ -231,7 +233,7 @@ impl Run {
             }
             // It has ended by itself in the last moment.
             Ok(false) => self.end(vec![(job, Some(process))]),
-            Err(e) => self.report.tell(&send::denied(job.row, &e)),
+            Err(e) => self.report.put_outcome(&send::denied(job.row, &e)),
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What servers find around them: resource limits and environment.
+//! Resource limits and environment of servers.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;

@@ -103,7 +103,7 @@ impl Actor for Run {
         }
         if self.interrupted {
             let failure = Failure::new(Reason::Interrupted, "").saying("interrupted".into());
-            self.report.tell(&failure.of(row));
+            self.report.put_outcome(&failure.of(row));
             return Ok(Pace::Quick);
         }
         let target = RowInstance::new(self.catalogue.server(&row.server), row)?;
@@ -122,7 +122,7 @@ impl Actor for Run {
                     self.wait_for(RowInstance { row, ..target }, process, output);
                 }
             }
-            Start::NotDone(outcome) => self.report.tell(&outcome),
+            Start::NotDone(outcome) => self.report.put_outcome(&outcome),
         }
         Ok(Pace::Slow)
     }

@@ -182,7 +182,7 @@ impl Starter {
             pid_file: Some(pid_file),
             ..Plan::new(program.as_os_str(), &args, stdio)
         };
-        failpoint::at("folder-made");
+        failpoint::at("directory-made");
         spawn(&plan)
     }
 

@@ -9,6 +9,7 @@ use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::actor::{Report, Token};
+use swift_server::head_tail::HeadTail;
 use swift_server::locks::Locks;
 use swift_server::pidfile;
 use swift_server::process::{self, Process};
@@ -16,14 +17,14 @@ use swift_server::rundir::RunDir;
 use swift_sys::epoll::{Epoll, deadline_in, min_deadline};
 use swift_sys::error::reason_of;
 use swift_sys::failpoint;
+use swift_sys::fd;
 use swift_sys::pidfd::{self, Ended};
 use swift_sys::signal::Signal;
 
 use crate::company::{self, Company};
 use crate::failure::{self, Failure};
+use crate::lookup::{self, Lookup};
 use crate::options::TOOL;
-use crate::output::Output;
-use crate::proof::{self, Proof};
 
 /// How long a server that printed something is awaited after it is ready
 /// (WARNING_WAIT in manager.py): it may have been its last words.
@@ -39,7 +40,7 @@ const KILLED_WAIT: Duration = Duration::from_secs(15);
 /// How often a server that is not ready is inspected, in case it went on in
 /// another process while this one keeps its output open, as `setsid -w` does.
 /// The kernel has no event for this: neither the process nor its output ends.
-const DEPARTURE_LOOK: Duration = Duration::from_secs(1);
+const DEPARTURE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much is read from one server before the others get their turn.
 const READ_BUDGET: usize = 256 * 1024;
@@ -51,17 +52,17 @@ const PIPE_MAX: usize = 1024 * 1024;
 /// The event for which a server is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It closes its output.
+    /// The server closes its output.
     Ready,
-    /// It ends at once, since it has closed its output and said nothing.
+    /// The server ends at once, since it has closed its output and said nothing.
     Silent,
-    /// It ends, however long that takes.
+    /// The server ends, however long that takes.
     End,
-    /// It ends soon after it was ready, which it should not.
+    /// The server ends soon after it was ready, which it should not.
     Warning,
-    /// It ends after TERM, since it was not ready in time or cannot be found again.
+    /// The server ends after TERM, since it was not ready in time or cannot be found again.
     Terminated,
-    /// It ends after KILL.
+    /// The server ends after KILL.
     Killed,
     /// The rest of its session ends, as it has itself.
     Lingering,
@@ -108,12 +109,14 @@ pub struct Context<'a> {
 pub struct StartedServer {
     target: RowInstance,
     process: Process,
-    output: Output,
+    /// The pipe of its output, while it has that open.
+    pipe: Option<OwnedFd>,
+    output: HeadTail,
     phase: Phase,
     deadline: Option<Instant>,
     timeouts: Timeouts,
     /// The next inspection while it is not ready.
-    next_look: Option<Instant>,
+    next_inspection: Option<Instant>,
     /// True when it has ended and its status was taken.
     has_ended: bool,
     /// Why it is stopped, when that is not the time that it took.
@@ -127,15 +130,15 @@ impl StartedServer {
     pub fn new(
         target: RowInstance,
         process: Process,
-        output: Option<OwnedFd>,
+        pipe: Option<OwnedFd>,
         timeouts: Timeouts,
         (epoll, id): (&Epoll, u64),
     ) -> io::Result<StartedServer> {
         let token = |part| u64::from(Token { subject: id, part });
         epoll.add(&process, token(END))?;
-        let phase = match &output {
-            Some(output) => {
-                epoll.add(output, token(OUTPUT))?;
+        let phase = match &pipe {
+            Some(pipe) => {
+                epoll.add(pipe, token(OUTPUT))?;
                 Phase::Ready
             }
             None => Phase::End,
@@ -145,10 +148,11 @@ impl StartedServer {
             target,
             company: Company::new(process.pid, token(COMPANY)),
             process,
-            output: Output::new(output),
+            pipe,
+            output: HeadTail::default(),
             phase,
             deadline: timeout.and_then(deadline_in),
-            next_look: deadline_in(DEPARTURE_LOOK).filter(|_| !timeouts.to_the_end),
+            next_inspection: deadline_in(DEPARTURE_INTERVAL).filter(|_| !timeouts.to_the_end),
             timeouts,
             has_ended: false,
             unproven: None,
@@ -157,8 +161,8 @@ impl StartedServer {
 
     /// The deadline of [`StartedServer::on_deadline`].
     pub fn deadline(&self) -> Option<Instant> {
-        let look = self.next_look.filter(|_| self.phase == Phase::Ready);
-        min_deadline(self.deadline, look)
+        let inspection = self.next_inspection.filter(|_| self.phase == Phase::Ready);
+        min_deadline(self.deadline, inspection)
     }
 
     /// No longer awaits an end that may be far away. A server that has just been started
@@ -187,13 +191,21 @@ impl StartedServer {
         Ok(Progress::Awaited)
     }
 
+    /// Reads what it has printed, up to a limit; `false` at the end of its output.
+    fn read(&mut self, limit: usize) -> io::Result<bool> {
+        let Some(pipe) = &self.pipe else {
+            return Ok(false);
+        };
+        fd::drain(pipe, limit, |bytes| self.output.push(bytes))
+    }
+
     /// Takes in what it has printed, or that it prints no more.
     fn on_readable(&mut self, context: &mut Context) -> io::Result<Progress> {
-        if self.output.read(READ_BUDGET)? {
+        if self.read(READ_BUDGET)? {
             return Ok(Progress::Awaited);
         }
         failpoint::at("output-ended");
-        self.output.close();
+        self.pipe = None;
         let stat = process::stat(self.process.pid)?;
         if self.phase != Phase::Ready || stat.is_none_or(|stat| stat.is_ending()) {
             // Exit closes a process's files before its pidfd says that it is
@@ -211,17 +223,17 @@ impl StartedServer {
 
     /// Says that it is ready, if the next command will find it.
     fn announce(&mut self, context: &mut Context) -> io::Result<Progress> {
-        match proof::inspect(&self.process, &self.target.instance()) {
-            Proof::Holds => {}
-            Proof::Open => return self.enter(Phase::Silent, Some(SILENT_WAIT)),
-            Proof::Ended => return self.enter(Phase::Silent, None),
-            Proof::Fails(why) => return self.stop(context, &why),
+        match lookup::inspect(&self.process, &self.target.instance()) {
+            Lookup::Found => {}
+            Lookup::Executing => return self.enter(Phase::Silent, Some(SILENT_WAIT)),
+            Lookup::Ended => return self.enter(Phase::Silent, None),
+            Lookup::NotFound(why) => return self.stop(context, &why),
         }
         context.report.put(&self.ready());
         self.target.row.state = State::Ready;
         if self.timeouts.supervise {
             // What it printed before has nothing to do with its end.
-            self.output.forget();
+            self.output = HeadTail::default();
             return self.enter(Phase::End, None);
         }
         if self.output.is_empty() {
@@ -297,7 +309,9 @@ impl StartedServer {
             Some(why) => Failure::unproven(why, &text),
             None => Failure::timeout(text),
         };
-        context.report.tell(&failure.of(self.target.row.clone()));
+        context
+            .report
+            .put_outcome(&failure.of(self.target.row.clone()));
         Progress::Over
     }
 
@@ -323,7 +337,7 @@ impl StartedServer {
         self.has_ended = true;
         // Its descriptor is readable as long as it is open.
         context.epoll.remove(&self.process)?;
-        self.output.read(PIPE_MAX)?;
+        self.read(PIPE_MAX)?;
         if matches!(self.phase, Phase::Terminated | Phase::Killed) {
             // It may have begun others meanwhile, or ended without them.
             return self.stop_company(context);
@@ -332,12 +346,12 @@ impl StartedServer {
         if status == Ended::Exit(0) && may_depart {
             let instance = self.target.instance();
             if !company::find(self.process.pid, Some(&instance)).is_empty() {
-                return self.stop(context, proof::DEPARTED);
+                return self.stop(context, lookup::DEPARTED);
             }
         }
         let row = self.target.row.clone();
         let outcome = failure::ended(row, status, &self.output.text());
-        context.report.tell(&outcome);
+        context.report.put_outcome(&outcome);
         let lingers = self.timeouts.supervise && self.phase == Phase::End;
         if lingers && self.company.is_left(context.epoll)? {
             return self.enter(Phase::Lingering, None);
@@ -348,12 +362,12 @@ impl StartedServer {
     /// Acts when its deadline has come.
     pub fn on_deadline(&mut self, context: &mut Context) -> io::Result<Progress> {
         let now = Instant::now();
-        if self.phase == Phase::Ready && self.next_look.is_some_and(|look| look <= now) {
-            self.next_look = deadline_in(DEPARTURE_LOOK);
+        if self.phase == Phase::Ready && self.next_inspection.is_some_and(|at| at <= now) {
+            self.next_inspection = deadline_in(DEPARTURE_INTERVAL);
             let instance = self.target.instance();
-            let departed = |pipe| proof::has_departed(&self.process, &instance, pipe);
-            if self.output.pipe().is_some_and(departed) {
-                return self.stop(context, proof::DEPARTED);
+            let departed = |pipe| lookup::has_departed(&self.process, &instance, pipe);
+            if self.pipe.as_ref().is_some_and(departed) {
+                return self.stop(context, lookup::DEPARTED);
             }
         }
         if self.deadline.is_none_or(|deadline| deadline > now) {
@@ -385,7 +399,7 @@ impl StartedServer {
         if self.phase != Phase::Ready || progress == Progress::Over {
             return Ok(progress);
         }
-        if self.output.pipe().is_none() {
+        if self.pipe.is_none() {
             // It is ending by itself, and its descriptor tells how.
             self.deadline = None;
             return Ok(progress);

@@ -81,26 +81,16 @@ impl Output {
         let Some(pipe) = &self.pipes[which] else {
             return Ok(());
         };
-        let mut buffer = [0; 8192];
-        let mut total = 0;
-        while total < READ_BUDGET {
-            match fd::read(pipe, &mut buffer) {
-                Ok(0) => {
-                    epoll.remove(pipe)?;
-                    self.pipes[which] = None;
-                    return Ok(());
-                }
-                Ok(n) => {
-                    self.finders[which].push(&buffer[..n]);
-                    match &mut self.relay {
-                        Some(relay) => relay.push(which, &buffer[..n]),
-                        None => self.head_tail.push(&buffer[..n]),
-                    }
-                    total += n;
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(e) => return Err(e),
+        let goes_on = fd::drain(pipe, READ_BUDGET, |bytes| {
+            self.finders[which].push(bytes);
+            match &mut self.relay {
+                Some(relay) => relay.push(which, bytes),
+                None => self.head_tail.push(bytes),
             }
+        })?;
+        if !goes_on {
+            epoll.remove(pipe)?;
+            self.pipes[which] = None;
         }
         Ok(())
     }

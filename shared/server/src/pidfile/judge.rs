@@ -81,7 +81,7 @@ pub fn prove(pid: Pid, instance: &Instance) -> io::Result<Result<Process, Findin
     };
     failpoint::at("process-opened");
     let identity = process.classify(instance)?;
-    failpoint::at("process-looked-at");
+    failpoint::at("process-classified");
     match identity {
         Identity::Gone => stopped(Reason::Stale),
         Identity::Mismatch => stopped(Reason::WrongProcess),

@@ -1,4 +1,4 @@
-//! The proof that the next command will find what was started.
+//! The look-up of a started server as the next command will make it.
 
 use std::fs;
 use std::io;
@@ -13,31 +13,31 @@ use crate::company::{carries_tag, member};
 /// How many generations of children are searched.
 const GENERATIONS: usize = 8;
 
-/// The proof of a server that has closed its output.
-pub enum Proof {
-    /// The next command finds it.
-    Holds,
-    /// It executes something at this moment.
-    Open,
-    /// It has ended.
+/// The result of the look-up.
+pub enum Lookup {
+    /// The next command finds the server.
+    Found,
+    /// The process executes something at this moment.
+    Executing,
+    /// The process has ended.
     Ended,
-    /// The next command does not find it, for this reason.
-    Fails(String),
+    /// The next command does not find the server, for this reason.
+    NotFound(String),
 }
 
 /// Inspects a server as the next command will do.
-pub fn inspect(process: &Process, instance: &Instance) -> Proof {
+pub fn inspect(process: &Process, instance: &Instance) -> Lookup {
     if is_shown(process, instance) {
-        return Proof::Holds;
+        return Lookup::Found;
     }
     let why = match process.classify(instance) {
-        Ok(Identity::Gone) => return Proof::Ended,
-        Ok(Identity::Starting) => return Proof::Open,
+        Ok(Identity::Gone) => return Lookup::Ended,
+        Ok(Identity::Starting) => return Lookup::Executing,
         // By its tag alone it may be a wrapper whose server went elsewhere.
         Ok(Identity::Server) => {
             return match departed_ones(process.pid, instance).is_empty() {
-                true => Proof::Holds,
-                false => Proof::Fails(DEPARTED.to_owned()),
+                true => Lookup::Found,
+                false => Lookup::NotFound(DEPARTED.to_owned()),
             };
         }
         Ok(Identity::OtherConfig(config)) => {
@@ -48,7 +48,7 @@ pub fn inspect(process: &Process, instance: &Instance) -> Proof {
         }
         Err(e) => format!("cannot inspect it: {}", swift_sys::error::reason_of(&e)),
     };
-    Proof::Fails(why)
+    Lookup::NotFound(why)
 }
 
 /// True when its command line is the proof.
