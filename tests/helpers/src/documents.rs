@@ -1,4 +1,4 @@
-//! Whether what is written about a tool has all of its options.
+//! A check that all that is written about a tool has all of its options.
 
 use std::fs;
 use std::path::{Path, PathBuf};

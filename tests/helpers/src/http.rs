@@ -28,12 +28,12 @@ fn ask(lab: &Lab, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>
     Ok((status, answer))
 }
 
-/// Whether the proxy says that it is well.
+/// True when the proxy says that it is well.
 pub fn healthy(lab: &Lab) -> bool {
     request(lab, "GET", "/healthcheck", b"") == (200, b"OK".to_vec())
 }
 
-/// Whether anybody accepts the proxy's connections.
+/// True when a process accepts the proxy's connections.
 pub fn listens(lab: &Lab) -> bool {
     TcpStream::connect(lab.proxy_address()).is_ok()
 }

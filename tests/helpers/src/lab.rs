@@ -195,7 +195,7 @@ impl Process {
         children.filter(Process::runs).collect()
     }
 
-    /// Whether it still runs. A process that ended and was not yet waited for does not.
+    /// True while it runs. A process that ended and was not yet waited for does not.
     pub fn runs(&self) -> bool {
         !self.ends_within(Duration::ZERO)
     }

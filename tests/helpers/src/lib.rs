@@ -1,4 +1,4 @@
-//! What the tests of the tools share.
+//! Code that the tests of the tools share.
 //!
 //! - [`Sandbox`]: a directory with a Swift configuration, a run directory and a `bin` full of fake
 //!   servers; on demand a private namespace in which they stand at /etc/swift and /run/swift.

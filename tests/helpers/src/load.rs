@@ -10,7 +10,7 @@ pub struct Load {
     out: BufReader<ChildStdout>,
 }
 
-/// What became of the requests, in the client's own words.
+/// The results of the requests, in the client's own words.
 #[derive(Debug)]
 pub struct Counts {
     /// The whole line.

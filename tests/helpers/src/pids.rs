@@ -17,7 +17,7 @@ pub fn kill_all(book: &Path) {
     while kills_one(book) {}
 }
 
-/// Whether something ran, and has ended now.
+/// True when something ran, and has ended now.
 fn kills_one(book: &Path) -> bool {
     let text = fs::read_to_string(book).unwrap_or_default();
     let mut ended = false;

@@ -16,7 +16,7 @@ use crate::pidfd;
 /// How long [`run`] lets a command take.
 pub const LIMIT: Duration = Duration::from_secs(300);
 
-/// What a command wrote, and how it ended.
+/// The output of a command, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// Everything on its standard output up to its end.
@@ -172,7 +172,7 @@ fn late(limit: Duration, told: &str) -> Error {
     Error::new(ErrorKind::TimedOut, why)
 }
 
-/// Reads pipes as they fill, so that nobody waits for room in one of them. Whether all came to their
+/// Reads pipes as they fill, so that no process waits for room in one of them. Whether all came to their
 /// ends in time.
 fn drain(mut pipes: [Option<File>; 2], told: &mut [Vec<u8>; 2], end: Instant) -> Result<bool> {
     let mut chunk = [0; 1 << 16];

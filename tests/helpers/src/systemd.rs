@@ -165,7 +165,7 @@ impl Machine {
         self.write(&format!("/etc/systemd/system/{unit}.d/test.conf"), text);
     }
 
-    /// What a file says; nothing when it is not there.
+    /// The text of a file; nothing when it is not there.
     pub fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap_or_default()
     }
@@ -308,13 +308,13 @@ impl Machine {
         Load::begin(self.command("http-client"), address, path, new, kept)
     }
 
-    /// What `GET PATH` answers.
+    /// The answer to `GET PATH`.
     pub fn get(&self, address: &str, path: &str) -> String {
         self.must(&format!("http-client get '{address}' '{path}'"))
             .out()
     }
 
-    /// What runs, and the journal, for a test that failed.
+    /// All that runs, and the journal, for a test that failed.
     pub fn states(&self) -> String {
         let line = "systemctl --no-pager --full status; journalctl --sync; journalctl --no-pager -o short-unix";
         self.sh(line).out()

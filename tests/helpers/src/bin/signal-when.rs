@@ -1,7 +1,7 @@
 //! `signal-when FIFO SIGNAL process|group COMMAND [ARGUMENT...]`
 //!
 //! Runs the command in a process group of its own and with default dispositions, as a terminal's
-//! shell does, even when the tests themselves run where SIGINT is ignored. When somebody opens
+//! shell does, even when the tests themselves run where SIGINT is ignored. When a process opens
 //! FIFO for writing, sends SIGNAL to the command, or to all of its group as Ctrl-C does. Ends as the
 //! command ends.
 #![forbid(unsafe_code)]

@@ -1,10 +1,10 @@
 //! `tiny-server CONF [--test-config]`, by whatever name it is called: a Swift server as small as a server
 //! can be, for tests with thousands of them.
 //!
-//! It makes a session of its own and closes its outputs when it is ready. USR1 reloads it: it says
+//! The server makes a session of its own and closes its outputs when it is ready. USR1 reloads it: it says
 //! RELOADING=1 and READY=1. TERM and HUP end it. Its config is always a good one, and never read.
 //!
-//! When the environment variable `TINY_SERVER` names a directory, it is not ready before somebody has
+//! When the environment variable `TINY_SERVER` names a directory, it is not ready before a test has
 //! opened the fifo `ready` there for writing. A signal that ends it is first recorded, as a line with
 //! its number in the fifo `record`; then it waits for the fifo `gate` in the same way.
 #![forbid(unsafe_code)]
@@ -31,9 +31,9 @@ fn main() {
     }
     handled.thread_block().expect("signals can be blocked");
     let inbox = SignalFd::with_flags(&handled, SfdFlags::SFD_CLOEXEC).expect("a signalfd");
-    let folder = std::env::var_os("TINY_SERVER").map(PathBuf::from);
-    if let Some(folder) = &folder {
-        let _ = File::open(folder.join("ready"));
+    let directory = std::env::var_os("TINY_SERVER").map(PathBuf::from);
+    if let Some(directory) = &directory {
+        let _ = File::open(directory.join("ready"));
     }
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null.expect("/dev/null opens");
@@ -49,14 +49,14 @@ fn main() {
             notify("READY=1");
             continue;
         }
-        if let Some(folder) = &folder {
-            record(folder, signal.ssi_signo);
+        if let Some(directory) = &directory {
+            record(directory, signal.ssi_signo);
         }
         return;
     }
 }
 
-/// Sends to the socket that a reloader binds. When nobody listens, nobody needs it.
+/// Sends to the socket that a reloader binds. Without a listener it is not needed.
 fn notify(text: &str) {
     let name = format!("swift-notifications\0{}", std::process::id());
     let _ = UnixDatagram::unbound().and_then(|socket| {
@@ -64,9 +64,9 @@ fn notify(text: &str) {
     });
 }
 
-fn record(folder: &std::path::Path, signal: u32) {
-    let fifo = File::options().write(true).open(folder.join("record"));
+fn record(directory: &std::path::Path, signal: u32) {
+    let fifo = File::options().write(true).open(directory.join("record"));
     // In one write, so that the lines of those that write together do not mix.
     let _ = fifo.and_then(|mut fifo| fifo.write_all(format!("{signal}\n").as_bytes()));
-    let _ = File::open(folder.join("gate"));
+    let _ = File::open(directory.join("gate"));
 }

@@ -11,7 +11,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// What this command of journalctl writes.
+    /// The lines that this command of journalctl writes.
     pub(super) fn new(mut command: Command) -> Journal {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("journalctl can be run");

@@ -79,7 +79,7 @@ impl Source {
         })
     }
 
-    /// What of this machine is shown inside.
+    /// The paths of this machine that are shown inside.
     fn binds(&self) -> Vec<(PathBuf, String)> {
         let Some((prefix, packages)) = &self.python else {
             return Vec::new();

@@ -27,8 +27,8 @@ use nix::unistd::{Pid, getpgrp, getpid, setpgid, setsid};
 use settings::{Reload, Settings};
 use workers::Workers;
 
-/// What the server was called as, and with.
-struct Call {
+/// The name that the server was called by, and its arguments.
+struct Invocation {
     /// The basename that it goes by, such as `swift-object-server`.
     name: String,
     /// Its arguments, the configuration first.
@@ -52,8 +52,8 @@ fn main() {
     serve(&call, settings);
 }
 
-/// What the command line says.
-fn call() -> Call {
+/// The options of the command line.
+fn call() -> Invocation {
     let mut args: Vec<String> = std::env::args_os()
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
@@ -61,13 +61,13 @@ fn call() -> Call {
     if args.len() > 1 && !base(&args[0]).starts_with("swift-") && is_script(&args[1]) {
         args.remove(0);
     }
-    Call {
+    Invocation {
         name: base(&args.remove(0)).to_owned(),
         args,
     }
 }
 
-impl Call {
+impl Invocation {
     fn has(&self, arg: &str) -> bool {
         self.args.iter().skip(1).any(|given| given == arg)
     }
@@ -78,7 +78,7 @@ fn base(path: &str) -> &str {
 }
 
 /// `CONF --test-config`: says and gives what the settings want.
-fn check(call: &Call, settings: &Settings) -> ! {
+fn check(call: &Invocation, settings: &Settings) -> ! {
     if let Some(file) = &settings.check_record {
         record::write(file, call);
     }
@@ -89,7 +89,7 @@ fn check(call: &Call, settings: &Settings) -> ! {
 }
 
 /// Becomes a process as the settings say, and prints what a start prints.
-fn start(call: &Call, settings: &Settings) {
+fn start(call: &Invocation, settings: &Settings) {
     tricks::play(call, settings);
     if !settings.no_setsid {
         // Fails only when it leads a session already.
@@ -122,7 +122,7 @@ fn start(call: &Call, settings: &Settings) {
     }
 }
 
-fn serve(call: &Call, mut settings: Settings) -> ! {
+fn serve(call: &Invocation, mut settings: Settings) -> ! {
     start(call, &settings);
     let mut handled = settings.ignore;
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
@@ -144,7 +144,7 @@ fn serve(call: &Call, mut settings: Settings) -> ! {
     // As with Swift's own, the workers come when the outputs are closed, so they never hold them.
     let mut workers = Workers::start(call, settings.workers);
     end_as_told(&settings);
-    tell(settings.tell.as_deref());
+    notify_fifo(settings.tell.as_deref());
     loop {
         let info = inbox.read_signal().expect("signals can be read");
         let Some(signal) = info.and_then(|info| Signal::try_from(info.ssi_signo as i32).ok())
@@ -233,15 +233,15 @@ fn complain(text: &[u8]) {
     let _ = std::io::stderr().write_all(text);
 }
 
-/// Waits until somebody opens this fifo for writing.
+/// Waits until a process opens this fifo for writing.
 fn wait_for(fifo: Option<&Path>) {
     if let Some(fifo) = fifo {
         let _ = File::open(fifo);
     }
 }
 
-/// Waits until somebody opens this fifo for reading.
-fn tell(fifo: Option<&Path>) {
+/// Waits until a process opens this fifo for reading.
+fn notify_fifo(fifo: Option<&Path>) {
     if let Some(fifo) = fifo {
         let _ = OpenOptions::new().write(true).open(fifo);
     }

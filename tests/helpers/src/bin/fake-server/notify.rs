@@ -4,7 +4,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 /// Sends one notification to NOTIFY_SOCKET and to the abstract socket that a reloader binds. When
-/// nobody listens, nobody needs it.
+/// there is no listener, it is not needed.
 pub fn send(text: &str) {
     let Ok(socket) = UnixDatagram::unbound() else {
         return;

@@ -1,4 +1,4 @@
-//! What a server was started with, as lines that a test can compare.
+//! The surroundings that a server was started with, as lines that a test can compare.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{getpid, getsid};
 
-use crate::Call;
+use crate::Invocation;
 
 /// Enters this process into the sandbox's book, so that the test can end it.
 pub fn enter_into_book() {
@@ -33,7 +33,7 @@ pub fn enter(pid: u32) {
 
 /// Appends to `file`: arguments, chosen environment, directory, umask, session, signals, descriptors
 /// and limits. In one write, so that servers that start together do not mix their lines.
-pub fn write(file: &Path, call: &Call) {
+pub fn write(file: &Path, call: &Invocation) {
     let mut text = String::new();
     line(&mut text, "name", &call.name);
     line(&mut text, "args", &call.args.join(" "));
@@ -112,7 +112,7 @@ fn descriptors(text: &mut String) {
     }
 }
 
-/// One write, which nobody misses when it fails.
+/// One write, which may fail.
 fn append(opened: std::io::Result<File>, text: &str) {
     if let Ok(mut file) = opened {
         let _ = file.write_all(text.as_bytes());

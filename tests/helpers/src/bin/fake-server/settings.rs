@@ -1,16 +1,16 @@
-//! What a configuration file can tell the fake server to do.
+//! Settings by which a configuration file tells the fake server what to do.
 //!
 //! Lines of `key = value`. They hold when they stand before any section, in `[DEFAULT]`, or in a
 //! section of the server's own name (`[object-replicator]` for swift-object-replicator). Everything
 //! else is left alone, so that the file can be a Swift configuration as well. Of a directory, all
-//! `*.conf` in it are read in order. A fifo is an event: whoever opens its other end makes it happen.
+//! `*.conf` in it are read in order. A fifo is an event: to open its other end makes it happen.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{SigSet, Signal};
 
-/// What SIGUSR1 does.
+/// The effect of SIGUSR1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
     /// `ok`: announces RELOADING=1, then READY=1 (the default).

@@ -1,11 +1,11 @@
-//! What no server should do: hide, go away without ending, and say no end of things.
+//! Tricks that no server should do: hide, go away without ending, and say no end of things.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
 
 use crate::settings::Settings;
-use crate::{Call, record};
+use crate::{Invocation, record};
 
 /// The environment variable that holds the call, in lines, of a server that has renamed itself.
 const RENAMED: &str = "FAKE_SERVER_RENAMED";
@@ -13,18 +13,18 @@ const RENAMED: &str = "FAKE_SERVER_RENAMED";
 /// The environment variable of a server that has daemonised itself already.
 const DAEMON: &str = "FAKE_SERVER_DAEMON";
 
-/// What a server was called as before it took another command line.
-pub fn call_before_it_was_renamed() -> Option<Call> {
+/// The command line of a server before it took another command line.
+pub fn call_before_it_was_renamed() -> Option<Invocation> {
     let text = std::env::var(RENAMED).ok()?;
     let mut lines = text.lines().map(str::to_owned);
-    Some(Call {
+    Some(Invocation {
         name: lines.next()?,
         args: lines.collect(),
     })
 }
 
 /// Hides, if the settings want it. It never comes back from some of it.
-pub fn play(call: &Call, settings: &Settings) {
+pub fn play(call: &Invocation, settings: &Settings) {
     if settings.close_all {
         close_all();
     }
@@ -63,14 +63,14 @@ fn daemonise() -> ! {
         .args(args)
         .env(DAEMON, "1");
     let child = command.spawn().expect("a child can be started");
-    // Whoever waits for the server's end may end the sandbox at once.
+    // A test that waits for the server's end may end the sandbox at once.
     record::enter(child.id());
     exit(0)
 }
 
 /// Goes on under another command line: what /proc shows of it is the same as after setproctitle(3),
 /// which writes into the memory of the old one.
-fn rename(call: &Call, title: &str) -> ! {
+fn rename(call: &Invocation, title: &str) -> ! {
     let mut lines = vec![call.name.clone()];
     lines.extend(call.args.iter().cloned());
     let error = Command::new("/proc/self/exe")
@@ -80,7 +80,7 @@ fn rename(call: &Call, title: &str) -> ! {
     panic!("it cannot execute itself: {error}");
 }
 
-/// Says this many bytes, until nobody listens any more.
+/// Says this many bytes, until its reader is gone.
 pub fn flood(bytes: u64) {
     let piece = [b'x'; 1 << 16];
     let mut left = bytes;

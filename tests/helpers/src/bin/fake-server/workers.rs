@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, getppid};
 
-use crate::Call;
+use crate::Invocation;
 use crate::settings::Settings;
 
 /// The environment variable that makes a fake server a worker, since its arguments must not. It holds
@@ -20,19 +20,19 @@ pub struct Workers(Vec<Pid>);
 
 impl Workers {
     /// Starts this many.
-    pub fn start(call: &Call, count: usize) -> Workers {
+    pub fn start(call: &Invocation, count: usize) -> Workers {
         Workers((0..count).map(|_| start_one(call)).collect())
     }
 
     /// Starts a new worker for each that ended.
-    pub fn replace(&mut self, call: &Call, ended: &[Pid]) {
+    pub fn replace(&mut self, call: &Invocation, ended: &[Pid]) {
         for worker in self.0.iter_mut().filter(|worker| ended.contains(worker)) {
             *worker = start_one(call);
         }
     }
 
     /// Starts new ones and lets the old ones go.
-    pub fn renew(&mut self, call: &Call, count: usize) {
+    pub fn renew(&mut self, call: &Invocation, count: usize) {
         let old = std::mem::replace(self, Workers::start(call, count));
         for worker in old.0 {
             let _ = kill(worker, Signal::SIGHUP);
@@ -46,7 +46,7 @@ impl Workers {
     clippy::zombie_processes,
     reason = "the server reaps all its children when SIGCHLD comes"
 )]
-fn start_one(call: &Call) -> Pid {
+fn start_one(call: &Invocation) -> Pid {
     let mut command = Command::new("/proc/self/exe");
     let name = std::env::args_os()
         .next()
@@ -58,7 +58,7 @@ fn start_one(call: &Call) -> Pid {
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     let mut child = command.spawn().expect("a worker can be started");
-    // Not by the worker itself: whoever knows that it was started may end the sandbox at once.
+    // Not by the worker itself: a test that knows of its start may end the sandbox at once.
     crate::record::enter(child.id());
     if let Some(mut output) = child.stdout.take() {
         let _ = output.read_to_end(&mut Vec::new());
@@ -66,7 +66,7 @@ fn start_one(call: &Call) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("a pid"))
 }
 
-/// What a worker does: nothing, until TERM or HUP, or until its server is gone.
+/// A worker, which does nothing, until TERM or HUP, or until its server is gone.
 pub fn work(settings: &Settings) -> ! {
     let mut handled = SigSet::empty();
     handled.add(Signal::SIGTERM);
@@ -89,7 +89,7 @@ pub fn work(settings: &Settings) -> ! {
     }
 }
 
-/// Leaves a child behind that holds the server's outputs for as long as nobody ends it; a stray one is
+/// Leaves a child behind that holds the server's outputs until it is ended; a stray one is
 /// in a process group of its own, where no signal to the server's reaches it.
 #[expect(
     clippy::zombie_processes,

@@ -25,7 +25,7 @@ pub enum Failure {
 pub struct Answer {
     /// Its body.
     pub body: Vec<u8>,
-    /// Whether the server will take another request on this connection.
+    /// True when the server will take another request on this connection.
     pub keeps: bool,
 }
 

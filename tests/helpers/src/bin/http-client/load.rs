@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use crate::connection::{Connection, Failure};
 
-/// What became of the requests.
+/// The results of the requests.
 #[derive(Debug, Default)]
 struct Counts {
     answered: u64,

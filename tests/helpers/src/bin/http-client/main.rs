@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to be told when standard error is gone.
+            // There is nowhere to report to when standard error is gone.
             let _ = writeln!(std::io::stderr(), "http-client: {error}");
             ExitCode::FAILURE
         }

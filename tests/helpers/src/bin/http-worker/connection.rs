@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::listen::Client;
 
-/// What `GET /` tells.
+/// The facts that `GET /` tells.
 #[derive(Debug)]
 pub struct Page {
     generation: String,

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-/// A listening socket, which several processes share: whoever is first gets the client.
+/// A listening socket, which several processes share: the first gets the client.
 #[derive(Debug)]
 pub enum Socket {
     /// Of IPv4 or IPv6.

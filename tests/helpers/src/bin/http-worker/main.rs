@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server that takes its listening sockets from whoever started it, by the convention
+//! A small HTTP/1.1 server that takes its listening sockets from its parent, by the convention
 //! of systemd (LISTEN_FDS), and leaves in good manners: at SIGTERM it takes what still waits in the
 //! queues of its sockets, finishes what it has, answers once more with `Connection: close` on every
 //! connection that is kept alive, and ends when the last one is gone.
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 fn complain(why: &str) -> ExitCode {
     use std::io::Write as _;
-    // Nobody is left to be told when standard error is gone.
+    // There is nowhere to report to when standard error is gone.
     let _ = writeln!(std::io::stderr(), "http-worker: {why}");
     ExitCode::FAILURE
 }
@@ -83,7 +83,7 @@ fn serve(options: Options, leave: &SigSet) -> std::io::Result<()> {
     if let Some(fifo) = options.gate {
         std::fs::read(fifo)?;
     }
-    ready::tell(options.ready)?;
+    ready::notify(options.ready)?;
     loop {
         let mut waiting: Vec<PollFd> = sockets
             .iter()
@@ -103,7 +103,7 @@ fn serve(options: Options, leave: &SigSet) -> std::io::Result<()> {
             break;
         }
     }
-    // What the kernel has accepted for a socket that nobody else holds is lost when it is closed.
+    // What the kernel has accepted for a socket that no other process holds is lost when it is closed.
     for socket in &sockets {
         while take(socket)? {}
     }

@@ -11,27 +11,27 @@ pub enum Ready {
     Silent,
 }
 
-/// Whether it does what it is there for.
+/// The behaviour of a worker.
 #[derive(Clone, Copy, Debug)]
 pub enum Behaviour {
-    /// It does.
+    /// The worker serves.
     Serve,
-    /// It exits at once.
+    /// The worker exits at once.
     Fail,
-    /// It never gets ready, and leaves when it is told to.
+    /// The worker never gets ready, and leaves when it is told to.
     Hang,
 }
 
-/// What is asked for.
+/// The options.
 #[derive(Debug)]
 pub struct Options {
     /// How it tells that it is ready.
     pub ready: Ready,
-    /// Whether it works.
+    /// The behaviour of the worker.
     pub behaviour: Behaviour,
-    /// A fifo at which it waits, before it gets ready, until somebody has opened and closed it.
+    /// A fifo at which it waits, before it gets ready, until a test has opened and closed it.
     pub gate: Option<String>,
-    /// What it tells its clients.
+    /// The text for its clients.
     pub text: String,
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use crate::options::Ready;
 
 /// Tells it in the way that was asked for.
-pub fn tell(how: Ready) -> Result<()> {
+pub fn notify(how: Ready) -> Result<()> {
     match how {
         Ready::Notify => {
             let address = variable("NOTIFY_SOCKET")?;

@@ -1,4 +1,4 @@
-//! Somebody who does nothing, and notices every signal.
+//! A process that does nothing, and notices every signal.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -45,7 +45,7 @@ pub fn play(part: &str) {
 }
 
 fn say(line: &str) {
-    // Whoever started this may be gone, and then this ends as well.
+    // The parent may be gone, and then this ends as well.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 

@@ -1,6 +1,6 @@
 //! `pid-reuser`: starts and ends processes, and has others take the very numbers of those that went.
 //!
-//! It runs in a test's pid namespace and does what the lines on its standard input say. Their words
+//! The program runs in a test's pid namespace and does what the lines on its standard input say. Their words
 //! are parted by TABs, and each is answered by one line when it is done:
 //!
 //! ```text
@@ -13,14 +13,14 @@
 //! ```
 //!
 //! WORKERS is how many workers it has, or the path of a program to be executed. Without a path, the
-//! process is this program in the part of somebody who does nothing: it goes by any name, has the
+//! process is this program in the part of a process that does nothing: it goes by any name, has the
 //! files open that its arguments name, and leads a session, as servers do (`actor.rs`). All are in the
-//! folder `/`.
+//! directory `/`.
 //!
 //! All of them are born with every signal blocked. The kernel keeps what is sent to them as pending,
 //! even what they would ignore, so nothing gets lost; and one that KILL reaches does not answer.
 //!
-//! A number is free when nobody has it as a process, a group or a session, and when its owner was
+//! A number is free when no one has it as a process, a group or a session, and when its owner was
 //! waited for. This program is the parent of all that it starts, and their orphans become its
 //! children, so it knows when that is so, without looking again and again.
 #![forbid(unsafe_code)]
@@ -43,7 +43,7 @@ use test_helpers::{LIMIT, pidfd};
 /// after it is given next.
 const LAST: &str = "/proc/sys/kernel/ns_last_pid";
 
-/// How often a number that somebody else was quicker to take is tried for.
+/// How often a number that another process was quicker to take is tried for.
 const ATTEMPTS: usize = 100;
 
 fn main() {
@@ -96,7 +96,7 @@ fn born(troupe: &mut HashMap<i32, Actor>, start: impl Fn() -> Child) -> String {
     told.read_line(&mut line).expect("lines of text");
     let stat = swift_server::process::Pid::new(pid)
         .and_then(|pid| swift_server::process::stat(pid).ok()?);
-    let start = stat.expect("nobody has waited for it").start;
+    let start = stat.expect("its parent has not waited for it").start;
     let workers: Vec<i32> = line.split_whitespace().map(number).collect();
     let answer = format!("{pid} {start} {}", line.trim());
     let actor = Actor {
@@ -182,7 +182,7 @@ fn end(mut actor: Actor) -> String {
     }
 }
 
-/// Kills a process that somebody else started and still has to wait for, and waits for its end.
+/// Kills a process that another process started and still has to wait for, and waits for its end.
 fn kill_other(pid: i32) -> String {
     // It may have ended, and been waited for, before.
     if let Some(process) = pidfd::open(pid) {
