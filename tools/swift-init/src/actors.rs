@@ -116,7 +116,7 @@ impl<'a> Actors<'a> {
             Role::Signal => self.start_signal(),
             Role::Reload => {
                 let command = plan::reload(self.options);
-                self.start(role, command, self.options.wait, &[])
+                self.start(role, command, !self.options.no_wait, &[])
             }
             Role::Spawn => self.start_spawn(),
         }
@@ -137,7 +137,7 @@ impl<'a> Actors<'a> {
     /// In a reload of the unit that this process belongs to, the unit's main process takes the part of
     /// swift-spawn: the servers that it starts are its own children.
     fn start_spawn(&mut self) -> anyhow::Result<()> {
-        if self.options.daemon
+        if !self.options.foreground
             && let Some(socket) = requests::connect(self.run_dir())?
         {
             let input = fd::duplicate(&socket)?;
@@ -146,8 +146,8 @@ impl<'a> Actors<'a> {
         self.raise_limits();
         let mut command = plan::spawn(self.options);
         command.arg("--keep-limits");
-        if self.options.daemon {
-            return self.start(Role::Spawn, command, self.options.wait, &[]);
+        if !self.options.foreground {
+            return self.start(Role::Spawn, command, !self.options.no_wait, &[]);
         }
         let handed_over = HANDED_OVER.iter();
         handed_over.for_each(|(option, fd)| command.value(option, fd));

@@ -6,7 +6,6 @@ mod commands;
 mod console;
 mod environment;
 mod explain;
-mod help;
 mod interrupt;
 mod log;
 mod observe;

@@ -132,8 +132,8 @@ impl<'a> Log<'a> {
 fn is_last(options: &Options, row: &Row) -> bool {
     let seamless = options.command == Command::ReloadSeamless;
     match row.state {
-        State::Started => !options.wait || !options.daemon,
-        State::Signalled => !options.wait && seamless,
+        State::Started => options.no_wait || options.foreground,
+        State::Signalled => options.no_wait && seamless,
         State::Stopped | State::Killed => !options.command.starts() && !seamless,
         _ => true,
     }
@@ -159,7 +159,7 @@ fn is_as_wished(options: &Options, row: &Row) -> bool {
         | State::Stopped
         | State::Orphan
         | State::Killed => true,
-        State::Finished => options.once || !options.daemon,
+        State::Finished => options.once || options.foreground,
         _ => false,
     }
 }

@@ -13,7 +13,29 @@ type Opt = swift_cli::Opt<Options>;
 pub static TOOL: Tool = Tool {
     name: "swift-init",
     usage: "[options] SERVER[.CONFIG] ... COMMAND",
-    about: "Start, stop, look at and reload the servers of OpenStack Swift.",
+    about: "\
+Start, stop, look at and reload the servers of OpenStack Swift.
+
+SERVER is a server (proxy, object-replicator), a group (main, rest, all) or a
+glob ('object-*'). CONFIG is one of its configs: object.2 is that of
+/etc/swift/object-server/2.conf.
+
+It is a pipeline of swift-resolve-servers, swift-pidfile, swift-check-config,
+swift-signal, swift-reload and swift-spawn. Each can be used alone.
+
+Commands:
+  start            start what does not run, and wait until it is ready
+  stop             stop, and wait for the end
+  status           show what runs, and what is down
+  restart          stop and start
+  force-reload     the same as reload
+  reload           finish requests, and start anew
+  reload-seamless  take up a new config under the same pid, and serve on
+  shutdown         finish requests, and stop
+  kill             stop; that nothing runs is no error
+  once             let daemons do one pass
+  no-wait          start, and do not wait until servers are ready
+  no-daemon        start on this terminal, and stay",
     example: "swift-init main start\n\
               swift-init object.2 restart\n\
               swift-init proxy reload-seamless",
@@ -27,10 +49,10 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
         Opt::HELP,
         Opt::flag(Some('v'), "verbose", |o| o.verbose = true)
             .help("name the pid files that are removed"),
-        Opt::flag(Some('w'), "no-wait", |o| o.wait = false)
+        Opt::flag(Some('w'), "no-wait", |o| o.no_wait = true)
             .help("do not wait until servers are ready"),
         Opt::flag(Some('o'), "once", |o| o.once = true).help("let daemons do one pass"),
-        Opt::flag(Some('n'), "no-daemon", |o| o.daemon = false)
+        Opt::flag(Some('n'), "no-daemon", |o| o.foreground = true)
             .help("start servers on this terminal"),
         Opt::flag(Some('g'), "graceful", |o| o.graceful = true)
             .help("let servers finish their requests"),
@@ -51,7 +73,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
         Opt::flag(None, "kill-after-timeout", |o| o.kill_after_timeout = true)
             .help("kill what has not ended after the kill wait"),
         Opt::swift_dir(|o| &mut o.swift_dir),
-        Opt::flag(None, "no-check", |o| o.check = false).help("do not check configs first"),
+        Opt::flag(None, "no-check", |o| o.no_check = true).help("do not check configs first"),
         Opt::value(None, "check-timeout", "S", |o| &mut o.check_timeout)
             .help("give a config check S seconds (default 60)"),
         Opt::value(None, "reload-timeout", "S", |o| &mut o.reload_timeout)
@@ -66,44 +88,24 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
     operand: Options::operand,
 };
 
-/// The commands, and what each does. Of two names for the same, the last one is its name.
-pub const COMMANDS: &[(&str, Command, &str)] = &[
-    (
-        "start",
-        Command::Start,
-        "start what does not run, and wait until it is ready",
-    ),
-    ("stop", Command::Stop, "stop, and wait for the end"),
-    (
-        "status",
-        Command::Status,
-        "show what runs, and what is down",
-    ),
-    ("restart", Command::Restart, "stop and start"),
-    ("force-reload", Command::Reload, "the same as reload"),
-    ("reload", Command::Reload, "finish requests, and start anew"),
-    (
-        "reload-seamless",
-        Command::ReloadSeamless,
-        "take up a new config under the same pid, and serve on",
-    ),
-    ("shutdown", Command::Shutdown, "finish requests, and stop"),
-    ("kill", Command::Kill, "stop; that nothing runs is no error"),
-    ("once", Command::Once, "let daemons do one pass"),
-    (
-        "no-wait",
-        Command::NoWait,
-        "start, and do not wait until servers are ready",
-    ),
-    (
-        "no-daemon",
-        Command::NoDaemon,
-        "start on this terminal, and stay",
-    ),
+/// The commands. Of two names for the same, the last one is its name.
+pub const COMMANDS: &[(&str, Command)] = &[
+    ("start", Command::Start),
+    ("stop", Command::Stop),
+    ("status", Command::Status),
+    ("restart", Command::Restart),
+    ("force-reload", Command::Reload),
+    ("reload", Command::Reload),
+    ("reload-seamless", Command::ReloadSeamless),
+    ("shutdown", Command::Shutdown),
+    ("kill", Command::Kill),
+    ("once", Command::Once),
+    ("no-wait", Command::NoWait),
+    ("no-daemon", Command::NoDaemon),
 ];
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Command {
     /// Stop, without an error when nothing runs.
     Kill,
@@ -123,7 +125,8 @@ pub enum Command {
     Shutdown,
     /// Start.
     Start,
-    /// Look.
+    /// Report what runs.
+    #[default]
     Status,
     /// Stop.
     Stop,
@@ -132,17 +135,15 @@ pub enum Command {
 impl Command {
     /// The command of exactly that name.
     fn named(word: &str) -> Option<Command> {
-        COMMANDS
-            .iter()
-            .find(|(name, ..)| *name == word)
-            .map(|(_, command, _)| *command)
+        let found = COMMANDS.iter().find(|(name, _)| *name == word);
+        found.map(|(_, command)| *command)
     }
 
     /// Its name; of two the one that is no alias.
     pub fn name(self) -> &'static str {
         let mut commands = COMMANDS.iter().rev();
-        let found = commands.find(|(_, command, _)| *command == self);
-        found.map_or("", |(name, ..)| name)
+        let found = commands.find(|(_, command)| *command == self);
+        found.map_or("", |(name, _)| name)
     }
 
     /// True for a command that starts what does not run.
@@ -175,58 +176,45 @@ impl Command {
 /// What a command line asks for.
 #[derive(Debug, PartialEq)]
 pub enum Request {
-    /// Show the original's help on standard output.
-    Help,
-    /// Show the help and say what is the matter, also on standard output.
+    /// Show the help and the error, both on standard output.
     Complain(String),
-    /// The same for words of which neither the last nor the first is a command.
-    Unknown(Unknown),
+    /// The same for words of which neither the last nor the first is a command: they are the servers.
+    Unknown(Box<Options>),
     /// Carry out a command.
     Do(Box<Options>),
 }
 
-/// A command line without a command.
-#[derive(Debug, PartialEq)]
-pub struct Unknown {
-    /// All words but the last, of which there is at least one.
-    pub words: Vec<String>,
-    /// The last word, which the original takes for the command.
-    pub last: String,
-    /// Where configs lie.
-    pub swift_dir: PathBuf,
-}
-
 /// A command and how it is to be carried out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     /// The command.
     pub command: Command,
     /// Servers, groups and globs.
     pub servers: Vec<String>,
-    /// Say more.
+    /// Name what is removed.
     pub verbose: bool,
-    /// Wait until servers are ready.
-    pub wait: bool,
+    /// Do not wait until servers are ready.
+    pub no_wait: bool,
     /// Run daemons for one pass.
     pub once: bool,
-    /// Start servers in the background.
-    pub daemon: bool,
+    /// Start servers on this terminal, and stay.
+    pub foreground: bool,
     /// Let requests finish.
     pub graceful: bool,
     /// The Nth config only.
     pub number: Option<NonZeroUsize>,
-    /// How long servers get to die, as it was written: it appears in messages.
+    /// Seconds that servers get to end, as given: they appear in messages.
     pub kill_wait: Option<i64>,
     /// Where pid files lie.
     pub run_dir: Option<PathBuf>,
-    /// Whether a missing config is an error, when it was said.
+    /// Make a missing config an error, or none.
     pub strict: Option<bool>,
-    /// Kill what does not die in time.
+    /// Kill what does not end in time.
     pub kill_after_timeout: bool,
     /// Where configs lie.
     pub swift_dir: SwiftDir,
-    /// Let servers check their configs first.
-    pub check: bool,
+    /// Do not check configs first.
+    pub no_check: bool,
     /// How long such a check may take.
     pub check_timeout: Option<Duration>,
     /// How long a seamless reload may take.
@@ -237,35 +225,8 @@ pub struct Options {
     pub force: bool,
     /// Only print the pipeline.
     pub explain: bool,
-    /// Stay as long as the servers run, which is not said but seen: a service manager is there.
+    /// Stay as long as the servers run. No option: set when there is a service manager.
     pub supervise: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            command: Command::Status,
-            servers: Vec::new(),
-            verbose: false,
-            wait: true,
-            once: false,
-            daemon: true,
-            graceful: false,
-            number: None,
-            kill_wait: None,
-            run_dir: None,
-            strict: None,
-            kill_after_timeout: false,
-            swift_dir: SwiftDir::default(),
-            check: true,
-            check_timeout: None,
-            reload_timeout: None,
-            start_timeout: None,
-            force: false,
-            explain: false,
-            supervise: false,
-        }
-    }
 }
 
 impl Options {
@@ -277,8 +238,8 @@ impl Options {
     /// A command's own meaning, as if it had been said with options.
     fn imply(&mut self) {
         match self.command {
-            Command::NoDaemon => self.daemon = false,
-            Command::NoWait => self.wait = false,
+            Command::NoDaemon => self.foreground = true,
+            Command::NoWait => self.no_wait = true,
             Command::Once => self.once = true,
             Command::Reload | Command::Shutdown => self.graceful = true,
             Command::ReloadSeamless => self.graceful = false,
@@ -291,44 +252,31 @@ impl Options {
 pub fn parse(
     args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
 ) -> Result<Action<Request>, UsageError> {
-    Ok(match COMMAND_LINE.parse(args)? {
-        Action::Run(options) => Action::Run(request(options)),
-        Action::Help(_) => Action::Run(Request::Help),
-        Action::Version => Action::Version,
-    })
+    COMMAND_LINE
+        .parse(args)?
+        .try_map(|options| Ok(request(options)))
 }
 
 /// Parts the words into servers and command. The command stands last or first. Where both could be
 /// one, that counts which is spelled exactly, and of two such the last, as in the original; which
 /// does not find a command that comes first in another spelling.
 fn request(mut options: Options) -> Request {
-    let mut words = std::mem::take(&mut options.servers);
-    let Some(last) = words.pop().filter(|_| !words.is_empty()) else {
+    let [first, .., last] = &options.servers[..] else {
         return Request::Complain("specify server(s) and command".into());
     };
+    let end = options.servers.len() - 1;
     let readings = [
-        (Command::named(&last), false),
-        (Command::named(&words[0]), true),
-        (Command::spelled(&last), false),
-        (Command::spelled(&words[0]), true),
+        (Command::named(last), end),
+        (Command::named(first), 0),
+        (Command::spelled(last), end),
+        (Command::spelled(first), 0),
     ];
-    let found = readings
-        .into_iter()
-        .find_map(|(command, first)| Some((command?, first)));
-    let Some((command, stands_first)) = found else {
-        let swift_dir = options.swift_dir;
-        return Request::Unknown(Unknown {
-            words,
-            last,
-            swift_dir: swift_dir.0,
-        });
+    let mut readings = readings.into_iter();
+    let Some((command, at)) = readings.find_map(|(command, at)| Some((command?, at))) else {
+        return Request::Unknown(Box::new(options));
     };
-    if stands_first {
-        words.push(last);
-        words.remove(0);
-    }
+    options.servers.remove(at);
     options.command = command;
-    options.servers = words;
     options.imply();
     Request::Do(Box::new(options))
 }
@@ -355,7 +303,11 @@ mod tests {
 
     #[test]
     fn every_option_is_documented() {
-        let commands = COMMANDS.iter().map(|(name, ..)| *name);
+        let commands = COMMANDS.iter().map(|(name, _)| *name);
+        let help = COMMAND_LINE.help();
+        for name in commands.clone() {
+            assert!(help.contains(&format!("\n  {name:15}  ")), "{name}");
+        }
         let words: Vec<&str> = commands.chain(["all", "main", "rest"]).collect();
         test_helpers::documents::check(&COMMAND_LINE, &words);
     }
@@ -414,18 +366,20 @@ mod tests {
         ] {
             assert_eq!(read(line), Ok(Request::Complain(what.into())));
         }
-        let unknown = Unknown {
-            words: vec!["main".into()],
-            last: "nonsense".into(),
-            swift_dir: SwiftDir::default().0,
+        let unknown = Options {
+            servers: vec!["main".into(), "nonsense".into()],
+            ..Options::default()
         };
-        assert_eq!(read("main nonsense"), Ok(Request::Unknown(unknown)));
+        assert_eq!(
+            read("main nonsense"),
+            Ok(Request::Unknown(Box::new(unknown)))
+        );
     }
 
     #[test]
     fn commands_imply_options() {
-        assert!(!options("main no-daemon").daemon);
-        assert!(!options("main no-wait").wait);
+        assert!(options("main no-daemon").foreground);
+        assert!(options("main no-wait").no_wait);
         assert!(options("main once").once);
         assert!(options("main shutdown").graceful);
         assert!(!options("-g main reload-seamless").graceful);

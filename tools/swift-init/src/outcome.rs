@@ -118,7 +118,7 @@ pub fn spawned(run: &mut Run, at: RowIndex, row: &Row) {
                 print(run, at, row);
             }
             let once = run.options.once && run.table.group(at).server.once;
-            if row.state == State::Finished && run.options.daemon && !once {
+            if row.state == State::Finished && !run.options.foreground && !once {
                 run.console.report(row);
             }
         }

@@ -82,7 +82,7 @@ pub fn observers(options: &Options, catalogue: &Catalogue, servers: &[String]) -
     let restarts = seamless && restarts_any(catalogue, servers, |_| true);
     pidfile.arg_if(!options.force && (command.stops() || restarts), "--owned");
     let mut commands = vec![resolve, pidfile];
-    if options.check && checks(command, catalogue, servers) {
+    if !options.no_check && checks(command, catalogue, servers) {
         let mut check = ToolCommand::new("swift-check-config", options);
         check.option("--timeout", options.check_timeout.map(seconds));
         commands.push(check);
@@ -149,9 +149,9 @@ pub fn spawn(options: &Options) -> ToolCommand {
     command.arg_if(options.once, "--once");
     if options.supervise {
         command.arg("--supervise");
-    } else if !options.daemon {
+    } else if options.foreground {
         command.arg("--foreground");
-    } else if !options.wait {
+    } else if options.no_wait {
         command.arg("--no-wait");
     }
     command.option("--start-timeout", options.start_timeout.map(seconds));
@@ -161,10 +161,10 @@ pub fn spawn(options: &Options) -> ToolCommand {
 /// The tool that reloads servers under their pids.
 pub fn reload(options: &Options) -> ToolCommand {
     let mut command = ToolCommand::new("swift-reload", options);
-    command.arg_if(!options.check, "--no-check");
+    command.arg_if(options.no_check, "--no-check");
     command.option("--check-timeout", options.check_timeout.map(seconds));
-    command.arg_if(!options.wait, "--no-wait");
-    let timeout = options.reload_timeout.filter(|_| options.wait);
+    command.arg_if(options.no_wait, "--no-wait");
+    let timeout = options.reload_timeout.filter(|_| !options.no_wait);
     command.option("--timeout", timeout.map(seconds));
     command
 }

@@ -30,7 +30,7 @@ pub struct Run<'a> {
     /// Rows from swift-spawn that came before it was their turn to be reported.
     pub deferred: Vec<(RowIndex, Row)>,
     /// Instances that were sent to swift-spawn.
-    pub submitted: HashSet<RowIndex>,
+    pub submitted: BTreeSet<RowIndex>,
     /// Instances that were signalled in order to be started again.
     pub restarting: BTreeSet<RowIndex>,
     /// Instances whose output was printed.
@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
             actors: Actors::new(options, catalogue)?,
             log: Log::new(options, catalogue.log),
             deferred: Vec::new(),
-            submitted: HashSet::new(),
+            submitted: BTreeSet::new(),
             restarting: BTreeSet::new(),
             printed: HashSet::new(),
         })

@@ -20,10 +20,10 @@ use swift_records::state::State;
 use swift_sys::failpoint;
 
 use crate::console::{Console, Stdout};
-use crate::options::{COMMANDS, Command, Options, Request, TOOL, Unknown};
+use crate::options::{COMMAND_LINE, COMMANDS, Command, Options, Request, TOOL};
 use crate::run::Run;
 use crate::table::{self, Table};
-use crate::{environment, explain, help, observe, reaper};
+use crate::{environment, explain, observe, reaper};
 use start::After;
 
 /// The time that checks of configs may take unless it is said, and the time for all else that is
@@ -34,11 +34,11 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// Does what was asked for.
 pub fn run(request: Request) -> anyhow::Result<Exit> {
     match request {
-        Request::Help => print(&help::text(), Exit::Ok),
         Request::Complain(what) => complain(&what),
-        Request::Unknown(unknown) => {
-            let shown = complain(&format!("unknown command, {}", unknown.last));
-            TOOL.say(&unknown_command(&unknown));
+        Request::Unknown(options) => {
+            let last = options.servers.last().map_or("", String::as_str);
+            let shown = complain(&format!("unknown command, {last}"));
+            TOOL.say(&unknown_command(&options, last));
             shown
         }
         Request::Do(options) if options.explain => explain::run(&options),
@@ -46,46 +46,39 @@ pub fn run(request: Request) -> anyhow::Result<Exit> {
     }
 }
 
-fn complain(what: &str) -> anyhow::Result<Exit> {
-    print(&format!("{}ERROR: {what}\n", help::text()), Exit::Failed)
-}
-
 /// The message about a command line without a command. A server's name is not taken for a misspelt
 /// command, so that the command's own typing error is found at either end.
-fn unknown_command(unknown: &Unknown) -> String {
-    let commands = || COMMANDS.iter().map(|(name, ..)| *name);
-    let catalogue = Catalogue::load(&unknown.swift_dir).unwrap_or(Catalogue::empty());
-    let ends = [&unknown.last, &unknown.words[0]];
-    let meant = ends.into_iter().find_map(|word| {
-        let is_name = catalogue.knows(word);
-        let command = closest(word, commands()).filter(|_| !is_name);
-        command.map(|command| (word, command))
+fn unknown_command(options: &Options, last: &str) -> String {
+    let words = &options.servers;
+    let catalogue = Catalogue::load(&options.swift_dir).unwrap_or(Catalogue::empty());
+    let meant = [last, &words[0]].into_iter().find_map(|word| {
+        let commands = COMMANDS.iter().map(|(name, _)| *name);
+        let command = closest(word, commands).filter(|_| !catalogue.knows(word));
+        Some((word, command?))
     });
     if let Some((word, command)) = meant {
         return format!("no such command: {word}{}", hint(Some(command)));
     }
-    let last = &unknown.last;
-    match unknown
-        .words
-        .iter()
-        .find(|word| Command::spelled(word).is_some())
-    {
+    let mut words = words.iter();
+    match words.find(|word| Command::spelled(word).is_some()) {
         Some(command) => format!("no such command: {last} ({command} has to stand last or first)"),
         None => format!("no such command: {last}"),
     }
 }
 
-fn print(text: &str, exit: Exit) -> anyhow::Result<Exit> {
+/// Shows the help and an error, as the original does.
+fn complain(what: &str) -> anyhow::Result<Exit> {
     let mut stdout = Stdout::new(false);
-    stdout.text(text);
+    stdout.text(&COMMAND_LINE.help());
+    stdout.line(&format!("ERROR: {what}"));
     stdout.finish().context(cli::UNWRITABLE)?;
-    Ok(exit)
+    Ok(Exit::Failed)
 }
 
 fn carry_out(mut options: Options) -> anyhow::Result<Exit> {
     let is_service = service::is_one(&options);
     // Its servers run as they do in the background.
-    options.daemon |= is_service;
+    options.foreground &= !is_service;
     options.supervise = is_service;
     reaper::begin().context("cannot look after orphans")?;
     let catalogue = Catalogue::load(&options.swift_dir)?;
@@ -173,20 +166,22 @@ fn act(run: &mut Run) -> anyhow::Result<bool> {
         Command::Stop | Command::Shutdown => stop::stop(run),
         Command::Kill => stop::kill(run),
         Command::ReloadSeamless => reload_seamless::reload_seamless(run),
-        Command::Restart | Command::Reload => {
-            if options.daemon && !options.supervise {
-                return restart::restart(run);
-            }
-            stop::stop(run)?;
-            stay(run)
-        }
+        Command::Restart | Command::Reload => match stays(options) {
+            false => restart::restart(run),
+            true => stop::stop(run).and_then(|_| stay(run)),
+        },
         Command::Start | Command::Once | Command::NoWait | Command::NoDaemon => {
-            match options.daemon && !options.supervise {
-                true => start::start(run, After::Observing),
-                false => stay(run),
+            match stays(options) {
+                false => start::start(run, After::Observing),
+                true => stay(run),
             }
         }
     }
+}
+
+/// True when the command stays with the servers that it starts.
+fn stays(options: &Options) -> bool {
+    options.foreground || options.supervise
 }
 
 /// Starts servers and stays with them.

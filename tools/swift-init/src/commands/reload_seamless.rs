@@ -4,13 +4,10 @@
 use swift_records::state::State;
 
 use super::start;
-use super::status;
 use super::stop::{self, Then};
-use crate::actors::{Event, Role};
-use crate::outcome;
+use crate::actors::Role;
 use crate::run::Run;
 use crate::table::{Group, RowIndex};
-use crate::{interrupt, table};
 
 /// Reloads what runs; what is down stays down. True when all of it runs anew.
 pub fn reload_seamless(run: &mut Run) -> anyhow::Result<bool> {
@@ -21,33 +18,11 @@ pub fn reload_seamless(run: &mut Run) -> anyhow::Result<bool> {
     if run.table.groups.iter().any(is_restarted) {
         run.actors.prepare_restarts()?;
     }
-    for group in 0..run.table.groups.len() {
-        if run.options.number.is_some() {
-            let group = &run.table.groups[group];
-            status::configs(run.options, group, &mut run.console.stdout);
-        }
-        for at in run.table.indices_of(group) {
-            reload_one(run, at)?;
-        }
-        if !run.table.groups[group].rows.iter().any(table::runs) {
-            outcome::say_none(run, group);
-            run.table.groups[group].tally.failed = true;
-        }
+    for group in &mut run.table.groups {
+        let any = group.running().next().is_some();
+        group.tally.failed |= !any;
     }
-    run.actors.close(Role::Signal);
-    run.actors.close(Role::Reload);
-    // A daemon is started as soon as it has ended, and reported when all have: then the lines stand in
-    // the order of a restart.
-    while run.actors.runs(Role::Signal) || run.actors.runs(Role::Reload) {
-        match interrupt::next_event(run)? {
-            Some(Event::Row(Role::Signal, at, row)) => stop::signalled(run, at, row, Then::Start)?,
-            Some(Event::Row(Role::Reload, at, row)) => outcome::reloaded(run, at, &row),
-            Some(Event::Row(Role::Spawn, at, row)) => run.deferred.push((at, row)),
-            Some(Event::End(Role::Signal)) => announce_restarts(run),
-            _ => {}
-        }
-    }
-    run.console.stdout.release();
+    stop::end_all(run, Then::Start, reload_one)?;
     start::finish(run)
 }
 
@@ -64,17 +39,4 @@ fn reload_one(run: &mut Run, at: RowIndex) -> anyhow::Result<()> {
         true if notifies => run.actors.send(Role::Reload, at, row),
         true => run.actors.send_to_begin(Role::Reload, at, row),
     }
-}
-
-fn announce_restarts(run: &mut Run) {
-    run.actors.close(Role::Spawn);
-    if run.submitted.is_empty() {
-        return;
-    }
-    start::say_limits(run);
-    let mut submitted: Vec<RowIndex> = run.submitted.iter().copied().collect();
-    submitted.sort();
-    submitted
-        .iter()
-        .for_each(|at| start::say_starting(run, *at));
 }

@@ -22,7 +22,7 @@ pub fn restart(run: &mut Run) -> anyhow::Result<bool> {
     if run.table.rows().any(|row| row.state == State::Running) {
         run.actors.prepare_restarts()?;
     }
-    stop::end_all(run, Then::Start)?;
+    stop::end_all(run, Then::Start, stop::end_one)?;
     if run.table.groups.iter().all(start::left_alone) {
         run.actors.close(Role::Spawn);
         while interrupt::next_event(run)?.is_some() {}

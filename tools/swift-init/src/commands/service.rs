@@ -27,11 +27,12 @@ use crate::table::{self, RowIndex};
 /// first process of a container has its servers on its own output instead, since there is no system
 /// log.
 pub fn is_one(options: &Options) -> bool {
-    let stays = !options.daemon && !options.once && options.command.starts();
+    let stays = options.foreground && !options.once && options.command.starts();
     stays && !reaper::is_init() && Systemd::from_env().is_there()
 }
 
 /// One instance of the unit.
+#[derive(Default)]
 struct Instance {
     phase: Phase,
     /// Its process; the last one when it is down.
@@ -44,8 +45,9 @@ struct Instance {
     asked: Option<Id>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Phase {
+    #[default]
     Starting,
     Ready,
     Down,
@@ -80,7 +82,7 @@ pub fn service(run: &mut Run) -> anyhow::Result<bool> {
     for at in &starting {
         run.spawn(*at, &start::to_start(run, *at))?;
     }
-    let instances = starting.into_iter().map(|at| (at, Instance::new()));
+    let instances = starting.into_iter().map(|at| (at, Instance::default()));
     let mut service = Service {
         instances: instances.collect(),
         run,
@@ -114,18 +116,6 @@ fn may_start(run: &mut Run) -> bool {
         run.console.systemd.status(what);
     }
     refusals.is_empty()
-}
-
-impl Instance {
-    fn new() -> Instance {
-        Instance {
-            phase: Phase::Starting,
-            pid: None,
-            old: None,
-            announced: None,
-            asked: None,
-        }
-    }
 }
 
 impl Service<'_, '_> {
@@ -182,7 +172,15 @@ impl Service<'_, '_> {
                 self.show();
             }
             State::Finished | State::Failed if instance.phase == Phase::Ready => {
-                return self.ended(at, &row);
+                instance.phase = Phase::Down;
+                if instance.announced.is_none() && !is_clean(&row) {
+                    let what = diagnostics::ended(&row);
+                    self.run.replace(at, row);
+                    self.run.console.error(&format!("{what}: this unit fails"));
+                    return Ok(Some(End::Failed(what)));
+                }
+                self.start_announced()?;
+                self.show();
             }
             _ => {
                 instance.phase = Phase::Down;
@@ -194,23 +192,6 @@ impl Service<'_, '_> {
                 return Ok(Some(End::Failed(what)));
             }
         }
-        Ok(None)
-    }
-
-    /// Judges the end of a server that was ready. Some when it has crashed.
-    fn ended(&mut self, at: RowIndex, row: &Row) -> anyhow::Result<Option<End>> {
-        let Some(instance) = self.instances.get_mut(&at) else {
-            return Ok(None);
-        };
-        instance.phase = Phase::Down;
-        if instance.announced.is_none() && !is_clean(row) {
-            self.run.replace(at, row.clone());
-            let what = diagnostics::ended(row);
-            self.run.console.error(&format!("{what}: this unit fails"));
-            return Ok(Some(End::Failed(what)));
-        }
-        self.start_announced()?;
-        self.show();
         Ok(None)
     }
 

@@ -119,6 +119,17 @@ pub fn say_starting(run: &mut Run, at: RowIndex) {
     run.console.stdout.starting(&server.name, config, once);
 }
 
+/// Says that the instances are started which were sent to swift-spawn, and sends it no more.
+pub fn announce_submitted(run: &mut Run) {
+    run.actors.close(Role::Spawn);
+    if run.submitted.is_empty() {
+        return;
+    }
+    say_limits(run);
+    let submitted: Vec<RowIndex> = run.submitted.iter().copied().collect();
+    submitted.into_iter().for_each(|at| say_starting(run, at));
+}
+
 /// True when it was said of an instance why nothing is done to it.
 fn is_reported(row: &Row) -> bool {
     matches!(row.state, State::Misconfigured | State::Owned)

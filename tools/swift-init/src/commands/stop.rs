@@ -3,14 +3,14 @@
 use swift_records::row::Row;
 use swift_records::state::State;
 
-use super::status;
+use super::{start, status};
 use crate::actors::{Event, Role};
 use crate::console::{Console, diagnostics};
 use crate::interrupt;
 use crate::options::{Command, Options};
 use crate::outcome;
 use crate::run::Run;
-use crate::table::{Group, RowIndex, Table};
+use crate::table::{RowIndex, Table};
 
 /// What is done with an instance that has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Then {
 
 /// Stops what runs. True when something ran and nothing is left of it.
 pub fn stop(run: &mut Run) -> anyhow::Result<bool> {
-    end_all(run, Then::StayDown)?;
+    end_all(run, Then::StayDown, end_one)?;
     let any = run.table.groups.iter().any(|group| group.tally.ended > 0);
     Ok(any && !run.has_failed())
 }
@@ -56,8 +56,12 @@ pub fn stop_rows(run: &Run, options: &Options, rows: Vec<Row>) -> anyhow::Result
     Ok(!stopping.has_failed())
 }
 
-/// Announces what will be signalled, has it done, and reports the results.
-pub fn end_all(run: &mut Run, then: Then) -> anyhow::Result<()> {
+/// Has `end_one` announce and send each signal, and reports the results.
+pub fn end_all(
+    run: &mut Run,
+    then: Then,
+    end_one: fn(&mut Run, RowIndex) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     for group in 0..run.table.groups.len() {
         if run.options.number.is_some() {
             let group = &run.table.groups[group];
@@ -66,16 +70,22 @@ pub fn end_all(run: &mut Run, then: Then) -> anyhow::Result<()> {
         for at in run.table.indices_of(group) {
             end_one(run, at)?;
         }
-        let ended = &run.table.groups[group];
-        if ended.tally.signalled == 0 && !runs_untouched(ended) {
+        if run.table.groups[group].running().next().is_none() {
             outcome::say_none(run, group);
         }
     }
     run.actors.close(Role::Signal);
-    while run.actors.runs(Role::Signal) {
+    run.actors.close(Role::Reload);
+    // An instance is started as soon as it has ended, and reported when all have: then the lines stand
+    // in the order of a restart.
+    while run.actors.runs(Role::Signal) || run.actors.runs(Role::Reload) {
         match interrupt::next_event(run)? {
             Some(Event::Row(Role::Signal, at, row)) => signalled(run, at, row, then)?,
-            Some(Event::Row(_, at, row)) => run.deferred.push((at, row)),
+            Some(Event::Row(Role::Reload, at, row)) => outcome::reloaded(run, at, &row),
+            Some(Event::Row(Role::Spawn, at, row)) => run.deferred.push((at, row)),
+            Some(Event::End(Role::Signal)) if run.options.command == Command::ReloadSeamless => {
+                start::announce_submitted(run);
+            }
             _ => {}
         }
     }
@@ -130,15 +140,10 @@ pub fn end_one(run: &mut Run, at: RowIndex) -> anyhow::Result<()> {
 }
 
 /// Reports the result for an instance that was to end, and has it started again if that is wanted.
-pub fn signalled(run: &mut Run, at: RowIndex, row: Row, then: Then) -> anyhow::Result<()> {
+fn signalled(run: &mut Run, at: RowIndex, row: Row, then: Then) -> anyhow::Result<()> {
     outcome::signalled(run, at, &row);
     if then == Then::Start && matches!(row.state, State::Stopped | State::Killed) {
         run.spawn(at, &row.with_state(State::Stopped))?;
     }
     Ok(())
-}
-
-/// True when something of a server runs that is left alone on purpose.
-fn runs_untouched(group: &Group) -> bool {
-    group.running().any(|row| row.state != State::Running)
 }
