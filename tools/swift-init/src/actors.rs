@@ -4,23 +4,20 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::Instant;
 
-use swift_cli::text;
 use swift_records::catalogue::Catalogue;
 use swift_records::row::Row;
 use swift_server::rundir::RunDir;
-use swift_server::stream::{Input, Next};
-use swift_sys::epoll::{Epoll, min_deadline};
+use swift_server::stream::Input;
+use swift_sys::epoll::Epoll;
 use swift_sys::signal::Signal;
 use swift_sys::signal_fd::SignalFd;
 use swift_sys::{failpoint, fd, handover};
 
-use crate::console::{Console, diagnostics};
 use crate::options::Options;
 use crate::plan::{self, ToolCommand};
 use crate::reaper::REQUESTS;
-use crate::table::{RowIndex, Table};
+use crate::table::RowIndex;
 use crate::tool::{self, Tool};
 use crate::tool_process::{Awaited, Channel, ToolProcess};
 use crate::{environment, requests};
@@ -36,10 +33,11 @@ pub enum Role {
     Spawn,
 }
 
-const ROLES: [Role; 3] = [Role::Signal, Role::Reload, Role::Spawn];
+/// The roles, by their tokens.
+pub const ROLES: [Role; 3] = [Role::Signal, Role::Reload, Role::Spawn];
 
 /// The token of signals to this process.
-const SIGNALS: u64 = 3;
+pub const SIGNALS: u64 = 3;
 
 /// The descriptors that swift-spawn hands on in the foreground: it needs its own three for rows and
 /// messages.
@@ -73,11 +71,14 @@ pub struct Actors<'a> {
     pub ignores_requests: bool,
     options: &'a Options,
     catalogue: &'a Catalogue,
-    signals: SignalFd,
-    tools: [Option<ToolProcess>; 3],
-    events: VecDeque<Event>,
+    /// Requests to end this process.
+    pub signals: SignalFd,
+    /// Those that run, by role.
+    pub tools: [Option<ToolProcess>; 3],
+    /// The events that have come and were not taken.
+    pub events: VecDeque<Event>,
     /// True when a tool was asked to begin nothing more, and may have ended because of it.
-    halted: bool,
+    pub halted: bool,
     limit_warnings: Option<Vec<String>>,
 }
 
@@ -141,7 +142,13 @@ impl<'a> Actors<'a> {
             && let Some(socket) = requests::connect(self.run_dir())?
         {
             let input = fd::duplicate(&socket)?;
-            return self.enter(Role::Spawn, None, Channel::Socket(socket), input, true);
+            return self.enter(
+                Role::Spawn,
+                None,
+                Channel::Socket(socket.into()),
+                input,
+                true,
+            );
         }
         self.raise_limits();
         let mut command = plan::spawn(self.options);
@@ -172,7 +179,8 @@ impl<'a> Actors<'a> {
         Ok(())
     }
 
-    fn enter(
+    /// Takes in a tool that runs: the ways of rows to it and from it.
+    pub fn enter(
         &mut self,
         role: Role,
         tool: Option<Tool>,
@@ -210,7 +218,7 @@ impl<'a> Actors<'a> {
 
     /// Raises the limits that servers inherit, and returns once which could not be raised.
     pub fn limit_warnings(&mut self) -> Vec<String> {
-        if self.unit_spawns() {
+        if self.unit().is_some() {
             // Servers that another process starts inherit nothing of this one.
             return Vec::new();
         }
@@ -221,30 +229,20 @@ impl<'a> Actors<'a> {
     /// Announces to the main process of the unit that an instance is about to be ended in order to be
     /// started again. swift-spawn itself need not know.
     pub fn announce_restart(&self, row: &Row) {
-        if let Some(tool) = &self.tools[Role::Spawn as usize]
-            && tool.tool.is_none()
-        {
-            tool.to.send(row);
+        if let Some(unit) = self.unit() {
+            unit.to.send(row);
         }
     }
 
-    /// True when the main process of the unit takes the part of swift-spawn.
-    fn unit_spawns(&self) -> bool {
-        let tool = &self.tools[Role::Spawn as usize];
-        tool.as_ref().is_some_and(|tool| tool.tool.is_none())
+    /// The main process of the unit, when it takes the part of swift-spawn.
+    fn unit(&self) -> Option<&ToolProcess> {
+        let spawn = self.tools[Role::Spawn as usize].as_ref();
+        spawn.filter(|tool| tool.tool.is_none())
     }
 
-    /// Sends a row to a tool, which is started when it does not run yet.
-    pub fn send(&mut self, role: Role, at: RowIndex, row: &Row) -> anyhow::Result<()> {
-        self.submit(role, at, row, false)
-    }
-
-    /// The same for a row that the tool only begins: its server does not announce the end.
-    pub fn send_to_begin(&mut self, role: Role, at: RowIndex, row: &Row) -> anyhow::Result<()> {
-        self.submit(role, at, row, true)
-    }
-
-    fn submit(
+    /// Sends a row to a tool, which is started when it does not run yet. `begin_only` says that the tool
+    /// begins this row and does not bring it to an end.
+    pub fn send(
         &mut self,
         role: Role,
         at: RowIndex,
@@ -289,213 +287,14 @@ impl<'a> Actors<'a> {
         self.has_begun(role) && self.events.is_empty()
     }
 
-    /// Asks swift-spawn to begin nothing more, and waits until it has reported of all that it was sent:
-    /// begun, or not. Returns the rows of all tools meanwhile. Another request to end this process
-    /// repeats the one that is the cause of this.
-    pub fn halt_spawn(
-        &mut self,
-        table: &Table,
-        console: &mut Console,
-    ) -> anyhow::Result<Vec<(Role, RowIndex, Row)>> {
-        let mut rows = Vec::new();
-        if let Some(tool) = &mut self.tools[Role::Spawn as usize] {
-            tool.halt()?;
-            self.halted = true;
-        }
-        while !self.has_reported(Role::Spawn)
-            && let Some(event) = self.next(table, console)?
-        {
-            if let Event::Row(role, at, row) = event {
-                rows.push((role, at, row));
-            }
-        }
-        Ok(rows)
-    }
-
     /// Awaits no more results: they are known from elsewhere.
     pub fn forget_awaited(&mut self) {
         let tools = self.tools.iter_mut().flatten();
         tools.for_each(|tool| tool.awaited.clear());
     }
 
-    /// The next event; none when all tools have ended.
-    pub fn next(&mut self, table: &Table, console: &mut Console) -> anyhow::Result<Option<Event>> {
-        self.next_before(None, table, console)
-    }
-
-    /// The next event; none when all tools have ended, or at the deadline.
-    pub fn next_before(
-        &mut self,
-        deadline: Option<Instant>,
-        table: &Table,
-        console: &mut Console,
-    ) -> anyhow::Result<Option<Event>> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(Some(event));
-            }
-            let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
-            if self.have_ended() || is_late {
-                return Ok(None);
-            }
-            self.wait(deadline, table, console)?;
-        }
-    }
-
-    fn have_ended(&self) -> bool {
+    /// True when every tool has ended.
+    pub fn have_ended(&self) -> bool {
         self.tools.iter().all(Option::is_none)
-    }
-
-    /// True when the next event has come already.
-    pub fn has_more(&mut self, table: &Table, console: &mut Console) -> anyhow::Result<bool> {
-        if self.events.is_empty() && !self.have_ended() {
-            self.wait(Some(Instant::now()), table, console)?;
-        }
-        Ok(!self.events.is_empty())
-    }
-
-    fn wait(
-        &mut self,
-        deadline: Option<Instant>,
-        table: &Table,
-        console: &mut Console,
-    ) -> anyhow::Result<()> {
-        console.systemd.beat();
-        let tokens = self
-            .epoll
-            .wait(min_deadline(deadline, console.deadline()))?;
-        // A request that came before a row of a tool is known before it.
-        if tokens.contains(&SIGNALS) {
-            self.is_asked()?;
-        }
-        for token in tokens.into_iter().filter(|token| *token != SIGNALS) {
-            match ROLES.get(token as usize) {
-                Some(role) => self.on_readable(*role, table, console)?,
-                None => self.events.push_back(Event::Request),
-            }
-        }
-        console.tick(|| {
-            let awaited = self.tools.iter().flatten().flat_map(|tool| &tool.awaited);
-            awaited.map(|(at, one)| {
-                let name = text::one_line(table[*at].server.as_bytes());
-                match one.pid {
-                    Some(pid) => format!("{name} ({pid})"),
-                    None => name,
-                }
-            })
-        });
-        Ok(())
-    }
-
-    /// True when this process was asked to end, and that event is yet to be taken.
-    fn is_asked(&mut self) -> anyhow::Result<bool> {
-        while let Some(signal) = self.signals.take()? {
-            if !self.ignores_requests {
-                self.events.push_back(Event::Asked(signal));
-            }
-        }
-        Ok(self.events.iter().any(|e| matches!(e, Event::Asked(_))))
-    }
-
-    fn on_readable(
-        &mut self,
-        role: Role,
-        table: &Table,
-        console: &mut Console,
-    ) -> anyhow::Result<()> {
-        let Some(tool) = &mut self.tools[role as usize] else {
-            return Ok(());
-        };
-        tool.input.fill()?;
-        loop {
-            match tool.input.next_row() {
-                Next::Row(row) => {
-                    // A row of no instance of this command is ignored.
-                    if let Some(at) = table.find(&row) {
-                        tool.answered(at, &row);
-                        failpoint::at("row-heard");
-                        self.events.push_back(Event::Row(role, at, *row));
-                    }
-                }
-                Next::Bad(bad) => {
-                    console.error(&format!("{}: {bad}", tool.name()));
-                    self.sound = false;
-                }
-                Next::Wait => return Ok(()),
-                Next::End => break,
-            }
-        }
-        self.on_end(role, table, console)
-    }
-
-    fn on_end(&mut self, role: Role, table: &Table, console: &mut Console) -> anyhow::Result<()> {
-        let Some(tool) = self.tools[role as usize].take() else {
-            return Ok(());
-        };
-        tool.input.unwatch(&self.epoll);
-        console.clear_progress();
-        // A terminal that goes asks all of its processes to end, and the tool did: that is no failure
-        // of its own.
-        if !self.is_asked()? && !self.halted {
-            let name = tool.name();
-            let result = tool.tool.map_or(Ok(()), Tool::finish);
-            let no_result = |at| {
-                let who = diagnostics::name(&table[at]);
-                format!("{who}: {name} ended without reporting a result")
-            };
-            let awaited = tool.awaited.into_keys();
-            let (at, lines): (Vec<_>, Vec<_>) = awaited.map(|at| (at, no_result(at))).unzip();
-            for line in result.err().into_iter().chain(lines) {
-                console.error(&line);
-                self.sound = false;
-            }
-            self.events.extend(at.into_iter().map(Event::NoResult));
-        }
-        self.events.push_back(Event::End(role));
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use nix::sys::signal::{Signal, raise};
-    use swift_records::state::State;
-
-    use super::*;
-    use crate::run::Run;
-
-    /// Fails when the row is lost: the server that it reports would be neither tracked nor stopped.
-    #[test]
-    fn a_row_that_comes_with_a_request_to_end_is_reported() {
-        let options = Options::default();
-        let catalogue = Catalogue::load(Path::new("/nonexistent")).unwrap();
-        let selection = catalogue.select(["proxy"]);
-        let row = Row {
-            config: Some("/etc/swift/proxy-server.conf".into()),
-            ..Row::new("proxy-server", State::Stopped)
-        };
-        let table = Table::gather(&catalogue, &selection, vec![row.clone()]);
-        let at = table.find(&row).unwrap();
-        let mut run = Run::new(&options, &catalogue, false, table, Console::new(false)).unwrap();
-        let (input, end) = fd::pipe().unwrap();
-        let actors = &mut run.actors;
-        actors
-            .enter(Role::Spawn, None, Channel::Closed, input, true)
-            .unwrap();
-        actors.send(Role::Spawn, at, &row).unwrap();
-        let mut line = Vec::new();
-        let started = row.with_state(State::Started);
-        started.write(&mut line);
-        std::fs::File::from(end).write_all(&line).unwrap();
-        // To this thread only, which has it blocked.
-        raise(Signal::SIGTERM).unwrap();
-
-        assert!(run.has_event().unwrap());
-        assert!(matches!(run.next_event().unwrap(), Some(Event::Asked(_))));
-        let rows = run.halt_spawn().unwrap();
-        assert!(matches!(&rows[..], [(Role::Spawn, found, row)]
-            if *found == at && *row == started));
     }
 }

@@ -52,7 +52,7 @@ fn interrupt(run: &mut Run, signal: Signal) -> anyhow::Error {
         return error;
     }
     run.console.stdout.release();
-    run.console.clear_progress();
+    run.console.progress.clear();
     run.console.flush();
     let left: Vec<String> = left_alone(run).collect();
     left.iter().for_each(|line| run.console.error(line));

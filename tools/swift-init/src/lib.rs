@@ -5,6 +5,7 @@ mod actors;
 mod commands;
 mod console;
 mod environment;
+mod events;
 mod explain;
 mod interrupt;
 mod log;

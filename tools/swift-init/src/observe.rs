@@ -46,7 +46,7 @@ pub fn run(
             }
         }
     }
-    console.clear_progress();
+    console.progress.clear();
     let bad = bad.or_else(|| decoder.finish());
     let bad = bad.map(|bad| format!("{}: {bad}", tools[tools.len() - 1].name));
     let failures = tools.into_iter().filter_map(|tool| tool.finish().err());
@@ -61,12 +61,12 @@ pub fn run(
 
 /// Waits for rows, as long as there is a terminal that the wait is shown on.
 fn await_input(output: &OwnedFd, console: &mut Console, awaited: &str) -> anyhow::Result<()> {
-    if console.progress_deadline().is_none() {
+    if console.progress.deadline().is_none() {
         return Ok(());
     }
     let epoll = Epoll::new()?;
     epoll.add(output, 0)?;
-    while epoll.wait(console.progress_deadline())?.is_empty() {
+    while epoll.wait(console.progress.deadline())?.is_empty() {
         console.tick(|| std::iter::once(awaited.to_owned()));
     }
     Ok(())

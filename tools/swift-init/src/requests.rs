@@ -78,10 +78,9 @@ impl Requests {
         }
         let mut rows = Vec::new();
         for connection in &mut self.connections {
-            let before = connection.ended;
             connection.read(&mut rows);
-            if connection.ended && !before {
-                // Its end would be heard of as long as it is open.
+            if connection.ended {
+                // Its end would be reported as long as it is open.
                 let _ = epoll.remove(&connection.socket);
             }
         }

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use swift_records::catalogue::Catalogue;
 use swift_records::row::Row;
 
-use crate::actors::{Actors, Event, Role};
-use crate::console::Console;
+use crate::actors::{Actors, Role};
+use crate::console::{Console, Progress};
 use crate::log::Log;
 use crate::options::Options;
 use crate::table::{Group, RowIndex, Table};
@@ -46,7 +46,7 @@ impl<'a> Run<'a> {
         table: Table,
         mut console: Console,
     ) -> anyhow::Result<Run<'a>> {
-        console.restart_progress();
+        console.progress = Progress::new();
         Ok(Run {
             options,
             catalogue,
@@ -62,21 +62,6 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The next event of the tools; none when all have ended.
-    pub fn next_event(&mut self) -> anyhow::Result<Option<Event>> {
-        self.actors.next(&self.table, &mut self.console)
-    }
-
-    /// True when the next event has come already.
-    pub fn has_event(&mut self) -> anyhow::Result<bool> {
-        self.actors.has_more(&self.table, &mut self.console)
-    }
-
-    /// Asks swift-spawn to begin nothing more, and returns what the tools reported meanwhile.
-    pub fn halt_spawn(&mut self) -> anyhow::Result<Vec<(Role, RowIndex, Row)>> {
-        self.actors.halt_spawn(&self.table, &mut self.console)
-    }
-
     /// Replaces a row by a later one, which the system's log may report.
     pub fn replace(&mut self, at: RowIndex, row: Row) {
         self.log.row(at, &row);
@@ -85,10 +70,10 @@ impl<'a> Run<'a> {
 
     /// Sends an instance to swift-spawn, once: its row as it is to be sent.
     pub fn spawn(&mut self, at: RowIndex, row: &Row) -> anyhow::Result<()> {
-        if !self.submitted.insert(at) {
-            return Ok(());
+        match self.submitted.insert(at) {
+            true => self.actors.send(Role::Spawn, at, row, false),
+            false => Ok(()),
         }
-        self.actors.send(Role::Spawn, at, row)
     }
 
     /// True when something is left that should not be, or could not be inspected.

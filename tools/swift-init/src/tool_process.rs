@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 
 use anyhow::Context as _;
@@ -12,7 +12,7 @@ use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::process::Pid;
 use swift_server::stream::Input;
-use swift_sys::{fd, socket};
+use swift_sys::socket;
 
 use crate::table::RowIndex;
 use crate::tool::Tool;
@@ -43,7 +43,7 @@ pub enum Channel {
     /// Through a thread, so that a tool which is busy never keeps this process from reading its rows.
     Thread(mpsc::Sender<Box<[u8]>>),
     /// At once: what is sent has arrived before anything else is done.
-    Socket(OwnedFd),
+    Socket(File),
     /// No more rows come.
     Closed,
 }
@@ -89,7 +89,7 @@ impl Channel {
         row.write(&mut line);
         match self {
             Channel::Thread(to) => drop(to.send(line.into_boxed_slice())),
-            Channel::Socket(socket) => drop(write_all(socket, &line)),
+            Channel::Socket(socket) => drop((&*socket).write_all(&line)),
             Channel::Closed => {}
         }
     }
@@ -102,13 +102,6 @@ impl Channel {
         }
         *self = Channel::Closed;
     }
-}
-
-fn write_all(socket: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        bytes = &bytes[fd::write(&socket.as_fd(), bytes)?..];
-    }
-    Ok(())
 }
 
 impl ToolProcess {

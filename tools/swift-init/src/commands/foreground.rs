@@ -24,7 +24,7 @@ use crate::run::Run;
 pub fn foreground(run: &mut Run) -> anyhow::Result<bool> {
     let starting = start::announce(run, After::Observing);
     run.console.flush();
-    run.console.leave_terminal();
+    run.console.progress.disable();
     for at in starting {
         run.spawn(at, &start::to_start(run, at))?;
     }

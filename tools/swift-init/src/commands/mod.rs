@@ -106,7 +106,7 @@ fn carry_out(mut options: Options) -> anyhow::Result<Exit> {
         run.log.rest(&run.table);
         up = run.table.rows().filter(|row| came_up(row)).count();
         console = run.console;
-        console.clear_progress();
+        console.progress.clear();
         console.stdout.release();
         console.flush();
         done?

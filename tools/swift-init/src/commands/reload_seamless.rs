@@ -36,7 +36,6 @@ fn reload_one(run: &mut Run, at: RowIndex) -> anyhow::Result<()> {
     let row = &run.table[at];
     match seamless && row.state == State::Running {
         false => stop::end_one(run, at),
-        true if notifies => run.actors.send(Role::Reload, at, row),
-        true => run.actors.send_to_begin(Role::Reload, at, row),
+        true => run.actors.send(Role::Reload, at, row, !notifies),
     }
 }

@@ -15,7 +15,8 @@ use swift_sys::signal::Signal;
 use super::start::{self, After};
 use super::stop_unit;
 use crate::actors::{Event, Role};
-use crate::console::{Systemd, diagnostics};
+use crate::console::Systemd;
+use crate::console::diagnostics::{self, servers};
 use crate::options::Options;
 use crate::outcome;
 use crate::reaper;
@@ -77,7 +78,7 @@ pub fn service(run: &mut Run) -> anyhow::Result<bool> {
     }
     let starting = start::announce(run, After::Observing);
     run.console.flush();
-    run.console.leave_terminal();
+    run.console.progress.disable();
     let requests = Requests::listen(run.actors.run_dir(), &run.actors.epoll)?;
     for at in &starting {
         run.spawn(*at, &start::to_start(run, *at))?;
@@ -244,7 +245,7 @@ impl Service<'_, '_> {
             start: None,
             ..self.run.table[at].clone().with_state(State::Stopped)
         };
-        self.run.actors.send(Role::Spawn, at, &row)?;
+        self.run.actors.send(Role::Spawn, at, &row, false)?;
         self.show();
         Ok(())
     }
@@ -320,12 +321,5 @@ fn is_clean(row: &Row) -> bool {
     match row.reason() {
         Some(Reason::Signal(number)) => clean.iter().any(|s| s.number() == i32::from(number)),
         _ => row.state == State::Finished,
-    }
-}
-
-fn servers(count: usize) -> String {
-    match count {
-        1 => "1 server".to_owned(),
-        _ => format!("{count} servers"),
     }
 }

@@ -116,7 +116,7 @@ pub fn end_one(run: &mut Run, at: RowIndex) -> anyhow::Result<()> {
                 run.actors.announce_restart(&row);
             }
             run.table.tally(at).signalled += 1;
-            run.actors.send(Role::Signal, at, &row)?;
+            run.actors.send(Role::Signal, at, &row, false)?;
         }
         State::Denied => {
             run.console.stdout.signal(&row, signal);

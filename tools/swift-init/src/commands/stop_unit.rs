@@ -58,12 +58,12 @@ fn add(rows: &mut Vec<Row>, row: Row) {
 fn drain(run: &mut Run, deadline: Option<Instant>) -> anyhow::Result<()> {
     run.actors.forget_awaited();
     while run.actors.runs(Role::Spawn) {
-        let console = &mut run.console;
-        match run.actors.next_before(deadline, &run.table, console)? {
+        match run.next_event_before(deadline)? {
             Some(Event::Asked(_)) => break,
             Some(_) => {}
             None => {
-                console.error("requests are still under way after the kill wait: they are cut off");
+                run.console
+                    .error("requests are still under way after the kill wait: they are cut off");
                 break;
             }
         }

@@ -52,6 +52,14 @@ fn other_config(row: &Row) -> String {
     format!("pid {} runs with {}", pid(row), text::one_line(row.text()))
 }
 
+/// So many servers.
+pub fn servers(count: usize) -> String {
+    match count {
+        1 => "1 server".to_owned(),
+        _ => format!("{count} servers"),
+    }
+}
+
 /// The name of an instance in messages.
 pub fn name(row: &Row) -> String {
     let config = row.config.as_deref().unwrap_or(Path::new("no config"));

@@ -15,7 +15,7 @@ use swift_sys::epoll::min_deadline;
 
 use crate::options::TOOL;
 
-use progress::Progress;
+pub use progress::Progress;
 pub use stdout::Stdout;
 pub use systemd::Systemd;
 
@@ -25,7 +25,8 @@ pub struct Console {
     pub stdout: Stdout,
     /// The service manager.
     pub systemd: Systemd,
-    progress: Progress,
+    /// The line on the terminal.
+    pub progress: Progress,
     verbose: bool,
 }
 
@@ -67,26 +68,6 @@ impl Console {
                 self.error(&format!("| {line}"));
             }
         }
-    }
-
-    /// Draws no progress line from now on: the terminal belongs to the servers.
-    pub fn leave_terminal(&mut self) {
-        self.progress.disable();
-    }
-
-    /// Takes the progress line away.
-    pub fn clear_progress(&mut self) {
-        self.progress.clear();
-    }
-
-    /// When the progress line is to be drawn.
-    pub fn progress_deadline(&self) -> Option<Instant> {
-        self.progress.deadline()
-    }
-
-    /// Counts the seconds of the progress line from now on.
-    pub fn restart_progress(&mut self) {
-        self.progress = Progress::new();
     }
 
     /// When the progress line is to be drawn, or systemd expects a message.

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use swift_sys::epoll::deadline_in;
 use swift_sys::session;
 
+use super::diagnostics::servers;
+
 /// A wait is spoken of when it takes longer than this, and then again as often.
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -20,7 +22,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// No line yet.
+    /// No line yet. Its seconds count from now on.
     pub fn new() -> Progress {
         Progress {
             since: Instant::now(),
@@ -29,7 +31,7 @@ impl Progress {
         }
     }
 
-    /// No line from now on.
+    /// No line from now on: the terminal belongs to the servers.
     pub fn disable(&mut self) {
         self.clear();
         self.next = None;
@@ -92,12 +94,7 @@ fn compose(names: &[String], seconds: u64, width: usize) -> String {
             return line;
         }
     }
-    let servers = if names.len() == 1 {
-        "server"
-    } else {
-        "servers"
-    };
-    let line = format!("{begin}{} {servers}", names.len());
+    let line = format!("{begin}{}", servers(names.len()));
     line.chars().take(width).collect()
 }
 

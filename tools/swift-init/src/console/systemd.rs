@@ -16,16 +16,9 @@ pub struct Systemd {
     notify: SdNotify,
     /// How often systemd wants to hear that the service is alive (sd_watchdog_enabled(3)).
     watchdog: Option<Duration>,
-    phase: Phase,
+    /// True while the service runs; a start, a reload or a stop ends some time.
+    is_running: bool,
     next: Option<Instant>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// A start, a reload or a stop, which ends some time.
-    Passing,
-    /// The service runs.
-    Running,
 }
 
 impl Systemd {
@@ -40,7 +33,7 @@ impl Systemd {
             next: notify.is_set().then(Instant::now),
             notify,
             watchdog: watchdog.map(|usec| Duration::from_micros(usec) / 2),
-            phase: Phase::Passing,
+            is_running: false,
         }
     }
 
@@ -62,7 +55,7 @@ impl Systemd {
     /// Says that it is ready.
     pub fn ready(&mut self, status: &str) {
         self.send(Message::new().ready().status(status));
-        self.phase = Phase::Running;
+        self.is_running = true;
         self.next = self
             .watchdog
             .filter(|_| self.is_there())
@@ -73,7 +66,7 @@ impl Systemd {
     pub fn stopping(&mut self, status: &str) {
         let message = Message::new().stopping().status(status);
         self.send(message.extend_timeout(EXTEND_BY));
-        self.phase = Phase::Passing;
+        self.is_running = false;
         self.next = deadline_in(EXTEND_EVERY).filter(|_| self.is_there());
     }
 
@@ -87,17 +80,13 @@ impl Systemd {
         if self.next.is_none_or(|next| next > Instant::now()) {
             return;
         }
-        let every = match self.phase {
-            Phase::Passing => {
-                self.extend(EXTEND_BY);
-                Some(EXTEND_EVERY)
-            }
-            Phase::Running => {
-                self.send(Message::new().line("WATCHDOG", "1"));
-                self.watchdog
-            }
-        };
-        self.next = every.and_then(deadline_in);
+        if self.is_running {
+            self.send(Message::new().line("WATCHDOG", "1"));
+            self.next = self.watchdog.and_then(deadline_in);
+        } else {
+            self.extend(EXTEND_BY);
+            self.next = deadline_in(EXTEND_EVERY);
+        }
     }
 
     /// Says that what goes on may take so long.
