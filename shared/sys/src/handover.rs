@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -14,7 +14,7 @@ use super::pid::Pid;
 /// Which of the two processes this is after [`fork`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forked {
-    /// The one that was there, and the number of the new one.
+    /// The one that was there, and the pid of the new one.
     Parent(Pid),
     /// The new one.
     Child,
@@ -87,16 +87,53 @@ pub fn replace(program: &OsStr, args: &[impl AsRef<OsStr>], with: &[(&str, Strin
     attempt().expect_err("exec returns only when it failed")
 }
 
-/// A file in memory that holds this text, to be read from its beginning.
-pub fn note(text: &[u8]) -> io::Result<OwnedFd> {
+/// A descriptor that stays open across exec: it is written as its number, and reading that adopts it.
+#[derive(Debug, serde::Deserialize)]
+#[serde(try_from = "RawFd")]
+pub struct Descriptor(OwnedFd);
+
+impl TryFrom<RawFd> for Descriptor {
+    type Error = io::Error;
+
+    fn try_from(number: RawFd) -> io::Result<Descriptor> {
+        super::fd::adopt(number).map(Descriptor)
+    }
+}
+
+impl serde::Serialize for Descriptor {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.as_raw_fd().serialize(to)
+    }
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Descriptor {
+    fn from(fd: OwnedFd) -> Descriptor {
+        Descriptor(fd)
+    }
+}
+
+impl From<Descriptor> for OwnedFd {
+    fn from(descriptor: Descriptor) -> OwnedFd {
+        descriptor.0
+    }
+}
+
+/// A memfd that holds this text.
+pub fn memfd(text: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create("handover", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(text)?;
     Ok(file.into())
 }
 
-/// The text of such a file.
-pub fn read_note(note: &impl AsFd) -> io::Result<String> {
-    let mut file = File::from(super::fd::duplicate(note)?);
+/// The text of a memfd, from its beginning.
+pub fn read_memfd(memfd: &impl AsFd) -> io::Result<String> {
+    let mut file = File::from(super::fd::duplicate(memfd)?);
     let mut text = String::new();
     file.rewind()?;
     file.read_to_string(&mut text)?;
@@ -108,10 +145,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_is_read_as_often_as_one_likes() {
-        let note = note(b"one\ntwo").unwrap();
-        assert_eq!(read_note(&note).unwrap(), "one\ntwo");
-        assert_eq!(read_note(&note).unwrap(), "one\ntwo");
+    fn a_memfd_is_read_as_often_as_one_likes() {
+        let memfd = memfd(b"one\ntwo").unwrap();
+        assert_eq!(read_memfd(&memfd).unwrap(), "one\ntwo");
+        assert_eq!(read_memfd(&memfd).unwrap(), "one\ntwo");
     }
 
     #[test]

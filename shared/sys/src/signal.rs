@@ -8,8 +8,23 @@ use nix::sys::signal as nix_signal;
 const MAX: i32 = 64;
 
 /// A signal's number, from 1 to 64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "i32", into = "i32")]
 pub struct Signal(i32);
+
+impl TryFrom<i32> for Signal {
+    type Error = String;
+
+    fn try_from(number: i32) -> Result<Signal, String> {
+        Signal::from_number(number).ok_or_else(|| format!("no signal has the number {number}"))
+    }
+}
+
+impl From<Signal> for i32 {
+    fn from(signal: Signal) -> i32 {
+        signal.number()
+    }
+}
 
 impl Signal {
     /// SIGHUP.

@@ -136,11 +136,11 @@ pub fn serve(data: &[u8]) {
             conf: Some(config),
             verbose: false,
         };
-        match file::load_again(&server) {
+        match file::load(&server).map_err(|e| format!("{e:#}")) {
             Ok(settings) => {
                 assert!(!settings.listen.is_empty() && !settings.command.is_empty());
                 assert!((1..=4096).contains(&settings.workers));
-                assert!((1..=64).contains(&settings.graceful));
+                assert!((1..=64).contains(&settings.graceful.number()));
                 // What is handed over to the next generation is understood by it.
                 let text = toml::to_string(&settings).expect("it can be written");
                 let again: file::Settings = toml::from_str(&text).expect("it can be read");

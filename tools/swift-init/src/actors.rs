@@ -130,7 +130,7 @@ impl<'a> Actors<'a> {
             return self.start(Role::Signal, command, true, &[]);
         }
         // What runs is stopped by the site's file that it was started by.
-        let site = handover::note(self.catalogue.site.as_bytes())?;
+        let site = handover::memfd(self.catalogue.site.as_bytes())?;
         command.value("--site-file", "/proc/self/fd/3");
         self.start(Role::Signal, command, true, &[site.as_fd()])
     }

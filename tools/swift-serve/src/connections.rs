@@ -10,7 +10,7 @@ use crate::address::Address;
 use crate::sockets::Listener;
 
 /// How long counting may hold up the manager: clients decide how many connections there are.
-const BUDGET: Duration = Duration::from_millis(20);
+pub const BUDGET: Duration = Duration::from_millis(20);
 
 fn tcp(listeners: &[Listener]) -> impl Iterator<Item = &Listener> {
     listeners
@@ -34,9 +34,9 @@ pub struct Open {
 }
 
 impl Open {
-    /// Counts those of these listeners.
-    pub fn count(listeners: &[Listener]) -> Open {
-        let deadline = Instant::now() + BUDGET;
+    /// Counts those of these listeners, for as long as `budget` lasts.
+    pub fn count(listeners: &[Listener], budget: Duration) -> Open {
+        let deadline = Instant::now() + budget;
         let mut open = Open {
             count: 0,
             is_all: true,
@@ -67,7 +67,12 @@ mod tests {
         let listeners = crate::sockets::open(&["127.0.0.1:0".parse().unwrap()], &[]);
         let listeners = listeners.unwrap_or_else(|_| panic!("a port is free"));
         let address = socket::local_address(listeners[0].fd.as_fd()).unwrap();
-        let both = || (Open::count(&listeners).to_string(), waiting(&listeners));
+        let both = || {
+            (
+                Open::count(&listeners, Duration::from_secs(60)).to_string(),
+                waiting(&listeners),
+            )
+        };
         let expected = |open: &str, waiting| (format!("{open} connections open"), waiting);
         assert_eq!(both(), expected("0", 0));
         let _one = TcpStream::connect(address).unwrap();

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
 use swift_cli::program::SearchPath;
 use swift_server::user;
@@ -47,8 +47,8 @@ pub struct Settings {
     pub command: Vec<String>,
     /// How it says that it is ready.
     pub ready: Ready,
-    /// The number of the signal on which it finishes what it has and leaves.
-    pub graceful: i32,
+    /// The signal on which a worker finishes what it has and leaves.
+    pub graceful: Signal,
     /// Seconds until new workers have to be ready.
     pub reload_timeout: u32,
     /// Seconds that old workers get to finish.
@@ -65,11 +65,6 @@ impl Settings {
     /// How long new workers may take to get ready.
     pub fn reload_timeout(&self) -> Duration {
         Duration::from_secs(self.reload_timeout.into())
-    }
-
-    /// The signal on which a worker finishes what it has and leaves.
-    pub fn graceful(&self) -> Signal {
-        Signal::from_number(self.graceful).unwrap_or(Signal::TERM)
     }
 }
 
@@ -182,7 +177,7 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
         program,
         command,
         ready: form.ready,
-        graceful: graceful.number(),
+        graceful,
         reload_timeout: form.reload_timeout.unwrap_or(60),
         stale_worker_timeout: form.stale_worker_timeout.unwrap_or(86400),
         bind_timeout: form.bind_timeout.unwrap_or(30),
@@ -256,19 +251,6 @@ fn expand(text: &str, conf: Option<&(String, Values)>) -> Result<String, String>
     }
     out.push_str(rest);
     Ok(out)
-}
-
-/// Loads the settings of a reload, whose failure is no reason to end.
-pub fn load_again(server: &Server) -> Result<Settings, String> {
-    load(server).map_err(|e| format!("{e:#}"))
-}
-
-/// Makes sure that what was handed over makes sense.
-pub fn check_version(version: u32, known: u32) -> anyhow::Result<()> {
-    if version != known {
-        bail!("the state is of version {version}, and version {known} is understood");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use swift_sys::epoll::{deadline_in, min_deadline};
 
 use crate::file::Settings;
@@ -23,7 +24,7 @@ pub struct Slot {
 }
 
 /// Workers of one config, on their sockets.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Generation {
     /// Its number, from 1.
     pub number: u64,
@@ -34,6 +35,7 @@ pub struct Generation {
     /// Its workers.
     pub workers: Vec<Worker>,
     /// The workers' places.
+    #[serde(skip)]
     pub slots: Vec<Slot>,
 }
 
@@ -89,6 +91,8 @@ impl Generation {
     /// Has the places filled that have no worker, as those of a generation that
     /// was handed over while one was missing.
     pub fn fill_gaps(&mut self) {
+        let slots = self.settings.workers as usize;
+        self.slots.resize(slots, Slot::default());
         for (number, slot) in self.slots.iter_mut().enumerate() {
             if !self.workers.iter().any(|one| one.slot == number) {
                 slot.again_at = Some(Instant::now());

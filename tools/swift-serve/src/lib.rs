@@ -16,8 +16,10 @@ pub mod options;
 mod orphans;
 mod pid_file;
 mod reload;
+mod run;
 mod sockets;
 mod standby;
+mod start;
 mod state;
 mod status;
 mod stop;
@@ -48,7 +50,7 @@ fn run(job: Job) -> anyhow::Result<Exit> {
             if !environment::is_handed_over() {
                 invocation.take_name();
             }
-            manager::run(invocation, signals)
+            run::run(invocation, signals)
         }
     }
 }

@@ -6,18 +6,20 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::anyhow;
+use serde::{Deserialize, Serialize};
 use swift_sys::error::reason_of;
+use swift_sys::handover::Descriptor;
 use swift_sys::{fd, socket};
 
 use crate::address::Address;
 
 /// A socket that listens on an address.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Listener {
     /// Where.
     pub address: Address,
     /// The socket.
-    pub fd: OwnedFd,
+    pub fd: Descriptor,
 }
 
 /// Why an address is not listened on.
@@ -41,7 +43,7 @@ pub fn open(addresses: &[Address], before: &[Listener]) -> Result<Vec<Listener>,
         match fd {
             Ok(fd) => all.push(Listener {
                 address: address.clone(),
-                fd,
+                fd: fd.into(),
             }),
             Err(e) => {
                 discard(&all, before);

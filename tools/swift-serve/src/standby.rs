@@ -1,11 +1,14 @@
-//! The standby as the manager sees it: the process that stands by while the manager executes itself anew.
+//! The standby as the manager sees it: the process that holds the old generation while the manager
+//! executes itself anew.
 
-use std::os::fd::OwnedFd;
-
+use serde::{Deserialize, Serialize};
 use swift_server::process::Process;
+use swift_sys::handover::Descriptor;
 use swift_sys::pidfd::Ended;
 use swift_sys::signal::Signal;
-use swift_sys::{fd, pidfd, socket};
+use swift_sys::{fd, pidfd};
+
+use crate::handover;
 
 /// The new generation serves: drain these addresses, let the old one finish.
 pub const RELEASE: u8 = b'r';
@@ -16,59 +19,39 @@ pub const STOP: u8 = b's';
 /// The standby has done what RELEASE asks for.
 pub const DONE: u8 = b'o';
 
-/// The standby, as the manager sees it.
-#[derive(Debug)]
+/// A standby.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Standby {
     /// The process.
+    #[serde(with = "handover::process")]
     pub process: Process,
-    /// Where it is told the verdict, and says that it has done its work.
-    pub control: Option<OwnedFd>,
-    /// True when it was told the verdict.
+    /// The socket for the verdict and for DONE.
+    pub control: Descriptor,
+    /// True when the verdict was sent.
     pub is_notified: bool,
     /// The signal with which it lets old workers finish, once it was told to.
     pub releases: Option<Signal>,
 }
 
 impl Standby {
-    /// True when it waits for the verdict.
-    pub fn is_waiting(&self) -> bool {
-        !self.is_notified
-    }
-
-    /// Tells it the verdict; `false` when it is gone.
-    pub fn tell(&mut self, what: u8, text: &str) -> bool {
+    /// Sends the verdict; `false` when the standby is gone.
+    pub fn notify(&mut self, verdict: u8, text: &str) -> bool {
         self.is_notified = true;
-        let message = [&[what], text.as_bytes()].concat();
-        let alive = !self.process.has_ended().unwrap_or(true);
-        let written = |fd: &OwnedFd| fd::write(fd, &message).is_ok_and(|n| n == message.len());
-        alive && self.control.as_ref().is_some_and(written)
+        let message = [&[verdict], text.as_bytes()].concat();
+        !self.process.has_ended().unwrap_or(true)
+            && fd::write(&self.control, &message).is_ok_and(|n| n == message.len())
     }
 
-    /// Says that nothing more will be said, which the standby of an older
-    /// swift-serve waits for before it exits.
-    pub fn hang_up(&self) {
-        if let Some(control) = &self.control {
-            let _ = socket::end_sending(control);
-        }
-    }
-
-    /// Takes its exit status if it has ended; none when it has not. It holds
-    /// the signal that old workers did not get when it could not do its work.
-    pub fn take_end(&self) -> Option<Option<Signal>> {
-        if !self.process.has_ended().unwrap_or(false) {
-            return None;
-        }
-        // One that is no child of this process has no status for it, but a word.
+    /// The signal that old workers did not get, for a standby that has ended and whose work is not
+    /// done.
+    pub fn left_undone(&self) -> Option<Signal> {
+        // The exit status is there for a child alone, and DONE for every standby.
         let exited = pidfd::wait(&self.process).ok() == Some(Ended::Exit(0));
         let mut word = [0];
-        let word = self.control.as_ref().and_then(|control| {
-            fd::is_readable(control).ok().filter(|readable| *readable)?;
-            fd::read(control, &mut word)
-                .ok()
-                .filter(|length| *length == 1)?;
-            Some(word[0])
-        });
-        let has_finished = exited || word == Some(DONE);
-        Some(self.releases.filter(|_| !has_finished))
+        let is_done = exited
+            || fd::is_readable(&self.control).unwrap_or(false)
+                && fd::read(&self.control, &mut word).is_ok()
+                && word == [DONE];
+        self.releases.filter(|_| !is_done)
     }
 }

@@ -9,16 +9,11 @@ use swift_cli::Exit;
 use swift_server::process::Pid;
 use swift_sys::{fd, netns, socket};
 
-use crate::state::Manager;
+use crate::manager::Manager;
 use crate::worker::{WorkerState, now};
 
 fn name(pid: u32) -> Vec<u8> {
     format!("swift-serve\0{pid}").into_bytes()
-}
-
-/// The socket on which this process is asked.
-pub fn listen() -> io::Result<OwnedFd> {
-    socket::listen_abstract(&name(std::process::id()))
 }
 
 /// A connection to the socket of a process, and the pid of the process that listens there.
@@ -32,14 +27,27 @@ pub fn is_manager(pid: Pid) -> bool {
     server.is_ok_and(|(_, listens)| listens == pid.raw())
 }
 
-/// Answers those who ask.
-pub fn answer(manager: &Manager) {
-    let Some(status) = &manager.status else {
-        return;
-    };
-    while let Ok(Some(client)) = socket::accept(status) {
-        // A client that does not read gets what fits.
-        let _ = fd::write(&client, rows(manager).as_bytes());
+impl Manager {
+    /// Listens under the name by which clients ask this process for its status.
+    pub fn open_status(&mut self) {
+        self.state.status = match socket::listen_abstract(&name(std::process::id())) {
+            Ok(socket) => Some(socket.into()),
+            Err(e) => {
+                self.log.warn(&format!("will not tell its status: {e}"));
+                None
+            }
+        };
+    }
+
+    /// Answers the clients that wait.
+    pub fn answer_status(&self) {
+        let Some(status) = &self.state.status else {
+            return;
+        };
+        while let Ok(Some(client)) = socket::accept(status) {
+            // A client that does not read gets what fits.
+            let _ = fd::write(&client, rows(self).as_bytes());
+        }
     }
 }
 
@@ -53,13 +61,9 @@ fn rows(manager: &Manager) -> String {
         out.push_str(&format!("{generation}\t{kind}\t{pid}\t{age}\t{rest}\n"));
     };
     let age = |begun: u64| Some(now().saturating_sub(begun));
-    let serving = manager.current.as_ref().map_or(0, |one| one.number);
-    let state = match &manager.current {
-        None => "starting",
-        Some(_) if manager.is_reloading() => "reloading",
-        Some(_) => "serving",
-    };
-    let verdict = match manager.verdict.as_str() {
+    let state = &manager.state;
+    let serving = state.current.as_ref().map_or(0, |one| one.number);
+    let verdict = match state.verdict.as_str() {
         "" => "-",
         verdict => verdict,
     };
@@ -71,14 +75,14 @@ fn rows(manager: &Manager) -> String {
         "manager",
         Some(own),
         started,
-        &format!("{state}\t{verdict}"),
+        &format!("{}\t{verdict}", manager.phase.word()),
     );
-    for standby in &manager.standbys {
+    for standby in &state.standbys {
         let pid = standby.process.pid.raw();
         row(serving, "standby", Some(pid), started_ago(pid), "-\t-");
     }
-    let pending = manager.pending.as_ref().map(|one| &one.generation);
-    for generation in manager.current.iter().chain(pending) {
+    let pending = manager.phase.pending().map(|one| &one.generation);
+    for generation in state.current.iter().chain(pending) {
         for listener in &generation.listeners {
             let rest = format!("-\t{}", listener.address);
             row(generation.number, "listen", None, None, &rest);

@@ -5,24 +5,27 @@ use std::time::Duration;
 
 use swift_cli::Exit;
 use swift_server::process;
-use swift_sys::epoll::{Epoll, deadline_in};
+use swift_sys::epoll::Epoll;
 use swift_sys::handover::{Forked, fork};
 use swift_sys::signal::Signal;
 use swift_sys::{fd, session};
 
+use crate::manager::Manager;
 use crate::sockets;
-use crate::state::Manager;
-use crate::worker::Worker;
+use crate::standby;
+use crate::state::Phase;
 
 impl Manager {
-    /// Ends everything and waits for it.
-    pub fn stop(&mut self) -> anyhow::Result<Exit> {
+    /// Begins to end everything.
+    pub fn stop(&mut self) {
         self.log.info("stopping");
         let status = format!("stopping {} workers", self.workers().count());
         self.notifier.stopping(&status, self.stop_timeout());
-        self.stop_standby();
-        self.end_all(true)?;
-        Ok(Exit::Ok)
+        // systemd, which may take the standby for the main process, kills what is left when that has ended.
+        if let Some(standby) = self.state.waiting_standby() {
+            standby.notify(standby::STOP, "");
+        }
+        self.end_all(Ok(()), true);
     }
 
     /// Leaves at once; the workers finish what they have.
@@ -31,12 +34,11 @@ impl Manager {
         self.notifier.stopping("leaving", Duration::ZERO);
         self.dismiss_standby();
         self.notifier.barrier();
-        let pending = self.pending.take().map(|one| one.generation);
-        for mut generation in self.current.take().into_iter().chain(pending) {
+        let pending = self.phase.enter(Phase::Stopping(Ok(())));
+        for mut generation in self.state.current.take().into_iter().chain(pending) {
             sockets::discard(&generation.listeners, &[]);
-            let graceful = generation.settings.graceful();
             for worker in &mut generation.workers {
-                worker.leave(Some(graceful), Duration::MAX);
+                worker.leave(Some(generation.settings.graceful), Duration::MAX);
             }
         }
         if !self.log.is_console() {
@@ -51,15 +53,15 @@ impl Manager {
     /// Logs what the workers print until the last of them has ended, in a
     /// process that holds nothing else.
     fn forward_last_output(&mut self) -> io::Result<()> {
-        self.standbys.clear();
-        self.leaving.clear();
-        self.status = None;
-        self.output[1] = fd::duplicate(&self.null)?;
+        self.state.standbys.clear();
+        self.state.leaving.clear();
+        self.state.status = None;
+        self.state.output[1] = fd::duplicate(&self.null)?.into();
         let epoll = Epoll::new()?;
-        epoll.add(&self.output[0], 0)?;
+        epoll.add(&self.state.output[0], 0)?;
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            match fd::read(&self.output[0], &mut buffer) {
+            match fd::read(&self.state.output[0], &mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(length) => self.log_lines(&buffer[..length]),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -72,57 +74,31 @@ impl Manager {
 
     /// How long workers get to end before they are killed.
     fn stop_timeout(&self) -> Duration {
-        let pending = self.pending.iter().map(|one| &one.generation);
-        let generations = self.current.iter().chain(pending);
+        let pending = self.phase.pending().map(|one| &one.generation);
+        let generations = self.state.current.iter().chain(pending);
         let seconds = generations.map(|one| one.settings.stop_timeout).max();
         Duration::from_secs(seconds.unwrap_or(10).into())
     }
 
-    /// Ends all workers, and with them everything in this process's group, and
-    /// kills those that take too long.
-    pub fn end_all(&mut self, with_group: bool) -> io::Result<()> {
+    /// Tells all workers to end, and with them everything in this process's group if asked to. Those
+    /// that take too long are killed.
+    pub fn end_all(&mut self, outcome: Result<(), String>, with_group: bool) {
         let timeout = self.stop_timeout();
-        let pending = self.pending.take().map(|one| one.generation);
-        let mut workers: Vec<Worker> = std::mem::take(&mut self.leaving);
-        for generation in self.current.take().into_iter().chain(pending) {
+        let pending = self.phase.enter(Phase::Stopping(outcome));
+        for generation in self.state.current.take().into_iter().chain(pending) {
             sockets::discard(&generation.listeners, &[]);
-            workers.extend(generation.workers);
+            self.state.leaving.extend(generation.workers);
         }
         let group = with_group && session::leads_group();
         if group {
-            // This process has the signal blocked, and is about to end anyway.
-            session::signal_group(Signal::TERM)?;
+            // This process has the signal blocked, and is in the group, so this cannot fail.
+            let _ = session::signal_group(Signal::TERM);
         }
         let own = std::process::id() as i32;
-        let epoll = Epoll::new()?;
-        for (worker, number) in workers.iter().zip(0..) {
+        for worker in &mut self.state.leaving {
             let stat = process::stat(worker.pid()).ok().flatten();
-            if !(group && stat.is_some_and(|stat| stat.group == own)) {
-                let _ = worker.process.signal(Signal::TERM);
-            }
-            epoll.add(&worker.process, number)?;
+            let is_signalled = group && stat.is_some_and(|stat| stat.group == own);
+            worker.leave((!is_signalled).then_some(Signal::TERM), timeout);
         }
-        let mut left = workers.len();
-        let mut deadline = deadline_in(timeout);
-        while left > 0 {
-            let ended = epoll.wait(deadline)?;
-            if ended.is_empty() {
-                for worker in &workers {
-                    if !worker.process.has_ended()? {
-                        self.log
-                            .warn(&format!("killing {}: it does not end", worker.pid()));
-                        let _ = worker.process.signal(Signal::KILL);
-                    }
-                }
-                deadline = None;
-            }
-            for number in ended {
-                let worker = &workers[number as usize];
-                epoll.remove(&worker.process)?;
-                worker.take_end();
-                left -= 1;
-            }
-        }
-        Ok(())
     }
 }

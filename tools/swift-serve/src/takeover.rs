@@ -12,14 +12,16 @@ use swift_sys::epoll::{Epoll, deadline_in};
 use swift_sys::handover::{Forked, fork, fork_orphan};
 use swift_sys::signal::Signal;
 use swift_sys::signal_fd::SignalFd;
-use swift_sys::{fd, socket};
+use swift_sys::{fd, session, socket};
 
 use crate::address::Address;
-use crate::connections;
 use crate::event::SIGNALS;
+use crate::manager::Manager;
 use crate::sockets::{self, Listener};
 use crate::standby::{DONE, RELEASE, STOP, Standby};
-use crate::state::Manager;
+use crate::state::Phase;
+use crate::worker::{Worker, WorkerState};
+use crate::{connections, orphans, pid_file};
 
 const CONTROL: u64 = 1;
 const MANAGER: u64 = 2;
@@ -57,16 +59,14 @@ pub fn begin(manager: &mut Manager) -> io::Result<Began> {
             let process = Process::open(pid)?.ok_or(io::ErrorKind::NotFound)?;
             Ok(Began::Here(Standby {
                 process,
-                control: Some(near),
+                control: near.into(),
                 is_notified: false,
                 releases: None,
             }))
         }
         Forked::Child => {
             drop(near);
-            for standby in &mut manager.standbys {
-                standby.control = None;
-            }
+            manager.state.standbys.clear();
             match keep(manager, &far, &me) {
                 Ok(()) => manager.take_over(own),
                 Err(e) => {
@@ -83,7 +83,7 @@ pub fn begin(manager: &mut Manager) -> io::Result<Began> {
 fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Result<()> {
     // The kernel has pending signals and readiness apart for each process.
     manager.signals = SignalFd::taking(SIGNALS)?;
-    manager.status = None;
+    manager.state.status = None;
     let epoll = Epoll::new()?;
     epoll.add(control, CONTROL)?;
     epoll.add(parent, MANAGER)?;
@@ -159,7 +159,7 @@ fn hand_on_signals(manager: &mut Manager, parent: &Process) -> io::Result<bool> 
 /// Lets nobody new in and waits until those who are in the queues were taken,
 /// while the old workers go on. Nothing tells that a handshake somewhere in the
 /// network has come to its end, so that is given time.
-pub fn drain(gone: &[Listener]) {
+fn drain(gone: &[Listener]) {
     for listener in gone {
         if let Address::Tcp(_) = listener.address {
             let _ = socket::refuse_newcomers(&listener.fd);
@@ -170,6 +170,64 @@ pub fn drain(gone: &[Listener]) {
         let _ = Epoll::new().and_then(|epoll| epoll.wait(deadline_in(DRAIN)));
         if connections::waiting(gone) == 0 {
             break;
+        }
+    }
+}
+
+impl Manager {
+    /// Makes this process, which was the standby, the manager.
+    fn take_over(&mut self, dead: Pid) {
+        session::lead();
+        self.phase = Phase::Serving;
+        self.open_status();
+        self.state.number += 1;
+        self.end_orphans(dead);
+        if let Err(e) = self.watch_all() {
+            self.log.error(&format!("cannot watch: {e}"));
+        }
+        if let Err(e) = pid_file::take_over(dead) {
+            self.log
+                .error(&format!("cannot update the pid file: {e:#}"));
+        }
+        let serving = self.state.current.as_ref().map_or(0, |one| one.number);
+        self.state.verdict = format!(
+            "generation {serving} serves on, manager {dead} died in a reload and {} took over",
+            std::process::id()
+        );
+        self.log.error(&self.state.verdict);
+        let why = "the manager died in the reload";
+        self.notifier.refused(&self.state.verdict, why, true);
+    }
+
+    /// Tells the workers to leave that the dead manager had started for the new
+    /// generation.
+    fn end_orphans(&mut self, dead: Pid) {
+        let Some(current) = &self.state.current else {
+            return;
+        };
+        let settings = &current.settings;
+        let number = self.state.number;
+        for process in orphans::of_generation(&self.invocation, dead, number) {
+            let mut worker = Worker::adopted(process, number, WorkerState::Leaving);
+            worker.leave(Some(settings.graceful), settings.reload_timeout());
+            self.state.leaving.push(worker);
+        }
+    }
+
+    /// Ends this standby's work in peace: drains what is gone, and tells the old
+    /// workers to finish.
+    fn finish_old(&mut self, gone: &str) {
+        let Some(old) = &mut self.state.current else {
+            return;
+        };
+        let gone: Vec<&str> = gone.lines().collect();
+        let is_gone = |one: &Listener| gone.contains(&one.address.to_string().as_str());
+        old.listeners.retain(is_gone);
+        if !old.listeners.is_empty() {
+            drain(&std::mem::take(&mut old.listeners));
+        }
+        for worker in &old.workers {
+            let _ = worker.process.signal(old.settings.graceful);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One worker.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -13,10 +13,10 @@ use swift_sys::signal::Signal;
 use swift_sys::spawn::{Plan, spawn};
 use swift_sys::{fd, socket};
 
-use crate::environment;
 use crate::event::{ENDED, READY, token};
 use crate::file::{Ready, Settings};
 use crate::sockets::Listener;
+use crate::{environment, handover};
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,87 +30,60 @@ pub enum WorkerState {
     Leaving,
 }
 
-/// Where it says that it is ready.
+/// The channel by which a worker says that it is ready.
 #[derive(Debug)]
-enum Signpost {
-    /// The socket that NOTIFY_SOCKET names.
-    Mailbox(OwnedFd),
+enum Readiness {
+    /// The socket that NOTIFY_SOCKET names, and the user of the worker.
+    Notify(OwnedFd, Option<u32>),
     /// The end of a pipe, for a newline.
-    Pipe(OwnedFd),
+    Newline(OwnedFd),
 }
 
 /// A process that serves.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Worker {
-    /// Its number among all workers of this manager.
-    pub id: u64,
     /// The process.
+    #[serde(with = "handover::process")]
     pub process: Process,
-    /// Whether it is a child of this process. Those of a dead manager are not.
-    pub is_child: bool,
     /// The number of its generation.
     pub generation: u64,
-    /// Which of its generation's workers it is.
+    /// Its place in the generation.
     pub slot: usize,
     /// When it was started, in seconds since 1970.
     pub begun: u64,
     /// How far it is.
     pub state: WorkerState,
-    /// Whether it has ever been ready.
+    /// True once it has been ready.
     pub was_ready: bool,
     /// When it is killed.
+    #[serde(default, with = "handover::deadline")]
     pub kill_at: Option<Instant>,
-    signpost: Option<Signpost>,
+    #[serde(skip)]
+    readiness: Option<Readiness>,
 }
 
-/// The place where a worker says that it is ready, and the descriptor that it gets for that behind its
-/// listening sockets. The variable that names it is added to the worker's environment.
-fn signpost(
-    ready: Ready,
+/// The channel for readiness, and the descriptor that the worker gets for it behind its listening
+/// sockets. The variable that names it is added to the worker's environment.
+fn readiness(
+    settings: &Settings,
     listeners: usize,
     with: &mut Vec<(&str, String)>,
-) -> io::Result<(Option<Signpost>, Option<OwnedFd>)> {
-    match ready {
+) -> io::Result<(Option<Readiness>, Option<OwnedFd>)> {
+    match settings.ready {
         Ready::Exec => Ok((None, None)),
         Ready::Notify => {
             let (mailbox, name) = socket::mailbox()?;
             with.push(("NOTIFY_SOCKET", name));
-            Ok((Some(Signpost::Mailbox(mailbox)), None))
+            let user = settings.identity.as_ref().map(|one| one.uid);
+            Ok((Some(Readiness::Notify(mailbox, user)), None))
         }
         Ready::Newline => {
             let (near, far) = fd::pipe()?;
             fd::set_nonblocking(&near)?;
             with.push(("READY_FD", (3 + listeners).to_string()));
-            Ok((Some(Signpost::Pipe(near)), Some(far)))
+            Ok((Some(Readiness::Newline(near)), Some(far)))
         }
     }
-}
-
-/// A worker as it is handed over: descriptors by their numbers.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Record {
-    pid: i32,
-    pidfd: i32,
-    generation: u64,
-    slot: usize,
-    begun: u64,
-    state: WorkerState,
-    was_ready: bool,
-    kill_after: Option<u64>,
-}
-
-/// What a worker is started for.
-pub struct Order<'a> {
-    /// Its number among all workers.
-    pub id: u64,
-    /// Its generation's.
-    pub generation: u64,
-    /// Its place in the generation.
-    pub slot: usize,
-    /// What it belongs to, for the variable that says so.
-    pub server: &'a str,
-    /// Its standard input, output and error.
-    pub stdio: [BorrowedFd<'a>; 3],
 }
 
 /// Now, in seconds since 1970.
@@ -120,12 +93,14 @@ pub fn now() -> u64 {
 }
 
 impl Worker {
-    /// Starts one. The error says why that is not possible.
+    /// Starts a worker for a place of a generation.
     pub fn start(
-        order: &Order,
+        generation: u64,
+        slot: usize,
         settings: &Settings,
         listeners: &[Listener],
-        epoll: &Epoll,
+        server: &str,
+        stdio: [BorrowedFd; 3],
     ) -> Result<Worker, String> {
         let cannot = |e: &dyn std::fmt::Display| {
             let (program, why) = (settings.program.display(), reason_of(e));
@@ -137,76 +112,83 @@ impl Worker {
             ("LISTEN_FDS", listeners.len().to_string()),
             ("LISTEN_FDNAMES", names.join(":")),
             (environment::MANAGER, std::process::id().to_string()),
-            (environment::GENERATION, order.generation.to_string()),
-            (environment::SERVER, order.server.to_owned()),
+            (environment::GENERATION, generation.to_string()),
+            (environment::SERVER, server.to_owned()),
         ];
-        let (signpost, far_end) =
-            signpost(settings.ready, listeners.len(), &mut with).map_err(|e| cannot(&e))?;
+        let (readiness, far_end) =
+            readiness(settings, listeners.len(), &mut with).map_err(|e| cannot(&e))?;
         extra.extend(far_end.iter().map(|end| end.as_fd()));
         let plan = Plan {
             environment: Some(environment::of_worker(&with)),
             pid_variable: Some("LISTEN_PID"),
             extra,
             user: settings.identity.as_ref(),
-            ..Plan::new(settings.program.as_os_str(), &settings.command, order.stdio)
+            ..Plan::new(settings.program.as_os_str(), &settings.command, stdio)
         };
         let child = spawn(&plan).map_err(|e| cannot(&e))?;
-        let is_ready = signpost.is_none();
-        let worker = Worker {
-            id: order.id,
-            process: Process::from_child(child),
-            is_child: true,
-            generation: order.generation,
-            slot: order.slot,
-            begun: now(),
-            state: if is_ready {
-                WorkerState::Ready
-            } else {
-                WorkerState::Starting
-            },
-            was_ready: is_ready,
-            kill_at: None,
-            signpost,
+        let is_ready = readiness.is_none();
+        let state = match is_ready {
+            true => WorkerState::Ready,
+            false => WorkerState::Starting,
         };
-        worker.watch(epoll).map_err(|e| cannot(&e))?;
-        Ok(worker)
+        Ok(Worker {
+            slot,
+            was_ready: is_ready,
+            readiness,
+            ..Worker::adopted(Process::from_child(child), generation, state)
+        })
     }
 
-    /// Its number as a process.
+    /// A worker that another manager has started.
+    pub fn adopted(process: Process, generation: u64, state: WorkerState) -> Worker {
+        Worker {
+            process,
+            generation,
+            slot: 0,
+            begun: now(),
+            state,
+            was_ready: false,
+            kill_at: None,
+            readiness: None,
+        }
+    }
+
+    /// The pid.
     pub fn pid(&self) -> Pid {
         self.process.pid
     }
 
     /// Has its end and its readiness reported.
     pub fn watch(&self, epoll: &Epoll) -> io::Result<()> {
-        epoll.add(&self.process, token(self.id, ENDED))?;
-        match &self.signpost {
-            Some(Signpost::Mailbox(fd) | Signpost::Pipe(fd)) => {
-                epoll.add(fd, token(self.id, READY))
+        epoll.add(&self.process, token(self.pid(), ENDED))?;
+        match &self.readiness {
+            Some(Readiness::Notify(fd, _) | Readiness::Newline(fd)) => {
+                epoll.add(fd, token(self.pid(), READY))
             }
             None => Ok(()),
         }
     }
 
-    /// Takes in what it says of itself; `true` when it has just become ready.
-    pub fn on_readable(&mut self, identity: Option<u32>) -> io::Result<bool> {
-        let said = match &self.signpost {
+    /// Reads from the channel for readiness.
+    pub fn on_readable(&mut self) -> io::Result<()> {
+        let is_ready = match &self.readiness {
             None => false,
-            Some(Signpost::Mailbox(mailbox)) => {
-                let mut said = false;
+            Some(Readiness::Notify(mailbox, identity)) => {
+                let mut is_ready = false;
                 while let Some((text, user)) = socket::receive(mailbox)? {
-                    let trusted =
-                        user == 0 || user == swift_sys::session::user() || Some(user) == identity;
-                    said |= trusted && text.split(|b| *b == b'\n').any(|line| line == b"READY=1");
+                    let is_trusted =
+                        user == 0 || user == swift_sys::session::user() || Some(user) == *identity;
+                    is_ready |=
+                        is_trusted && text.split(|b| *b == b'\n').any(|line| line == b"READY=1");
                 }
-                said
+                is_ready
             }
-            Some(Signpost::Pipe(pipe)) => {
+            Some(Readiness::Newline(pipe)) => {
                 let mut buffer = [0; 256];
                 match fd::read(pipe, &mut buffer) {
                     // It has closed its end, and cannot say anything any more.
                     Ok(0) => {
-                        self.signpost = None;
+                        self.readiness = None;
                         false
                     }
                     Ok(n) => buffer[..n].contains(&b'\n'),
@@ -215,11 +197,10 @@ impl Worker {
                 }
             }
         };
-        if said && self.state == WorkerState::Starting {
+        if is_ready && self.state == WorkerState::Starting {
             (self.state, self.was_ready) = (WorkerState::Ready, true);
-            return Ok(true);
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Tells it to finish what it has, and when it is killed if it does not.
@@ -232,74 +213,17 @@ impl Worker {
         }
     }
 
-    /// Takes how it has ended; none when it was another manager's child.
-    pub fn take_end(&self) -> Option<Ended> {
-        match self.is_child {
-            true => pidfd::wait(&self.process).ok(),
-            false => None,
-        }
-    }
-
-    /// One that a dead manager has started.
-    pub fn orphaned(process: Process, id: u64, generation: u64) -> Worker {
-        Worker {
-            id,
-            process,
-            is_child: false,
-            generation,
-            slot: 0,
-            begun: now(),
-            state: WorkerState::Leaving,
-            was_ready: false,
-            kill_at: None,
-            signpost: None,
-        }
-    }
-
-    /// As it is handed over.
-    pub fn record(&self) -> Record {
-        let left = |at: Instant| at.saturating_duration_since(Instant::now()).as_secs();
-        Record {
-            pid: self.pid().raw(),
-            pidfd: self.process.as_fd().as_raw_fd(),
-            generation: self.generation,
-            slot: self.slot,
-            begun: self.begun,
-            state: self.state,
-            was_ready: self.was_ready,
-            kill_after: self.kill_at.map(left),
-        }
-    }
-
-    /// As it was handed over.
-    pub fn adopt(record: &Record, id: u64) -> io::Result<Worker> {
-        let pid = Pid::new(record.pid).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Worker {
-            id,
-            process: Process::adopt(pid, fd::adopt(record.pidfd)?),
-            is_child: true,
-            generation: record.generation,
-            slot: record.slot,
-            begun: record.begun,
-            state: record.state,
-            was_ready: record.was_ready,
-            kill_at: record
-                .kill_after
-                .map(Duration::from_secs)
-                .and_then(deadline_in),
-            signpost: None,
-        })
-    }
-}
-
-/// How a process has ended, in words.
-pub fn ended(end: Option<Ended>) -> String {
-    match end {
-        Some(Ended::Exit(status)) => format!("exited with status {status}"),
-        Some(Ended::Signal(number)) => match Signal::from_number(number.into()) {
-            Some(signal) => format!("was ended by {signal}"),
-            None => format!("was ended by signal {number}"),
-        },
-        None => "has ended".into(),
+    /// Takes its exit status, and words its end.
+    pub fn take_end(&self) -> String {
+        let end = match pidfd::wait(&self.process) {
+            Ok(Ended::Exit(status)) => format!("exited with status {status}"),
+            Ok(Ended::Signal(number)) => match Signal::from_number(number.into()) {
+                Some(signal) => format!("was ended by {signal}"),
+                None => format!("was ended by signal {number}"),
+            },
+            // A child of another manager has no status for this process.
+            Err(_) => "has ended".into(),
+        };
+        format!("worker {} {end}", self.pid())
     }
 }

@@ -1,14 +1,17 @@
-//! The workers, as the manager starts, hears and loses them.
+//! The workers, as the manager starts, reads and replaces them.
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
+use swift_sys::epoll::Epoll;
 use swift_sys::fd;
+use swift_sys::signal::Signal;
 
 use crate::generation::Generation;
+use crate::manager::Manager;
 use crate::orphans;
-use crate::state::Manager;
-use crate::worker::{Order, Worker, ended};
+use crate::state::Phase;
+use crate::worker::Worker;
 
 /// How much of their output is read at a time.
 const READ_BUDGET: usize = 64 * 1024;
@@ -16,90 +19,85 @@ const READ_BUDGET: usize = 64 * 1024;
 impl Manager {
     /// Starts a worker for a place of a generation.
     pub fn start_worker(&mut self, generation: &mut Generation, slot: usize) -> Result<(), String> {
-        let id = self.next_id();
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let stdio: [BorrowedFd; 3] = match self.log.is_console() {
             true => [self.null.as_fd(), stdout.as_fd(), stderr.as_fd()],
             false => [
                 self.null.as_fd(),
-                self.output[1].as_fd(),
-                self.output[1].as_fd(),
+                self.state.output[1].as_fd(),
+                self.state.output[1].as_fd(),
             ],
         };
         let server = orphans::mark(&self.invocation);
-        let order = Order {
-            id,
-            generation: generation.number,
+        let (number, settings) = (generation.number, &generation.settings);
+        let worker = Worker::start(
+            number,
             slot,
-            server: &server,
+            settings,
+            &generation.listeners,
+            &server,
             stdio,
-        };
-        let (settings, listeners) = (&generation.settings, &generation.listeners);
-        let worker = Worker::start(&order, settings, listeners, &self.epoll)?;
+        )?;
+        if let Err(e) = worker.watch(&self.epoll) {
+            let _ = worker.process.signal(Signal::KILL);
+            return Err(format!("cannot watch worker {}: {e}", worker.pid()));
+        }
         generation.workers.push(worker);
         Ok(())
     }
 
-    /// Takes in what a worker says of itself.
-    pub fn on_worker_readable(&mut self, id: u64) -> io::Result<()> {
-        let pending = self.pending.iter_mut().map(|one| &mut one.generation);
-        for generation in pending.chain(&mut self.current) {
-            let user = generation.settings.identity.as_ref().map(|one| one.uid);
-            if let Some(worker) = generation.workers.iter_mut().find(|one| one.id == id) {
-                worker.on_readable(user)?;
-            }
-        }
-        if let Some(worker) = self.leaving.iter_mut().find(|one| one.id == id) {
-            worker.on_readable(None)?;
-        }
+    /// Reads what a worker says of itself.
+    pub fn on_worker_readable(&mut self, pid: u64) -> io::Result<()> {
+        let pending = self.phase.pending_mut().into_iter();
+        let pending = pending.flat_map(|one| &mut one.generation.workers);
+        let mut all = pending.chain(self.state.workers_mut());
+        all.find(|one| is(one, pid))
+            .map_or(Ok(()), Worker::on_readable)?;
+        drop(all);
         self.commit_if_ready();
         Ok(())
     }
 
-    /// Does what follows from a worker's end.
-    pub fn worker_ended(&mut self, id: u64) {
-        let place = |workers: &[Worker]| workers.iter().position(|one| one.id == id);
-        if let Some(at) = place(&self.leaving) {
-            let worker = self.leaving.remove(at);
-            let end = ended(worker.take_end());
-            self.log.info(&format!("worker {} {end}", worker.pid()));
-            return;
-        }
-        if let Some(pending) = &mut self.pending
+    /// Takes out a worker that has ended, and does what follows.
+    pub fn on_worker_end(&mut self, pid: u64) {
+        let place = |workers: &[Worker]| workers.iter().position(|one| is(one, pid));
+        let take_end = |epoll: &Epoll, worker: &Worker| {
+            // The standby may have the pidfd too, which would be reported on and on.
+            let _ = epoll.remove(&worker.process);
+            worker.take_end()
+        };
+        if let Some(at) = place(&self.state.leaving) {
+            let end = take_end(&self.epoll, &self.state.leaving.remove(at));
+            if !matches!(self.phase, Phase::Stopping(_)) {
+                self.log.info(&end);
+            }
+        } else if let Some(pending) = self.phase.pending_mut()
             && let Some(at) = place(&pending.generation.workers)
         {
-            let worker = pending.generation.workers.remove(at);
+            let end = take_end(&self.epoll, &pending.generation.workers.remove(at));
             // Its last words may say why.
-            let end = ended(worker.take_end());
             let _ = self.forward_output();
-            self.fail(&format!(
-                "worker {} {end} before all were ready",
-                worker.pid()
-            ));
-            return;
-        }
-        if let Some(current) = &mut self.current
+            self.fail(&format!("{end} before all were ready"));
+        } else if let Some(current) = &mut self.state.current
             && let Some(at) = place(&current.workers)
         {
             let (worker, pause) = current.lost(at);
-            let end = ended(worker.take_end());
-            self.log.warn(&format!(
-                "worker {} {end}, and is replaced in {} s",
-                worker.pid(),
-                pause.as_secs()
-            ));
+            let end = take_end(&self.epoll, &worker);
+            let seconds = pause.as_secs();
+            self.log
+                .warn(&format!("{end}, and is replaced in {seconds} s"));
         }
     }
 
     /// Logs what workers have printed, or shows it to whoever starts the server.
     pub fn forward_output(&mut self) -> io::Result<()> {
         let mut buffer = vec![0; READ_BUDGET];
-        let length = match fd::read(&self.output[0], &mut buffer) {
+        let length = match fd::read(&self.state.output[0], &mut buffer) {
             Ok(length) => length,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
             Err(e) => return Err(e),
         };
-        if self.current.is_none() {
+        if matches!(self.phase, Phase::Starting(_) | Phase::Stopping(Err(_))) {
             // A reader that is gone is no reason not to start.
             let _ = fd::write(&io::stderr(), &buffer[..length]);
             return Ok(());
@@ -115,4 +113,8 @@ impl Manager {
             self.log.info(&String::from_utf8_lossy(line));
         }
     }
+}
+
+fn is(worker: &Worker, pid: u64) -> bool {
+    worker.pid().raw() as u64 == pid
 }

@@ -1,0 +1,143 @@
+//! The start of a generation: its sockets, its workers, and its failure.
+
+use std::time::{Duration, Instant};
+
+use swift_sys::epoll::{Epoll, deadline_in};
+use swift_sys::failpoint;
+
+use crate::event::SIGNALLED;
+use crate::file::Settings;
+use crate::generation::Generation;
+use crate::manager::Manager;
+use crate::orphans;
+use crate::sockets::{self, Listener};
+use crate::state::{PendingGeneration, Phase};
+
+/// How often an address in use is tried again: nothing tells that it is free.
+const BIND_AGAIN: Duration = Duration::from_millis(100);
+/// How long it is in use until what a killed manager left behind is ended.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
+/// How long an address in use is tried again in a reload, where only a
+/// generation that is drained can be in the way.
+const BIND_IN_RELOAD: Duration = Duration::from_secs(5);
+/// How long a worker that never got ready has, once it was told to leave.
+const NEVER_READY: Duration = Duration::from_secs(10);
+
+impl Manager {
+    /// Makes a generation from these settings.
+    pub fn begin(&mut self, settings: Settings) {
+        self.state.number += 1;
+        let is_reload = self.state.current.is_some();
+        let timeout = self.bind_timeout(&settings) + settings.reload_timeout();
+        let step = if is_reload { "reloading" } else { "starting" };
+        let step = format!("{step}: awaiting {} workers", settings.workers);
+        self.notifier.step(&step, timeout);
+        let listeners = match self.bind(&settings) {
+            Ok(listeners) => listeners,
+            Err(why) => return self.fail(&why),
+        };
+        failpoint::at("bound");
+        // A first start has no end but that which its starter sets.
+        let deadline = is_reload.then(|| deadline_in(settings.reload_timeout()));
+        let mut generation = Generation::new(self.state.number, settings, listeners);
+        let mut slots = 0..generation.slots.len();
+        let result = slots.try_for_each(|slot| self.start_worker(&mut generation, slot));
+        let pending = Some(PendingGeneration {
+            generation,
+            deadline: deadline.flatten(),
+        });
+        self.phase = match is_reload {
+            true => Phase::Preparing(pending),
+            false => Phase::Starting(pending),
+        };
+        failpoint::at("workers-started");
+        match result {
+            Ok(()) => self.commit_if_ready(),
+            Err(why) => self.fail(&why),
+        }
+    }
+
+    /// How long an address in use is tried again.
+    fn bind_timeout(&self, settings: &Settings) -> Duration {
+        let wait = Duration::from_secs(settings.bind_timeout.into());
+        match self.state.current {
+            Some(_) => wait.min(BIND_IN_RELOAD),
+            None => wait,
+        }
+    }
+
+    fn bind(&mut self, settings: &Settings) -> Result<Vec<Listener>, String> {
+        let begun = Instant::now();
+        let is_reload = self.state.current.is_some();
+        let timeout = self.bind_timeout(settings);
+        let mut ended_others = is_reload;
+        loop {
+            let before = self
+                .state
+                .current
+                .as_ref()
+                .map_or(&[][..], |one| &one.listeners);
+            match sockets::open(&settings.listen, before) {
+                Ok(listeners) => return Ok(listeners),
+                Err(refused) if refused.in_use && begun.elapsed() < timeout => {
+                    if !ended_others && begun.elapsed() >= LEFT_BEHIND {
+                        ended_others = true;
+                        let count = orphans::end(&self.invocation, settings.graceful);
+                        self.log.warn(&format!(
+                            "{:#}: told {count} workers of a dead manager to leave",
+                            refused.error
+                        ));
+                    }
+                }
+                Err(refused) => return Err(format!("{:#}", refused.error)),
+            }
+            let wait = Epoll::new().and_then(|epoll| {
+                epoll.add(&self.signals, SIGNALLED)?;
+                epoll.wait(deadline_in(BIND_AGAIN))
+            });
+            wait.and_then(|_| self.take_signals())
+                .map_err(|e| e.to_string())?;
+            if self.asked.is_some() {
+                return Err("told to stop".into());
+            }
+        }
+    }
+
+    /// Gives the pending generation, or the reload before there is one, up. The generation that serves
+    /// goes on serving.
+    pub fn fail(&mut self, why: &str) {
+        let is_announced = matches!(self.phase, Phase::Preparing(_));
+        let next = match self.state.current {
+            Some(_) => Phase::Serving,
+            None => Phase::Starting(None),
+        };
+        let pending = self.phase.enter(next);
+        if let Some(generation) = pending {
+            let current = self.state.current.as_ref();
+            let staying = current.map_or(&[][..], |one| &one.listeners);
+            sockets::discard(&generation.listeners, staying);
+            let settings = &generation.settings;
+            let stale = Duration::from_secs(settings.stale_worker_timeout.into());
+            for mut worker in generation.workers {
+                let timeout = if worker.was_ready { stale } else { NEVER_READY };
+                worker.leave(Some(settings.graceful), timeout);
+                self.state.leaving.push(worker);
+            }
+        }
+        self.dismiss_standby();
+        let Some(current) = &self.state.current else {
+            // A signal that asks for the end comes before the failure.
+            if self.asked.is_none() {
+                self.end_all(Err(why.to_owned()), false);
+            }
+            return;
+        };
+        self.state.verdict = format!(
+            "generation {} serves on, the reload failed: {why}",
+            current.number
+        );
+        self.log.error(&self.state.verdict);
+        self.notifier
+            .refused(&self.state.verdict, why, is_announced);
+    }
+}
