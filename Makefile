@@ -106,10 +106,11 @@ test-systemd: venv
 	$(CARGO) build --workspace --all-targets --features $(FAULTS)
 	CARGO="$(CARGO)" tests/systemd/run $(SYSTEMD_ROOTS)
 
-# All that tests/faults/ does, with the counts of its long form.
+# All that tests/faults/ does and the runtimes of tests/serve/, with the counts of their long form.
 soak: venv
 	$(CARGO) build --workspace --all-targets --features $(FAULTS)
 	SWIFT_SOAK=1 $(CARGO) test --workspace --features $(FAULTS) --test faults -- --nocapture
+	SWIFT_SOAK=1 $(CARGO) test -p swift-serve --test serve runtimes -- --nocapture
 
 # The inputs that are found lie below target/fuzz/, and what makes a property fail in
 # tests/fuzz/targets/artifacts/. Without a sanitizer the stable toolchain does.

@@ -48,15 +48,19 @@ fn workers_outlive_a_manager_that_was_killed_and_a_start_replaces_them() {
 
 /// Each way of being ready, on each kind of address.
 #[test]
-fn ready_in_three_ways_on_three_kinds_of_address() {
-    for ready in ["notify", "newline", "exec"] {
+fn ready_in_four_ways_on_three_kinds_of_address() {
+    for ready in ["notify", "newline", "accept", "exec"] {
         let site = Site::with(
             "hello-server",
             &format!(
                 "listen = [\"127.0.0.1:8080\", \"[::1]:8081\", \"unix:{{socket}}\"]\n\
                  command = [\"{{program}}\", \"{}\", \"text=hello\"]\n\
                  ready = \"{ready}\"\n",
-                if ready == "exec" { "silent" } else { ready },
+                if ["accept", "exec"].contains(&ready) {
+                    "silent"
+                } else {
+                    ready
+                },
             ),
         );
         let socket = site.sandbox.path("socket");

@@ -3,10 +3,11 @@
 
 mod basics;
 mod graceful;
-mod gunicorn;
 mod original;
 mod port;
+mod ready;
 mod refused;
+mod runtimes;
 mod seamless;
 mod signals;
 mod site;

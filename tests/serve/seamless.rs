@@ -86,8 +86,8 @@ fn a_file_that_swift_serve_is_given_is_reloaded_by_the_pid() {
     let (file, config) = (file.display(), config.display());
     let line = format!("swift-serve {file} {config} >/dev/null 2>&1 & echo $!");
     let pid = site.must(&line).out().trim().to_owned();
-    let answers = format!("http-client get '{ADDRESS}' /");
-    site.until("it answers", || site.sh(&answers).code() == 0);
+    let serves = format!("swift-serve --status {pid} | grep -q serving");
+    site.until("it serves", || site.sh(&serves).code() == 0);
     let outcome = site.must(&format!("swift-reload {pid}"));
     assert_eq!(outcome.out(), "Reloaded hello.toml\n", "{outcome}");
     assert_eq!(site.told("generation"), "2");

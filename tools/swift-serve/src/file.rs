@@ -29,6 +29,8 @@ pub enum Ready {
     Notify,
     /// A newline to the descriptor that READY_FD names.
     Newline,
+    /// It is seen to wait for connections.
+    Accept,
     /// It is once it is executed.
     Exec,
 }
@@ -49,6 +51,8 @@ pub struct Settings {
     pub ready: Ready,
     /// The signal on which a worker finishes what it has and leaves.
     pub graceful: Signal,
+    /// Seconds that a worker has to stay ready before it counts.
+    pub settle: Option<u32>,
     /// Seconds until new workers have to be ready.
     pub reload_timeout: u32,
     /// Seconds that old workers get to finish.
@@ -79,6 +83,7 @@ struct Form {
     ready: Ready,
     graceful: Option<Spanned<String>>,
     user: Option<Spanned<String>>,
+    settle: Option<Spanned<u32>>,
     reload_timeout: Option<u32>,
     stale_worker_timeout: Option<u32>,
     bind_timeout: Option<u32>,
@@ -171,6 +176,13 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
             Some(user::find(&put_in("user", name)?).map_err(fault)?)
         }
     };
+    let reload_timeout = form.reload_timeout.unwrap_or(60);
+    if let Some(settle) = &form.settle
+        && *settle.get_ref() >= reload_timeout
+    {
+        let why = format!("settle: has to be less than reload_timeout, which is {reload_timeout}");
+        return Err((settle.span(), why));
+    }
     Ok(Settings {
         listen,
         workers,
@@ -178,7 +190,8 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
         command,
         ready: form.ready,
         graceful,
-        reload_timeout: form.reload_timeout.unwrap_or(60),
+        settle: form.settle.map(Spanned::into_inner),
+        reload_timeout,
         stale_worker_timeout: form.stale_worker_timeout.unwrap_or(86400),
         bind_timeout: form.bind_timeout.unwrap_or(30),
         stop_timeout: form.stop_timeout.unwrap_or(10),
@@ -325,6 +338,10 @@ mod tests {
             (
                 format!("{listen}{command}user = \"no-such\"\n"),
                 "f: line 3: user: /etc/passwd has",
+            ),
+            (
+                format!("{listen}{command}reload_timeout = 5\nsettle = 5\n"),
+                "f: line 4: settle: has to be less than reload_timeout, which is 5",
             ),
             (
                 format!("{listen}{command}ready = \"x\"\n"),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use swift_sys::epoll::{deadline_in, min_deadline};
 
 use crate::file::Settings;
+use crate::readiness::Expected;
 use crate::sockets::Listener;
 use crate::worker::{Worker, WorkerState};
 
@@ -98,12 +99,53 @@ impl Generation {
                 slot.again_at = Some(Instant::now());
             }
         }
+        // The image that waited for their report to hold is gone.
+        let settling = |one: &&mut Worker| one.state == WorkerState::Settling;
+        for worker in self.workers.iter_mut().filter(settling) {
+            worker.state = WorkerState::Ready;
+        }
     }
 
     /// When the next place is to be filled.
     pub fn deadline(&self) -> Option<Instant> {
         let times = self.slots.iter().map(|slot| slot.again_at);
         times.fold(None, min_deadline)
+    }
+
+    /// Words what the first worker lacks that is not ready.
+    pub fn lacks(&self) -> Option<String> {
+        let worker = self.workers.iter().find(|one| one.is_unready())?;
+        let lacks = worker.proof.lacks(&self.settings, &self.listeners);
+        Some(format!("worker {}: {lacks}", worker.pid()))
+    }
+
+    /// When it is decided next whether a worker is ready.
+    pub fn next_look(&self) -> Option<Instant> {
+        let unready = self.workers.iter().filter(|one| one.is_unready());
+        unready.fold(None, |at, worker| min_deadline(at, worker.proof.next))
+    }
+
+    /// Decides which of its workers are ready by now; `true` when there are more of them.
+    pub fn advance(&mut self, pause_max: Duration, end: Instant) -> bool {
+        let now = Instant::now();
+        if self.next_look().is_none_or(|at| at > now) {
+            return false;
+        }
+        let (settings, count) = (&self.settings, self.workers.len());
+        let expected = Expected::new(settings, &self.listeners, count, pause_max);
+        let mut is_changed = false;
+        for worker in self.workers.iter_mut().filter(|one| one.is_unready()) {
+            if worker.proof.next.is_none_or(|at| at > now) || Instant::now() > end {
+                continue;
+            }
+            if worker.proof.advance(worker.process.pid, &expected) {
+                (worker.state, worker.was_ready) = (WorkerState::Ready, true);
+                is_changed = true;
+            } else if worker.proof.is_reported() {
+                (worker.state, worker.was_ready) = (WorkerState::Settling, true);
+            }
+        }
+        is_changed
     }
 }
 

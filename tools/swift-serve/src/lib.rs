@@ -15,6 +15,7 @@ mod notify;
 pub mod options;
 mod orphans;
 mod pid_file;
+mod readiness;
 mod reload;
 mod run;
 mod sockets;

@@ -12,11 +12,12 @@ use swift_sys::signal_fd::SignalFd;
 use swift_sys::{fd, session};
 
 use crate::event::{CHECK, OUTPUT, READY, SIGNALLED, STANDBY, STATUS};
+use crate::generation::Generation;
 use crate::invocation::Invocation;
 use crate::log::Log;
 use crate::manager::Manager;
 use crate::notify::Notifier;
-use crate::state::{Phase, State};
+use crate::state::{PendingGeneration, Phase, State};
 use crate::{environment, file, pid_file};
 
 /// Serves until it is told to stop.
@@ -98,21 +99,23 @@ impl Manager {
     fn deadline(&self) -> Option<Instant> {
         let current = self.state.current.as_ref();
         let replacement = current.and_then(|one| one.deadline());
+        let next_look = current.and_then(Generation::next_look);
         let deadline = match &self.phase {
             Phase::Starting(pending) | Phase::Preparing(pending) => {
-                pending.as_ref().and_then(|one| one.deadline)
+                pending.as_ref().and_then(PendingGeneration::next_deadline)
             }
             Phase::Checking(checks) => min_deadline(checks.deadline(), replacement),
             Phase::Serving => replacement,
             Phase::Stopping(_) => None,
         };
         let kills = self.state.leaving.iter().map(|worker| worker.kill_at);
-        kills.fold(deadline, min_deadline)
+        kills.fold(min_deadline(deadline, next_look), min_deadline)
     }
 
     fn timers(&mut self) {
         let now = Instant::now();
         let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        self.advance_workers();
         let what = match self.phase {
             Phase::Stopping(_) => "end",
             _ => "finish",
@@ -129,8 +132,9 @@ impl Manager {
                 if is_over(pending.deadline) =>
             {
                 let timeout = pending.generation.settings.reload_timeout;
+                let lacks = pending.generation.lacks().unwrap_or_default();
                 self.fail(&format!(
-                    "its workers are not ready after {timeout} seconds"
+                    "its workers are not ready after {timeout} seconds: {lacks}"
                 ));
             }
             Phase::Checking(checks) => {

@@ -6,7 +6,7 @@ use swift_sys::epoll::{Epoll, deadline_in};
 use swift_sys::failpoint;
 
 use crate::event::SIGNALLED;
-use crate::file::Settings;
+use crate::file::{Ready, Settings};
 use crate::generation::Generation;
 use crate::manager::Manager;
 use crate::orphans;
@@ -37,8 +37,10 @@ impl Manager {
             Err(why) => return self.fail(&why),
         };
         failpoint::at("bound");
-        // A first start has no end but that which its starter sets.
-        let deadline = is_reload.then(|| deadline_in(settings.reload_timeout()));
+        // A first start has no end but that which its starter sets, unless what is waited for may never
+        // show.
+        let is_bounded = is_reload || settings.ready == Ready::Accept;
+        let deadline = is_bounded.then(|| deadline_in(settings.reload_timeout()));
         let mut generation = Generation::new(self.state.number, settings, listeners);
         let mut slots = 0..generation.slots.len();
         let result = slots.try_for_each(|slot| self.start_worker(&mut generation, slot));

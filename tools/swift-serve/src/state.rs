@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use swift_server::check::Checks;
+use swift_sys::epoll::min_deadline;
 use swift_sys::fd;
 use swift_sys::handover::{self, Descriptor};
 
@@ -133,6 +134,13 @@ pub struct PendingGeneration {
     pub generation: Generation,
     /// When it has failed unless it is ready.
     pub deadline: Option<Instant>,
+}
+
+impl PendingGeneration {
+    /// When it has failed, or when a worker of it is looked at next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        min_deadline(self.deadline, self.generation.next_look())
+    }
 }
 
 /// The phase of a server's life, with the data that only it has.

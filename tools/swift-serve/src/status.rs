@@ -91,6 +91,7 @@ fn rows(manager: &Manager) -> String {
     for worker in manager.workers() {
         let state = match worker.state {
             WorkerState::Starting => "starting\t-",
+            WorkerState::Settling => "settling\t-",
             WorkerState::Ready => "ready\t-",
             WorkerState::Leaving => "leaving\t-",
         };

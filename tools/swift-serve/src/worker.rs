@@ -15,6 +15,7 @@ use swift_sys::{fd, socket};
 
 use crate::event::{ENDED, READY, token};
 use crate::file::{Ready, Settings};
+use crate::readiness::Proof;
 use crate::sockets::Listener;
 use crate::{environment, handover};
 
@@ -24,6 +25,8 @@ use crate::{environment, handover};
 pub enum WorkerState {
     /// It runs and is not ready.
     Starting,
+    /// It has reported that it is ready, and that is to hold.
+    Settling,
     /// It serves.
     Ready,
     /// It was told to finish.
@@ -58,6 +61,9 @@ pub struct Worker {
     /// When it is killed.
     #[serde(default, with = "handover::deadline")]
     pub kill_at: Option<Instant>,
+    /// What is known of it while it is not ready.
+    #[serde(skip)]
+    pub proof: Proof,
     #[serde(skip)]
     readiness: Option<Readiness>,
 }
@@ -70,7 +76,7 @@ fn readiness(
     with: &mut Vec<(&str, String)>,
 ) -> io::Result<(Option<Readiness>, Option<OwnedFd>)> {
     match settings.ready {
-        Ready::Exec => Ok((None, None)),
+        Ready::Exec | Ready::Accept => Ok((None, None)),
         Ready::Notify => {
             let (mailbox, name) = socket::mailbox()?;
             with.push(("NOTIFY_SOCKET", name));
@@ -126,17 +132,16 @@ impl Worker {
             ..Plan::new(settings.program.as_os_str(), &settings.command, stdio)
         };
         let child = spawn(&plan).map_err(|e| cannot(&e))?;
-        let is_ready = readiness.is_none();
-        let state = match is_ready {
-            true => WorkerState::Ready,
-            false => WorkerState::Starting,
-        };
-        Ok(Worker {
+        let process = Process::from_child(child);
+        let mut worker = Worker {
             slot,
-            was_ready: is_ready,
             readiness,
-            ..Worker::adopted(Process::from_child(child), generation, state)
-        })
+            ..Worker::adopted(process, generation, WorkerState::Starting)
+        };
+        if settings.ready == Ready::Exec {
+            worker.report_ready();
+        }
+        Ok(worker)
     }
 
     /// A worker that another manager has started.
@@ -149,6 +154,7 @@ impl Worker {
             state,
             was_ready: false,
             kill_at: None,
+            proof: Proof::default(),
             readiness: None,
         }
     }
@@ -167,6 +173,16 @@ impl Worker {
             }
             None => Ok(()),
         }
+    }
+
+    /// True when it may become ready.
+    pub fn is_unready(&self) -> bool {
+        matches!(self.state, WorkerState::Starting | WorkerState::Settling)
+    }
+
+    fn report_ready(&mut self) {
+        (self.state, self.was_ready) = (WorkerState::Settling, true);
+        self.proof.report();
     }
 
     /// Reads from the channel for readiness.
@@ -198,7 +214,7 @@ impl Worker {
             }
         };
         if is_ready && self.state == WorkerState::Starting {
-            (self.state, self.was_ready) = (WorkerState::Ready, true);
+            self.report_ready();
         }
         Ok(())
     }

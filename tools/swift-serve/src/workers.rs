@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use swift_sys::epoll::Epoll;
 use swift_sys::fd;
@@ -15,6 +16,13 @@ use crate::worker::Worker;
 
 /// How much of their output is read at a time.
 const READ_BUDGET: usize = 64 * 1024;
+
+/// The longest pause between looks at a worker that a pending generation waits for.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// The longest pause where nothing waits for it, as for a replacement.
+const REPLACEMENT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long workers are looked at before the manager attends to its events again.
+const LOOK_BUDGET: Duration = Duration::from_millis(10);
 
 impl Manager {
     /// Starts a worker for a place of a generation.
@@ -52,10 +60,19 @@ impl Manager {
         let pending = pending.flat_map(|one| &mut one.generation.workers);
         let mut all = pending.chain(self.state.workers_mut());
         all.find(|one| is(one, pid))
-            .map_or(Ok(()), Worker::on_readable)?;
-        drop(all);
-        self.commit_if_ready();
-        Ok(())
+            .map_or(Ok(()), Worker::on_readable)
+    }
+
+    /// Decides which workers are ready by now, and what follows from that.
+    pub fn advance_workers(&mut self) {
+        let end = Instant::now() + LOOK_BUDGET;
+        let pending = self.phase.pending_mut().map(|one| &mut one.generation);
+        if pending.is_some_and(|generation| generation.advance(PAUSE_MAX, end)) {
+            self.commit_if_ready();
+        }
+        if let Some(current) = &mut self.state.current {
+            current.advance(REPLACEMENT_PAUSE_MAX, end);
+        }
     }
 
     /// Takes out a worker that has ended, and does what follows.

@@ -52,6 +52,8 @@ impl Socket {
 pub enum Look {
     /// Each socket is awaited by one of its threads or more.
     Accepting,
+    /// The socket with this index is awaited edge-triggered, as are others, or else are awaited.
+    EdgeTriggered(usize),
     /// The socket with this index is not seen to be awaited.
     NotSeen(usize, Cause),
 }
@@ -65,8 +67,6 @@ pub enum Cause {
     TooManyThreads,
     /// A thread waits in a way that does not show for what.
     Opaque,
-    /// It is registered edge-triggered, which is no proof.
-    EdgeTriggered,
     /// /proc does not show what its threads are blocked in.
     Hidden,
 }
@@ -78,9 +78,6 @@ impl Cause {
             Cause::NotAwaited => "no thread of it waits for connections",
             Cause::TooManyThreads => "it has more threads than are examined",
             Cause::Opaque => "it waits by io_uring or in 32 bits, which does not show for what",
-            Cause::EdgeTriggered => {
-                "it awaits them edge-triggered, which does not show that it accepts them"
-            }
             Cause::Hidden => {
                 "/proc does not show what it waits for (CAP_SYS_PTRACE may be missing)"
             }
@@ -93,22 +90,32 @@ impl Cause {
 pub fn look(worker: Pid, sockets: &[Socket]) -> Look {
     let mut search = Search {
         sockets,
-        awaited: vec![false; sockets.len()],
+        awaited: vec![Awaited::Not; sockets.len()],
         cause: Cause::NotAwaited,
         threads: 0,
         is_shown: false,
     };
     search.tree(worker);
-    match search.awaited.iter().position(|awaited| !awaited) {
-        None => Look::Accepting,
-        Some(at) if !search.is_shown => Look::NotSeen(at, Cause::Hidden),
-        Some(at) => Look::NotSeen(at, search.cause),
+    let least = search.awaited.iter().enumerate().min_by_key(|one| *one.1);
+    match least {
+        None | Some((_, Awaited::LevelTriggered)) => Look::Accepting,
+        Some((at, Awaited::EdgeTriggered)) => Look::EdgeTriggered(at),
+        Some((at, Awaited::Not)) if !search.is_shown => Look::NotSeen(at, Cause::Hidden),
+        Some((at, Awaited::Not)) => Look::NotSeen(at, search.cause),
     }
+}
+
+/// How a socket is awaited; a call that names it counts as level-triggered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Awaited {
+    Not,
+    EdgeTriggered,
+    LevelTriggered,
 }
 
 struct Search<'a> {
     sockets: &'a [Socket],
-    awaited: Vec<bool>,
+    awaited: Vec<Awaited>,
     cause: Cause,
     /// How many threads were examined.
     threads: usize,
@@ -121,7 +128,11 @@ impl Search<'_> {
         let mut processes = vec![root];
         while let Some(pid) = processes.pop() {
             for thread in threads(pid) {
-                if self.awaited.iter().all(|awaited| *awaited) {
+                if self
+                    .awaited
+                    .iter()
+                    .all(|one| *one == Awaited::LevelTriggered)
+                {
                     return;
                 }
                 if self.threads == THREADS_MAX {
@@ -174,27 +185,23 @@ impl Thread {
             Wait::Select(address, count) => self.selected(address, count, search.sockets)?,
             Wait::Epoll(fd) => {
                 let text = self.epoll_text(fd)?;
-                let registered = search.sockets.iter().map(|one| registered(&text, *one));
-                let registered: Vec<_> = registered.collect();
-                if registered.contains(&Registered::EdgeTriggered) {
-                    search.note(Cause::EdgeTriggered);
-                }
-                let is_level = |one: &Registered| *one == Registered::LevelTriggered;
-                registered.iter().map(is_level).collect()
+                let sockets = search.sockets.iter();
+                sockets.map(|one| registered(&text, *one)).collect()
             }
         };
         // What was read belongs to the call only if the thread has not left it meanwhile.
-        if found.contains(&true) && fs::read_to_string(self.0.join("syscall"))? == before {
+        let is_found = found.iter().any(|one| *one != Awaited::Not);
+        if is_found && fs::read_to_string(self.0.join("syscall"))? == before {
             for (awaited, found) in search.awaited.iter_mut().zip(found) {
-                *awaited |= found;
+                *awaited = found.max(*awaited);
             }
         }
         Ok(())
     }
 
     /// Tells which of the sockets are behind these descriptors of the thread.
-    fn sockets_of(&self, fds: impl IntoIterator<Item = u64>, sockets: &[Socket]) -> Vec<bool> {
-        let mut found = vec![false; sockets.len()];
+    fn sockets_of(&self, fds: impl IntoIterator<Item = u64>, sockets: &[Socket]) -> Vec<Awaited> {
+        let mut found = vec![Awaited::Not; sockets.len()];
         for fd in fds {
             // The link alone is read: to follow it may block on a file system that hangs.
             let Ok(target) = fs::read_link(self.0.join(format!("fd/{fd}"))) else {
@@ -203,13 +210,13 @@ impl Thread {
             let is =
                 |one: &Socket| target.as_os_str() == format!("socket:[{}]", one.inode).as_str();
             if let Some(at) = sockets.iter().position(is) {
-                found[at] = true;
+                found[at] = Awaited::LevelTriggered;
             }
         }
         found
     }
 
-    fn polled(&self, address: u64, count: usize, sockets: &[Socket]) -> io::Result<Vec<bool>> {
+    fn polled(&self, address: u64, count: usize, sockets: &[Socket]) -> io::Result<Vec<Awaited>> {
         let memory = self.memory(address, count * 8)?;
         let awaited = memory.chunks_exact(8).filter_map(|pollfd| {
             let (fd, events) = pollfd.split_at(4);
@@ -221,7 +228,7 @@ impl Thread {
         Ok(self.sockets_of(awaited, sockets))
     }
 
-    fn selected(&self, address: u64, count: usize, sockets: &[Socket]) -> io::Result<Vec<bool>> {
+    fn selected(&self, address: u64, count: usize, sockets: &[Socket]) -> io::Result<Vec<Awaited>> {
         const WORD: usize = size_of::<usize>();
         let memory = self.memory(address, count.div_ceil(8 * WORD) * WORD)?;
         let words = memory.chunks_exact(WORD).map(|word| {
@@ -331,18 +338,10 @@ impl Call {
     }
 }
 
-/// How a socket is registered in an epoll instance.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Registered {
-    Not,
-    EdgeTriggered,
-    LevelTriggered,
-}
-
 /// Looks for a socket in an epoll instance's text (proc_pid_fdinfo(5)):
 /// `tfd: 7 events: 19 data: 7 pos:0 ino:29057b4 sdev:9`, all but the first in hexadecimal.
-fn registered(text: &str, socket: Socket) -> Registered {
-    let mut best = Registered::Not;
+fn registered(text: &str, socket: Socket) -> Awaited {
+    let mut best = Awaited::Not;
     for line in text.lines().filter(|line| line.starts_with("tfd:")) {
         let value = |name: &str| {
             let rest = line.split_once(name)?.1.trim_start();
@@ -357,9 +356,9 @@ fn registered(text: &str, socket: Socket) -> Registered {
             continue;
         }
         if events & libc::EPOLLET == 0 {
-            return Registered::LevelTriggered;
+            return Awaited::LevelTriggered;
         }
-        best = Registered::EdgeTriggered;
+        best = Awaited::EdgeTriggered;
     }
     best
 }

@@ -86,7 +86,7 @@ fn a_copy_of_the_descriptor_is_the_same_socket() {
 #[test]
 fn an_edge_triggered_epoll_is_no_proof() {
     let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
-    let expected = Look::NotSeen(0, Cause::EdgeTriggered);
+    let expected = Look::EdgeTriggered(0);
     seen(expected, move |one| wait_on(&epoll_of(one, flags)));
 }
 
@@ -193,9 +193,9 @@ fn an_inode_of_another_device_is_another_socket() {
     let text =
         "pos:\t0\ntfd:        7 events:       19 data:                7 pos:0 ino:1f sdev:9\n";
     let of = |inode, device| registered(text, Socket { inode, device });
-    assert_eq!(of(0x1f, 9), Registered::LevelTriggered);
-    assert_eq!(of(0x1f, 8), Registered::Not);
-    assert_eq!(of(0x7, 9), Registered::Not);
+    assert_eq!(of(0x1f, 9), Awaited::LevelTriggered);
+    assert_eq!(of(0x1f, 8), Awaited::Not);
+    assert_eq!(of(0x7, 9), Awaited::Not);
     // Fired once and not armed again (EPOLLONESHOT): no event is awaited.
     let fired = text.replace("      19", "40000000");
     assert_eq!(
@@ -206,6 +206,6 @@ fn an_inode_of_another_device_is_another_socket() {
                 device: 9
             }
         ),
-        Registered::Not
+        Awaited::Not
     );
 }
