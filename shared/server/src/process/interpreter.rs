@@ -1,78 +1,73 @@
-//! Interpreters: which word of their command line is the script that they run.
+//! Interpreters: the word of their command line that is the script which they run.
 //!
 //! Pure data, and one reader for all of it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// The options of an interpreter, or of a module that runs a script.
+/// The options of an interpreter, or of a module that runs a script. Lists of names are
+/// separated by blanks.
 struct Grammar {
     /// Its names, without the version that may follow them.
-    names: &'static [&'static str],
+    names: &'static str,
     /// Letters whose value is the rest of their word, or else the next word.
-    word: &'static [u8],
+    word: &'static str,
     /// Letters whose value is the rest of their word and never another one.
-    rest: &'static [u8],
+    rest: &'static str,
     /// Letters after which there is no script: program text, or standard input.
-    text: &'static [u8],
+    text: &'static str,
+    /// The letter that names a module, which may be one that runs a script.
+    module: &'static str,
     /// Long options whose value is the next word when no `=` follows them.
-    long: &'static [&'static str],
-    /// Whether `-m` names a module, which may be one that runs a script.
-    modules: bool,
+    long: &'static str,
     /// A word that has to come before all else, such as coverage's `run`.
     command: Option<&'static str>,
 }
 
 const NONE: Grammar = Grammar {
-    names: &[],
-    word: b"",
-    rest: b"",
-    text: b"",
-    long: &[],
-    modules: false,
+    names: "",
+    word: "",
+    rest: "",
+    text: "",
+    module: "",
+    long: "",
     command: None,
 };
 
-/// What is executed with a script as its first operand.
+/// Programs that run a script, which is their first operand.
 const INTERPRETERS: &[Grammar] = &[
     Grammar {
-        names: &["python", "pypy", "platform-python"],
-        word: b"WXQ",
-        text: b"c",
-        long: &["--check-hash-based-pycs"],
-        modules: true,
+        names: "python pypy platform-python",
+        word: "WXQ",
+        text: "c",
+        module: "m",
+        long: "--check-hash-based-pycs",
         ..NONE
     },
     Grammar {
-        names: &["perl"],
-        word: b"I",
-        rest: b"CDFMVdilmx0",
-        text: b"eE",
+        names: "perl",
+        word: "I",
+        rest: "CDFMVdilmx0",
+        text: "eE",
         ..NONE
     },
     Grammar {
-        names: &["ruby"],
-        word: b"CEIr",
-        rest: b"FKTWix0",
-        text: b"e",
-        long: &[
-            "--encoding",
-            "--external-encoding",
-            "--internal-encoding",
-            "--enable",
-            "--disable",
-        ],
+        names: "ruby",
+        word: "CEIr",
+        rest: "FKTWix0",
+        text: "e",
+        long: "--encoding --external-encoding --internal-encoding --enable --disable",
         ..NONE
     },
     Grammar {
-        names: &["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"],
-        word: b"oO",
-        text: b"cs",
-        long: &["--rcfile", "--init-file"],
+        names: "sh bash dash ash ksh mksh zsh",
+        word: "oO",
+        text: "cs",
+        long: "--rcfile --init-file",
         ..NONE
     },
     Grammar {
-        names: &["swift-serve"],
+        names: "swift-serve",
         ..NONE
     },
 ];
@@ -80,45 +75,37 @@ const INTERPRETERS: &[Grammar] = &[
 /// Modules of Python that run a script, as `-m NAME` or by a program of their own.
 const RUNNERS: &[Grammar] = &[
     Grammar {
-        names: &["trace"],
-        word: b"fC",
-        long: &["--file", "--coverdir", "--ignore-module", "--ignore-dir"],
+        names: "trace",
+        word: "fC",
+        long: "--file --coverdir --ignore-module --ignore-dir",
         ..NONE
     },
     Grammar {
-        names: &["coverage", "python3-coverage", "python-coverage"],
-        text: b"m",
-        long: &[
-            "--concurrency",
-            "--context",
-            "--data-file",
-            "--include",
-            "--omit",
-            "--rcfile",
-            "--source",
-        ],
+        names: "coverage python3-coverage python-coverage",
+        text: "m",
+        long: "--concurrency --context --data-file --include --omit --rcfile --source",
         command: Some("run"),
         ..NONE
     },
     Grammar {
-        names: &["cProfile", "profile"],
-        word: b"os",
-        text: b"m",
-        long: &["--outfile", "--sort"],
+        names: "cProfile profile",
+        word: "os",
+        text: "m",
+        long: "--outfile --sort",
         ..NONE
     },
     Grammar {
-        names: &["pdb"],
-        word: b"c",
-        text: b"m",
-        long: &["--command"],
+        names: "pdb",
+        word: "c",
+        text: "m",
+        long: "--command",
         ..NONE
     },
     Grammar {
-        names: &["memray"],
-        word: b"o",
-        text: b"cm",
-        long: &["--output"],
+        names: "memray",
+        word: "o",
+        text: "cm",
+        long: "--output",
         command: Some("run"),
         ..NONE
     },
@@ -127,142 +114,107 @@ const RUNNERS: &[Grammar] = &[
 /// Options of Swift's daemons whose value is the next word when none is joined to
 /// them (parse_options of swift 2.38's object and container daemons).
 const DAEMONS: Grammar = Grammar {
-    word: b"dipz",
-    long: &[
-        "--devices",
-        "--partitions",
-        "--policies",
-        "--process",
-        "--processes",
-        "--zero_byte_fps",
-    ],
+    word: "dipz",
+    long: "--devices --partitions --policies --process --processes --zero_byte_fps",
     ..NONE
 };
 
-/// An operand, by its place among the arguments.
-enum Operand {
-    At(usize),
-    Module(usize),
-    None,
+/// The words that a word of short options takes with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    Next,
+    /// The next word, which names a module.
+    Module,
+    Everything,
 }
 
-/// Whether a program's name, without its directory, is that of an interpreter
-/// of the table.
+/// True when a program's name, without its directory, is that of an interpreter of the table.
 pub fn is_known(program: &OsStr) -> bool {
     interpreter(program).is_some()
 }
 
-/// The place of the script that an interpreter of the table runs, and of the
+/// The indices of the script that an interpreter of the table runs, and of the
 /// script that such a script or module runs in turn; all that may be the
 /// program of a server, the outermost first.
 pub fn scripts(args: &[&OsStr]) -> Vec<usize> {
     let mut found = Vec::new();
     let name = args.first().copied().and_then(basename);
-    let Some(mut grammar) = name.and_then(interpreter) else {
-        return found;
-    };
+    let mut grammar = name.and_then(interpreter);
     let mut from = 1;
     // A profiler under a tracer: more than these is no way to start a server.
     for _ in 0..3 {
-        let at = match grammar.operand(args, from) {
-            Operand::At(at) => {
-                found.push(at);
-                at
-            }
-            Operand::Module(at) => at,
-            Operand::None => break,
+        let Some((at, is_module)) = grammar.and_then(|grammar| grammar.operand(args, from)) else {
+            break;
         };
-        let runner = basename(args[at]).and_then(runner);
-        let Some(runner) = runner else { break };
+        if !is_module {
+            found.push(at);
+        }
         from = at + 1;
-        if let Some(command) = runner.command {
+        grammar = basename(args[at]).and_then(runner);
+        if let Some(command) = grammar.and_then(|grammar| grammar.command) {
             if args.get(from).is_none_or(|arg| *arg != command) {
                 break;
             }
             from += 1;
         }
-        grammar = runner;
     }
     found
 }
 
 /// The first operand of a server: its config.
 pub fn config<'a>(args: &[&'a OsStr]) -> Option<&'a OsStr> {
-    match DAEMONS.operand(args, 0) {
-        Operand::At(at) => Some(args[at]),
-        _ => None,
-    }
+    DAEMONS.operand(args, 0).map(|(at, _)| args[at])
 }
 
 impl Grammar {
-    /// The first operand from a place on.
-    fn operand(&self, args: &[&OsStr], from: usize) -> Operand {
-        let mut at = from;
+    /// The index of the first operand from an index on, and true where it names a module.
+    fn operand(&self, args: &[&OsStr], mut at: usize) -> Option<(usize, bool)> {
         while let Some(arg) = args.get(at) {
-            let bytes = arg.as_bytes();
-            at += 1;
-            at += match bytes {
-                b"-" => return Operand::None,
-                b"--" => {
-                    return if at < args.len() {
-                        Operand::At(at)
-                    } else {
-                        Operand::None
-                    };
-                }
-                [b'-', b'-', ..] => usize::from(self.long.iter().any(|long| arg == long)),
-                [b'-' | b'+', letters @ ..] if !letters.is_empty() => match self.cluster(letters) {
-                    Cluster::Done => 0,
-                    Cluster::Next => 1,
-                    Cluster::Text => return Operand::None,
-                    Cluster::Module if at < args.len() => return Operand::Module(at),
-                    Cluster::Module => return Operand::None,
-                },
-                _ => return Operand::At(at - 1),
+            let takes = match arg.as_bytes() {
+                b"-" => Takes::Everything,
+                b"--" => return (at + 1 < args.len()).then_some((at + 1, false)),
+                [b'-', b'-', ..] if is_among(self.long, arg) => Takes::Next,
+                [b'-', b'-', ..] => Takes::Nothing,
+                [b'-' | b'+', letters @ ..] if !letters.is_empty() => self.cluster(letters),
+                _ => return Some((at, false)),
+            };
+            at += match takes {
+                Takes::Nothing => 1,
+                Takes::Next => 2,
+                Takes::Module => return (at + 1 < args.len()).then_some((at + 1, true)),
+                Takes::Everything => return None,
             };
         }
-        Operand::None
+        None
     }
 
-    fn cluster(&self, letters: &[u8]) -> Cluster {
-        for (place, letter) in letters.iter().enumerate() {
-            let is_last = place + 1 == letters.len();
-            if self.text.contains(letter) {
-                return Cluster::Text;
-            }
-            if self.modules && *letter == b'm' {
-                // A module that is joined to its option is none of the table.
-                return if is_last {
-                    Cluster::Module
-                } else {
-                    Cluster::Text
-                };
-            }
-            if self.word.contains(letter) {
-                return if is_last {
-                    Cluster::Next
-                } else {
-                    Cluster::Done
-                };
-            }
-            if self.rest.contains(letter) {
-                break;
-            }
+    fn cluster(&self, letters: &[u8]) -> Takes {
+        let kinds = [
+            (self.text, Takes::Everything),
+            (self.module, Takes::Module),
+            (self.word, Takes::Next),
+            (self.rest, Takes::Nothing),
+        ];
+        let kind = |letter: &u8| {
+            let mut kinds = kinds.iter();
+            kinds.find(|(set, _)| set.as_bytes().contains(letter))
+        };
+        let mut letters = letters.iter();
+        let found = letters.find_map(kind);
+        match found.map_or(Takes::Nothing, |(_, takes)| *takes) {
+            takes if letters.as_slice().is_empty() => takes,
+            // A module that is joined to its option is none of the table.
+            Takes::Module => Takes::Everything,
+            Takes::Next => Takes::Nothing,
+            takes => takes,
         }
-        Cluster::Done
     }
 }
 
-/// What a word of short options takes with it.
-enum Cluster {
-    /// Nothing.
-    Done,
-    /// The next word.
-    Next,
-    /// The next word, which names a module.
-    Module,
-    /// Everything.
-    Text,
+/// True for one of the names in a list.
+fn is_among(names: &str, name: &OsStr) -> bool {
+    names.split(' ').any(|known| name == known)
 }
 
 /// The interpreter of that name: `python3.11` is python.
@@ -277,7 +229,7 @@ fn interpreter(name: &OsStr) -> Option<&'static Grammar> {
         rest.is_empty() || (flags.len() < rest.len() && flags.len() <= 2 && flags.is_ascii())
     };
     INTERPRETERS.iter().find(|grammar| {
-        let mut names = grammar.names.iter();
+        let mut names = grammar.names.split(' ');
         names.any(|known| {
             let rest = name.as_bytes().strip_prefix(known.as_bytes());
             rest.is_some_and(is_version)
@@ -287,9 +239,8 @@ fn interpreter(name: &OsStr) -> Option<&'static Grammar> {
 
 /// The module of that name that runs a script.
 fn runner(name: &OsStr) -> Option<&'static Grammar> {
-    RUNNERS
-        .iter()
-        .find(|grammar| grammar.names.iter().any(|known| name == *known))
+    let mut runners = RUNNERS.iter();
+    runners.find(|grammar| is_among(grammar.names, name))
 }
 
 /// The last component of a path, as a program's name.
