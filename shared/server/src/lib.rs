@@ -6,14 +6,12 @@
 pub mod actor;
 pub mod check;
 pub mod head_tail;
-pub mod locks;
 pub mod notify;
 pub mod outcome;
 pub mod pidfile;
 pub mod preflight;
 pub mod process;
 pub mod rundir;
-pub mod rundirs;
 pub mod sd_notify;
 pub mod stream;
 pub mod timers;

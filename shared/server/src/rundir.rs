@@ -1,21 +1,23 @@
-//! The run directory: where pid files lie, and the lock under which they are
-//! changed.
+//! Run directories, which hold pid files, and the locks under which these are changed.
 //!
 //! The directory may belong to a user who is not to be trusted, so what lies in
 //! it is only reached through [`swift_sys::beneath`].
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg};
 
+use swift_sys::error::reason_of;
 use swift_sys::{beneath, fd};
 
 /// The lock's name. It begins with a dot, since the original's swift-init
@@ -182,6 +184,52 @@ fn acquire(lock: OwnedFd, wait: Duration) -> io::Result<Option<Guard>> {
     }
 }
 
+/// The run directories that rows lead to, each opened once.
+#[derive(Debug, Default)]
+pub struct RunDirs(HashMap<PathBuf, Rc<RunDir>>);
+
+impl RunDirs {
+    /// The directory of that path; none when it does not exist.
+    pub fn get(&mut self, path: &Path) -> io::Result<Option<Rc<RunDir>>> {
+        if let Some(known) = self.0.get(path) {
+            return Ok(Some(known.clone()));
+        }
+        let opened = RunDir::open(path)?.map(Rc::new);
+        let new = opened.iter().map(|opened| (path.into(), opened.clone()));
+        self.0.extend(new);
+        Ok(opened)
+    }
+}
+
+/// The locks of run directories, for a tool that has many rows: rows that waited together wait for
+/// a lock once. It may be shared between threads. It holds the locks that could not be acquired, and why.
+#[derive(Debug, Default)]
+pub struct Locks(Mutex<HashMap<PathBuf, String>>);
+
+impl Locks {
+    /// Takes the lock of a run directory. The error says in one line why it could not be acquired;
+    /// at once, when that was found out since [`Locks::forget`].
+    pub fn take(&self, run_dir: &RunDir) -> Result<Guard, String> {
+        if let Some(why) = self.known().get(run_dir.path()) {
+            return Err(why.clone());
+        }
+        run_dir.lock().map_err(|e| {
+            let why = reason_of(&e);
+            self.known().insert(run_dir.path().into(), why.clone());
+            why
+        })
+    }
+
+    /// Forgets what was found out: rows that come from now on have not waited.
+    pub fn forget(&self) {
+        self.known().clear();
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<PathBuf, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,5 +338,20 @@ mod tests {
         std::fs::create_dir(folder.path().join("gone")).unwrap();
         assert!(RunDir::open(&run_dir).unwrap().is_none());
         assert!(RunDir::open(Path::new("")).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_was_not_to_be_had_is_not_asked_for_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+        let lock = folder.path().join(LOCK);
+        std::fs::create_dir(&lock).unwrap();
+        let locks = Locks::default();
+        let why = locks.take(&run_dir).unwrap_err();
+        assert!(why.ends_with(": Is a directory"), "{why}");
+        std::fs::remove_dir(&lock).unwrap();
+        assert_eq!(locks.take(&run_dir).unwrap_err(), why);
+        locks.forget();
+        assert!(locks.take(&run_dir).is_ok());
     }
 }

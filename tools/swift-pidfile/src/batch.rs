@@ -5,9 +5,8 @@ use std::thread::{self, available_parallelism};
 
 use swift_records::catalogue::{Catalogue, Server};
 use swift_records::row::Row;
-use swift_server::locks::Locks;
 use swift_server::outcome::Outcome;
-use swift_server::rundirs::RunDirs;
+use swift_server::rundir::{Locks, RunDirs};
 use swift_server::stream::BadLine;
 
 use crate::examine::{Examined, examine};

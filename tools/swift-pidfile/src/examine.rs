@@ -6,12 +6,10 @@ use swift_records::catalogue::Server;
 use swift_records::instance::{Instance, pid_path};
 use swift_records::reason::Reason;
 use swift_records::row::Row;
-use swift_server::locks::Locks;
 use swift_server::outcome::Outcome;
 use swift_server::pidfile::{self, Finding, Look};
 use swift_server::process::Unit;
-use swift_server::rundir::RunDir;
-use swift_server::rundirs::RunDirs;
+use swift_server::rundir::{Locks, RunDir, RunDirs};
 use swift_sys::error::reason_of;
 use swift_sys::failpoint;
 

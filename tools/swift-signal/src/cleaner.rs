@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 
 use swift_records::instance::Instance;
-use swift_server::locks::Locks;
 use swift_server::pidfile;
 use swift_server::process::Process;
-use swift_server::rundir::Guard;
-use swift_server::rundirs::RunDirs;
+use swift_server::rundir::{Guard, Locks, RunDirs};
 use swift_sys::error::reason_of;
 
 /// Removes pid files.
