@@ -120,12 +120,11 @@ pub struct Holder {
 pub fn holder(pid: Pid) -> Option<Holder> {
     let inode = inode(pid)?;
     let wanted = format!("socket:[{inode}]");
-    let mut processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pid = processes.find_map(|entry| {
-        let pid = Pid::parse(entry.file_name().as_encoded_bytes())?;
-        let mut fds = fs::read_dir(entry.path().join("fd")).ok()?.flatten();
-        fds.any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str()))
-            .then_some(pid)
+    let mut pids = process::pids().into_iter().flatten().flatten();
+    let pid = pids.find(|pid| {
+        let fds = fs::read_dir(format!("/proc/{pid}/fd"));
+        let mut files = fds.into_iter().flatten().flatten();
+        files.any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str()))
     });
     let uid = unix_diag::owner(inode).ok();
     let uid = uid.or_else(|| Some(process::user(pid?).ok()??.uid));

@@ -111,7 +111,7 @@ fn search(name: &str, users: &[u8], groups: &[u8]) -> Option<User> {
 
 /// The user as whom this process acts.
 pub fn own() -> u32 {
-    swift_sys::session::user()
+    nix::unistd::geteuid().as_raw()
 }
 
 /// True when this process acts as root.

@@ -6,12 +6,11 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, socket, sockopt,
-};
+use nix::sys::socket::{Backlog, SockType, UnixAddr, bind, getsockopt, listen, sockopt};
 use nix::sys::stat::{Mode, fchmod};
 
 use super::pid::Pid;
+use super::socket::unix;
 
 /// How many connections wait to be accepted.
 const BACKLOG: i32 = 16;
@@ -19,8 +18,7 @@ const BACKLOG: i32 = 16;
 /// Listens under a name in an open directory. What lies there already is an error (EADDRINUSE),
 /// whatever it is, and no link is followed. Accepting never waits.
 pub fn listen_in(dir: &impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let socket = unix(SockType::Stream)?;
     // bind(2) gives the file the mode of the socket's own inode (unix_bind in net/unix/af_unix.c),
     // so that at no moment others may connect; connecting needs the right to write (unix(7)).
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;

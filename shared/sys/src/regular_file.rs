@@ -8,17 +8,14 @@ use std::path::Path;
 /// No config of a server or of these tools is as long as this, in bytes.
 pub const MAX_SIZE: u64 = 1 << 20;
 
-/// Reads a regular file of at most [`MAX_SIZE`]. What is something else is told
-/// in the error: a fifo would be waited for without end, and so would what has
-/// no end be read.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// Opens a regular file. The error says what else it is, and nothing is waited for.
+pub fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true);
     let file = options
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)?;
-    let status = file.metadata()?;
-    let kind = status.file_type();
+    let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(io::Error::from_raw_os_error(libc::EISDIR));
     }
@@ -28,11 +25,18 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !kind.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
+    Ok(file)
+}
+
+/// Reads a regular file of at most [`MAX_SIZE`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    let length = file.metadata()?.len();
     let mut bytes = Vec::new();
-    if status.len() <= MAX_SIZE {
+    if length <= MAX_SIZE {
         file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
     }
-    if status.len().max(bytes.len() as u64) > MAX_SIZE {
+    if length.max(bytes.len() as u64) > MAX_SIZE {
         return Err(io::Error::other(format!("longer than {MAX_SIZE} bytes")));
     }
     Ok(bytes)

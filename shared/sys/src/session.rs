@@ -20,11 +20,6 @@ pub fn monotonic() -> Duration {
         .map_or(Duration::ZERO, Duration::from)
 }
 
-/// The user as whom this process acts.
-pub fn user() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
-
 /// True when this process is the first of its pid namespace, so that the kernel
 /// ends all others there with it (pid_namespaces(7)).
 pub fn is_init() -> bool {

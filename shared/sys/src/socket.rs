@@ -22,7 +22,8 @@ use super::fd::{retry, wait_writable};
 /// limit that counts when it is lower.
 const BACKLOG: i32 = 4096;
 
-fn unix(kind: SockType) -> io::Result<OwnedFd> {
+/// A Unix socket. Neither accepting nor writing waits.
+pub(crate) fn unix(kind: SockType) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     Ok(socket(AddressFamily::Unix, kind, flags, None)?)
 }

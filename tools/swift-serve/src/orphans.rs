@@ -1,10 +1,9 @@
 //! Workers that a manager which was killed has left behind, found by what
 //! stands in their environment.
 
-use std::fs;
 use std::path::Path;
 
-use swift_server::process::{Pid, Process, command_line, environment};
+use swift_server::process::{Pid, Process, command_line, environment, pids};
 use swift_sys::signal::Signal;
 
 use crate::environment::{GENERATION, MANAGER, SERVER};
@@ -34,7 +33,12 @@ fn search(variables: &[(&str, String)]) -> Vec<Process> {
         .collect();
     let own = std::process::id() as i32;
     let mut found = Vec::new();
-    for pid in pids().filter(|pid| pid.raw() != own) {
+    for pid in pids()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|pid| pid.raw() != own)
+    {
         let Ok(Some(process)) = Process::open(pid) else {
             continue;
         };
@@ -45,11 +49,6 @@ fn search(variables: &[(&str, String)]) -> Vec<Process> {
         }
     }
     found
-}
-
-fn pids() -> impl Iterator<Item = Pid> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| Pid::parse(entry.file_name().as_encoded_bytes()))
 }
 
 /// The workers of a generation whose manager is dead: searched until a search
@@ -83,7 +82,7 @@ pub fn end(invocation: &Invocation, signal: Signal) -> usize {
     let own = Pid::own();
     let line = command_line(own).ok().flatten();
     // A process that only waits for somebody's end bears the same command line.
-    let is_managed = pids().any(|pid| {
+    let is_managed = pids().into_iter().flatten().flatten().any(|pid| {
         let same = || {
             command_line(pid)
                 .ok()

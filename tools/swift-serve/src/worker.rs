@@ -193,7 +193,7 @@ impl Worker {
                 let mut is_ready = false;
                 while let Some((text, user)) = socket::receive(mailbox)? {
                     let is_trusted =
-                        user == 0 || user == swift_sys::session::user() || Some(user) == *identity;
+                        user == 0 || user == swift_server::user::own() || Some(user) == *identity;
                     is_ready |=
                         is_trusted && text.split(|b| *b == b'\n').any(|line| line == b"READY=1");
                 }

@@ -1,6 +1,5 @@
 //! The other processes that belong to a started server: its workers, and what it left behind.
 
-use std::fs;
 use std::io;
 
 use swift_records::instance::Instance;
@@ -135,11 +134,7 @@ pub fn find(own: Pid, tag: Option<&Instance>) -> Vec<Process> {
 }
 
 fn others_than(own: Pid) -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let pids = names.filter_map(|name| Pid::parse(name.as_bytes()));
+    let pids = process::pids().into_iter().flatten().flatten();
     let others = pids.filter(|pid| *pid != own).collect();
     failpoint::at("listed");
     others

@@ -78,16 +78,7 @@ fn read_content(dir: &impl AsFd, path: &Path, look: &mut Look) -> io::Result<Con
     look.world_writable = status.st_mode & 0o002 != 0;
     look.owner = Some(status.st_uid);
     let mut bytes = [0; MAX_SIZE + 1];
-    let mut length = 0;
-    while length < bytes.len() {
-        let room = bytes.len() - length;
-        let n = fd::read(&file, &mut bytes[length..])?;
-        length += n;
-        // A short read of a regular file was the last.
-        if n < room {
-            break;
-        }
-    }
+    let length = fd::read(&file, &mut bytes)?;
     if length > MAX_SIZE {
         return Ok(Content::Unreadable("longer than 64 bytes".into()));
     }

@@ -1,14 +1,15 @@
-//! What a signal would do to a process at this moment.
+//! The effect that a signal would have on a process at this moment.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use super::stat::threads;
 use super::status::{disposition, disposition_in};
 use swift_sys::pid::Pid;
 use swift_sys::signal::Signal;
 
-/// What a signal does to a process that gets it.
+/// The effect of a signal on a process that gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// A handler or a thread that waits takes it, or it is blocked everywhere.
@@ -19,10 +20,10 @@ pub enum Effect {
     Default,
 }
 
-/// What a signal would do to a process; none when it is gone.
+/// The effect that a signal would have on a process; none when it is gone.
 ///
 /// A thread that waits in sigwait(3) has the signal unblocked while it waits,
-/// as far as /proc shows. What it waits for is found in its memory, which takes
+/// as far as /proc shows. The awaited set is found in its memory, which takes
 /// the rights of a tracer (PTRACE_MODE_ATTACH in ptrace(2)): without them, such
 /// a thread counts as one that the signal would meet unprepared.
 pub fn effect(pid: Pid, signal: Signal) -> io::Result<Option<Effect>> {
@@ -32,16 +33,8 @@ pub fn effect(pid: Pid, signal: Signal) -> io::Result<Option<Effect>> {
     if main.caught {
         return Ok(Some(Effect::Taken));
     }
-    let tasks = match fs::read_dir(format!("/proc/{pid}/task")) {
-        Ok(tasks) => tasks,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    for task in tasks {
-        let name = task?.file_name();
-        let Some(thread) = name.to_str() else {
-            continue;
-        };
+    for thread in threads(pid)? {
+        let thread = thread?;
         let Some(own) = disposition_in(pid, &format!("task/{thread}/status"), signal)? else {
             continue;
         };
@@ -55,8 +48,8 @@ pub fn effect(pid: Pid, signal: Signal) -> io::Result<Option<Effect>> {
     Ok(Some(Effect::Taken))
 }
 
-/// Whether a thread waits for a signal in sigwait(3), as far as that can be seen.
-fn is_awaited(pid: Pid, thread: &str, signal: Signal) -> bool {
+/// True when a thread is seen to wait for a signal in sigwait(3).
+fn is_awaited(pid: Pid, thread: Pid, signal: Signal) -> bool {
     let call = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall"));
     let Some(address) = call.ok().as_deref().and_then(awaited_set) else {
         return false;
@@ -67,7 +60,7 @@ fn is_awaited(pid: Pid, thread: &str, signal: Signal) -> bool {
     read.is_ok() && u64::from_ne_bytes(set) >> (signal.number() - 1) & 1 == 1
 }
 
-/// Where the set of signals lies for which a thread waits, in a line of
+/// The address of the set of signals for which a thread waits, from a line of
 /// /proc/PID/task/TID/syscall (proc_pid_syscall(5)): the number of the system
 /// call and its arguments, or `running`.
 fn awaited_set(line: &str) -> Option<u64> {

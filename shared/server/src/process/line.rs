@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::interpreter::{self, basename};
@@ -12,6 +12,7 @@ use super::stat::{PROC_MAX, read_proc};
 use swift_records::catalogue::Server;
 use swift_records::instance::others;
 use swift_sys::pid::Pid;
+use swift_sys::regular_file;
 
 /// A process's command line: /proc/PID/cmdline, whose parts end with NUL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,21 +126,12 @@ pub(super) fn is_config(
 
 /// Whether a script's first line names that program as its interpreter.
 fn is_interpreter(program: &OsStr, script: &Path) -> bool {
-    let first = |path: &Path| -> io::Result<Vec<u8>> {
-        // Opening what lies there must not wait, and only a regular file is read.
-        let file = fs::File::options()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)?;
-        let mut text = Vec::new();
-        if file.metadata()?.is_file() {
-            file.take(FIRST_LINE).read_to_end(&mut text)?;
-        }
-        Ok(text)
-    };
-    let Ok(text) = first(script) else {
+    let mut text = Vec::new();
+    let file = regular_file::open(script);
+    let read = file.and_then(|file| file.take(FIRST_LINE).read_to_end(&mut text));
+    if read.is_err() {
         return false;
-    };
+    }
     let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
     let Some(line) = line.strip_prefix(b"#!") else {
         return false;

@@ -17,10 +17,8 @@ pub mod tag;
 mod unit;
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use swift_records::instance::Instance;
@@ -31,7 +29,7 @@ use swift_sys::signal::Signal;
 pub use children::child_numbers;
 pub use effect::{Effect, effect};
 pub use line::{CommandLine, Runs, command_line};
-pub use stat::{PROC_MAX, Stat, environment, stat};
+pub use stat::{PROC_MAX, Stat, environment, pids, stat};
 pub use status::{
     Disposition, disposition, has_capabilities, may_be_signalled_by, parse_user, user,
 };
@@ -129,14 +127,9 @@ impl Process {
     /// through a pidfd, its group read after that was opened, while the leader,
     /// whose number the group has, is still there.
     fn kill_members(&self) -> io::Result<()> {
-        for entry in fs::read_dir("/proc")? {
-            let Some(pid) = Pid::parse(entry?.file_name().as_bytes()) else {
-                continue;
-            };
-            if pid == self.pid {
-                continue;
-            }
-            let Some(member) = Process::open(pid)? else {
+        for pid in pids()? {
+            let pid = pid?;
+            let Some(member) = Process::open(pid)?.filter(|member| member.pid != self.pid) else {
                 continue;
             };
             failpoint::at("member-opened");

@@ -1,7 +1,9 @@
 //! Files of /proc/PID, and the first of them: proc_pid_stat(5).
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use swift_sys::clock;
@@ -116,6 +118,27 @@ pub(super) fn read_proc(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
         }
         Err(e) => Err(e),
     }
+}
+
+/// The pids of all processes.
+pub fn pids() -> io::Result<impl Iterator<Item = io::Result<Pid>>> {
+    numbered("/proc")
+}
+
+/// The threads of a process, by their numbers; empty when no process has that pid.
+pub(super) fn threads(pid: Pid) -> io::Result<impl Iterator<Item = io::Result<Pid>>> {
+    numbered(&format!("/proc/{pid}/task"))
+}
+
+/// The entries of a directory whose names are numbers.
+fn numbered(dir: &str) -> io::Result<impl Iterator<Item = io::Result<Pid>> + use<>> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        entries => Some(entries?),
+    };
+    let number = |name: OsString| Pid::parse(name.as_bytes());
+    let entries = entries.into_iter().flatten();
+    Ok(entries.filter_map(move |entry| entry.map(|entry| number(entry.file_name())).transpose()))
 }
 
 /// The environment that a process was executed with, as NAME=VALUE with a NUL
