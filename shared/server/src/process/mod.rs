@@ -181,7 +181,7 @@ impl Process {
             }));
         }
         if !is_starter {
-            return self.look_at_tag(instance, runs, &stat);
+            return self.look_at_tag(instance, &line, runs, &stat);
         }
         if stat.pre_exec {
             return Ok(Some(Identity::Starting));
@@ -195,6 +195,7 @@ impl Process {
     fn look_at_tag(
         &self,
         instance: &Instance,
+        line: &CommandLine,
         runs: Runs,
         stat: &Stat,
     ) -> io::Result<Option<Identity>> {
@@ -204,9 +205,16 @@ impl Process {
         if !may_be_tagged && !is_relative {
             return Ok(Some(runs.into()));
         }
-        let Some(environment) = Environment::read(self.pid)? else {
+        let Some(mut environment) = Environment::read(self.pid)? else {
             return self.not_seen().map(Some);
         };
+        // Inside exec a process shows neither, and after it both.
+        if environment.is_empty() {
+            if command_line(self.pid)?.as_ref() != Some(line) {
+                return Ok(None);
+            }
+            environment = Environment::read(self.pid)?.unwrap_or(environment);
+        }
         if may_be_tagged {
             match environment.runs(instance)? {
                 Runs::Nothing => {}
@@ -354,5 +362,41 @@ mod tests {
         // The main thread blocks signals while it starts the other tests' threads.
         let now = disposition(pid, Signal::TERM).unwrap().unwrap();
         assert!(!now.caught && !now.ignored);
+    }
+
+    /// Fails when the environment that is empty inside exec counts as one without a tag.
+    #[test]
+    fn a_process_that_executes_again_and_again_keeps_its_tag() {
+        use std::process::{Command, Stdio};
+        let instance = Instance {
+            server: &Server::unlisted("nothing"),
+            config: "/x".as_ref(),
+            pid_path: &PidPath {
+                run_dir: "/run/swift".into(),
+                beneath: "nothing.pid".into(),
+            },
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("again");
+        std::fs::write(&script, "exec sh \"$0\"\n").unwrap();
+        let mut child = Command::new("setsid")
+            .arg("sh")
+            .arg(&script)
+            .envs(tag::of(&instance))
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pid = Pid::new(child.id() as i32).unwrap();
+        let process = Process::open(pid).unwrap().unwrap();
+        while stat(pid).unwrap().unwrap().session != pid.raw() {
+            std::thread::yield_now();
+        }
+        let seen: Vec<_> = (0..4_000)
+            .filter_map(|_| process.classify(&instance).ok())
+            .filter(|identity| *identity == Identity::Mismatch)
+            .collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(seen.is_empty(), "{} looks", seen.len());
     }
 }
