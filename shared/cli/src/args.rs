@@ -176,7 +176,7 @@ fn find_long<O>(options: &'static [Opt<O>], name: &str) -> Result<&'static Opt<O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FromValue as _;
+    use crate::{Exit, FromValue as _};
 
     /// The options in their order, with the values of those that have one, and the operands.
     type Seen = Vec<(&'static str, Option<Value>)>;
@@ -187,6 +187,7 @@ mod tests {
         about: "Does x.",
         example: "swift-x | cat",
         pages: &["swift-x(1)", "swift-records(5)"],
+        unable: Exit::Failed,
     };
 
     static COMMAND_LINE: CommandLine<()> = CommandLine {

@@ -106,7 +106,7 @@ fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::no_operand;
+    use crate::{Exit, no_operand};
 
     static TOOL: Tool = Tool {
         name: "swift-x",
@@ -114,6 +114,7 @@ mod tests {
         about: "",
         example: "",
         pages: &[],
+        unable: Exit::Failed,
     };
 
     static COMMAND_LINE: CommandLine<()> = CommandLine {

@@ -10,22 +10,25 @@ use crate::{service, text};
 use swift_sys::error::reason_of;
 use swift_sys::syslog::Severity;
 
-/// What a tool is called, and what it takes.
+/// A tool's name and the words of its help.
 #[derive(Debug)]
 pub struct Tool {
     /// The program's name.
     pub name: &'static str,
-    /// What follows the name in the usage line.
+    /// The usage line behind the name.
     pub usage: &'static str,
-    /// What it does, in a sentence.
+    /// Its purpose, in a sentence.
     pub about: &'static str,
     /// A line of shell that shows it at work, as its manual page has it; empty for none.
     pub example: &'static str,
     /// The manual pages that say more, such as `swift-records(5)`.
     pub pages: &'static [&'static str],
+    /// The exit status when it cannot do its job. It is another one for tools that observe: rows are
+    /// missing then, which their readers have to tell from a failed row.
+    pub unable: Exit,
 }
 
-/// What a command line asks for.
+/// The request of a command line.
 #[derive(Debug, PartialEq)]
 pub enum Action<T> {
     /// Show this help.
@@ -37,7 +40,7 @@ pub enum Action<T> {
 }
 
 impl<T> Action<T> {
-    /// The same with what `f` makes of the options.
+    /// The same with the options turned into something else.
     pub fn try_map<U>(
         self,
         f: impl FnOnce(T) -> Result<U, UsageError>,
@@ -51,38 +54,17 @@ impl<T> Action<T> {
 }
 
 impl Tool {
-    /// What `--version` shows: the name and the version of all tools.
+    /// The text of `--version`: the name, and the version of all tools.
     pub fn version(&self) -> String {
         format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION"))
     }
 
-    /// Runs a tool from its parsed command line: shows help or version, or
-    /// does the job, and turns the outcome into an exit status. Errors are one
-    /// line on standard error.
+    /// Runs a tool from its parsed command line: shows help or version, or does the job, and turns
+    /// the outcome into an exit status. Errors are one line on standard error.
     pub fn main<T>(
         &self,
         action: Result<Action<T>, UsageError>,
         run: impl FnOnce(T) -> anyhow::Result<Exit>,
-    ) -> Exit {
-        self.main_with(action, run, Exit::Failed)
-    }
-
-    /// The same for a tool that observes. When it cannot do its job, rows are
-    /// missing, and whoever acts on the others has to be able to tell that from
-    /// a failure which is a row.
-    pub fn main_of_observer<T>(
-        &self,
-        action: Result<Action<T>, UsageError>,
-        run: impl FnOnce(T) -> anyhow::Result<Exit>,
-    ) -> Exit {
-        self.main_with(action, run, Exit::Unable)
-    }
-
-    fn main_with<T>(
-        &self,
-        action: Result<Action<T>, UsageError>,
-        run: impl FnOnce(T) -> anyhow::Result<Exit>,
-        unable: Exit,
     ) -> Exit {
         swift_sys::signal_fd::keep_children();
         let outcome = match action {
@@ -95,18 +77,18 @@ impl Tool {
             }
         };
         outcome.unwrap_or_else(|error| {
-            // A reader that is gone has said all there is to say.
+            // A reader that is gone needs no message.
             let gone = is_broken_pipe(&error);
             if !gone {
                 self.say(&reason_of(&error));
             }
             let exit = error.downcast_ref::<Exit>().copied();
-            exit.unwrap_or(if gone { Exit::Failed } else { unable })
+            exit.unwrap_or(if gone { Exit::Failed } else { self.unable })
         })
     }
 
     /// Prints one line on standard error, in the grammar of all messages:
-    /// the tool's name, a colon, what is the matter.
+    /// the tool's name, a colon, the problem.
     pub fn say(&self, what: &str) {
         self.say_at(Severity::LOG_ERR, what);
     }
@@ -118,7 +100,7 @@ impl Tool {
         let prefix = service::priority_prefix(severity);
         let name = self.name;
         let line = format!("{prefix}{name}: {}\n", text::without_long_words(&what));
-        // Nobody is left to be told when standard error is gone.
+        // A standard error that is gone leaves no way to report it.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 }
@@ -132,7 +114,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
         .context(UNWRITABLE)
 }
 
-/// What cannot be done when standard output is full.
+/// The message for a standard output that is full.
 pub const UNWRITABLE: &str = "cannot write standard output";
 
 fn show(text: &str) -> anyhow::Result<Exit> {
@@ -140,7 +122,7 @@ fn show(text: &str) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Whether an error means that the reader of our output is gone.
+/// True for an error that means that the reader of our output is gone.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()

@@ -30,59 +30,27 @@ pub struct Row {
     pub server: String,
     /// The config, as it is handed to the server.
     pub config: Option<PathBuf>,
-    /// Where the server's pid file is, or would be.
+    /// The path that the server's pid file has, or would have.
     pub pidfile: Option<PathBuf>,
-    /// The number that the pid file holds, or the process that was started.
+    /// The pid that the pid file holds, or that of the process that was started.
     pub pid: Option<Pid>,
     /// The process's start time in clock ticks since boot: field 22 of
     /// /proc/PID/stat.
     pub start: Option<u64>,
-    /// What is known of it.
+    /// The state.
     pub state: State,
-    /// Why, beginning with a [`Reason`]'s word where the state needs one.
+    /// The cause, beginning with a [`Reason`]'s word where the state needs one.
     pub detail: Vec<u8>,
 }
 
-/// What tells one row's instance from another's: server, config and pid file,
-/// each to the byte.
+/// The identity of a row's instance: server, config and pid file, each to the byte.
 pub type RowId<'a> = [Option<&'a [u8]>; 3];
 
-/// The same, to be kept.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key(Box<[u8]>);
-
-impl Key {
-    /// The server's name.
-    pub fn server(&self) -> &str {
-        let [server, ..] = self.id();
-        std::str::from_utf8(server.unwrap_or_default()).unwrap_or_default()
-    }
-
-    /// The config.
-    pub fn config(&self) -> Option<&Path> {
-        let [_, config, _] = self.id();
-        config.map(|bytes| Path::new(OsStr::from_bytes(bytes)))
-    }
-
-    /// What [`Row::key`] put together.
-    pub fn id(&self) -> RowId<'_> {
-        let mut rest = &self.0[..];
-        std::array::from_fn(|_| {
-            let (length, behind) = rest.split_first_chunk::<8>()?;
-            let length = u64::from_ne_bytes(*length);
-            rest = behind;
-            if length == u64::MAX {
-                return None;
-            }
-            let (part, behind) = rest.split_at_checked(length as usize)?;
-            rest = behind;
-            Some(part)
-        })
-    }
-}
+/// The same, owned.
+pub type Key = [Option<Box<[u8]>>; 3];
 
 impl Row {
-    /// A row of which nothing but server and state is known.
+    /// A row with nothing but server and state.
     pub fn new(server: &str, state: State) -> Row {
         Row {
             server: server.to_owned(),
@@ -95,30 +63,17 @@ impl Row {
         }
     }
 
-    /// What the row's key is made of.
+    /// The row's identity, borrowed.
     pub fn id(&self) -> RowId<'_> {
-        fn path(path: &Option<PathBuf>) -> Option<&[u8]> {
-            path.as_ref().map(|p| p.as_os_str().as_bytes())
-        }
-        [
-            Some(self.server.as_bytes()),
-            path(&self.config),
-            path(&self.pidfile),
-        ]
+        let config = self.config.as_deref().map(Path::as_os_str);
+        let pidfile = self.pidfile.as_deref().map(Path::as_os_str);
+        let server = Some(OsStr::new(&self.server));
+        [server, config, pidfile].map(|field| Some(field?.as_bytes()))
     }
 
     /// The row's identity; a later row of the same key replaces an earlier one.
     pub fn key(&self) -> Key {
-        let parts = self.id();
-        let length = |part: &Option<&[u8]>| part.map_or(0, <[u8]>::len);
-        let mut key = Vec::with_capacity(parts.iter().map(|part| 8 + length(part)).sum());
-        for part in parts {
-            // The length in front keeps parts apart, whatever bytes they hold.
-            let length = part.map_or(u64::MAX, |part| part.len() as u64);
-            key.extend_from_slice(&length.to_ne_bytes());
-            key.extend_from_slice(part.unwrap_or_default());
-        }
-        Key(key.into_boxed_slice())
+        self.id().map(|field| field.map(Box::from))
     }
 
     /// The reason that the detail begins with, if it begins with one.
@@ -127,7 +82,7 @@ impl Row {
         Reason::from_word(word)
     }
 
-    /// What follows the detail's first word.
+    /// The detail behind its first word.
     pub fn text(&self) -> &[u8] {
         match self.detail.iter().position(|b| *b == b' ') {
             Some(blank) => &self.detail[blank + 1..],
@@ -135,7 +90,7 @@ impl Row {
         }
     }
 
-    /// Why the pid file cannot be removed, when the detail says so: `stale kept WHY`.
+    /// The reason why the pid file cannot be removed, when the detail has it: `stale kept WHY`.
     pub fn kept(&self) -> Option<&[u8]> {
         let text = self.text();
         let end = text.iter().position(|b| *b == b' ')?;
@@ -167,8 +122,7 @@ impl Row {
         self
     }
 
-    /// Whether this is a pid file without a config: such an instance is shown
-    /// and stopped, and never started.
+    /// True for a pid file without a config: such an instance is shown and stopped, and never started.
     pub fn is_orphan(&self) -> bool {
         self.state == State::Orphan || self.reason() == Some(Reason::Orphan)
     }
@@ -287,7 +241,7 @@ fn escape(field: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether a field is written as it is, as nearly all are. Without a way out
+/// True for a field that is written as it is, as nearly all are. Without a way out
 /// in the middle, the compiler looks at many bytes at a time.
 fn is_plain(field: &[u8]) -> bool {
     let plain = |b: &u8| (*b >= b' ') & (*b <= b'~') & (*b != b'\\');
@@ -459,9 +413,9 @@ mod tests {
         };
         let one = row("a", Some("b"), Some("c"));
         assert_eq!(one.key(), one.clone().with_state(State::Ready).key());
-        let (key, bare) = (one.key(), row("a", None, None).key());
-        assert_eq!((key.server(), key.config()), ("a", Some(Path::new("b"))));
-        assert_eq!((bare.server(), bare.config()), ("a", None));
+        let bytes = |field: &str| Some(field.as_bytes().into());
+        assert_eq!(one.key(), ["a", "b", "c"].map(bytes));
+        assert_eq!(row("a", None, None).key(), [bytes("a"), None, None]);
         for other in [
             row("ab", Some(""), Some("c")),
             row("a", Some("bc"), Some("")),

@@ -420,6 +420,7 @@ mod tests {
         about: "",
         example: "",
         pages: &[],
+        unable: swift_cli::Exit::Failed,
     };
 
     #[test]

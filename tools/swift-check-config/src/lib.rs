@@ -8,7 +8,7 @@ use swift_cli::Exit;
 
 /// The program, from its arguments to its exit status.
 pub fn main() -> Exit {
-    options::TOOL.main_of_observer(
+    options::TOOL.main(
         options::COMMAND_LINE.parse(std::env::args_os().skip(1)),
         run::run,
     )

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swift_cli::{CommandLine, SwiftDir, Tool, no_operand};
+use swift_cli::{CommandLine, Exit, SwiftDir, Tool, no_operand};
 
 type Opt = swift_cli::Opt<Options>;
 
@@ -13,6 +13,7 @@ pub static TOOL: Tool = Tool {
     about: "Let Swift servers check their own configs.",
     example: "swift-resolve-servers main | swift-pidfile | swift-check-config > /dev/null",
     pages: &["swift-check-config(1)", "swift-records(5)"],
+    unable: Exit::Unable,
 };
 
 /// The table of options.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use swift_cli::{Action, CommandLine, SwiftDir, Tool, UsageError};
+use swift_cli::{Action, CommandLine, Exit, SwiftDir, Tool, UsageError};
 
 type Opt = swift_cli::Opt<Options>;
 
@@ -40,6 +40,7 @@ Commands:
               swift-init object.2 restart\n\
               swift-init proxy reload-seamless",
     pages: &["swift-init(1)", "swift-systemd(7)", "swift-records(5)"],
+    unable: Exit::Failed,
 };
 
 /// The table of options.

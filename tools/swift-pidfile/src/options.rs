@@ -1,6 +1,6 @@
 //! The command line.
 
-use swift_cli::{CommandLine, SwiftDir, Tool, no_operand};
+use swift_cli::{CommandLine, Exit, SwiftDir, Tool, no_operand};
 
 type Opt = swift_cli::Opt<Options>;
 
@@ -11,6 +11,7 @@ pub static TOOL: Tool = Tool {
     about: "Say which Swift servers run, from pid files and /proc.",
     example: "swift-resolve-servers all | swift-pidfile --running",
     pages: &["swift-pidfile(1)", "swift-records(5)"],
+    unable: Exit::Unable,
 };
 
 /// The table of options.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use swift_cli::text;
-use swift_cli::{Action, CommandLine, SwiftDir, Tool, UsageError};
+use swift_cli::{Action, CommandLine, Exit, SwiftDir, Tool, UsageError};
 use swift_server::check;
 
 /// How long a reload may take unless the user says otherwise.
@@ -20,6 +20,7 @@ pub static TOOL: Tool = Tool {
             it and waits until it is ready. Without PID, reads rows and reloads all that run.",
     example: "swift-resolve-servers main | swift-pidfile --running | swift-reload --one-by-one",
     pages: &["swift-reload(1)", "swift-records(5)"],
+    unable: Exit::Failed,
 };
 
 /// The table of options.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use swift_cli::text;
-use swift_cli::{Action, CommandLine, SwiftDir, Tool, UsageError};
+use swift_cli::{Action, CommandLine, Exit, SwiftDir, Tool, UsageError};
 
 type Opt = swift_cli::Opt<Options>;
 
@@ -17,6 +17,7 @@ pub static TOOL: Tool = Tool {
             read from standard input.",
     example: "swift-resolve-servers rest | swift-pidfile --running",
     pages: &["swift-resolve-servers(1)", "swift-records(5)"],
+    unable: Exit::Unable,
 };
 
 /// The table of options.

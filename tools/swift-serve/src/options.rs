@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use swift_cli::text;
-use swift_cli::{Action, CommandLine, Tool, UsageError};
+use swift_cli::{Action, CommandLine, Exit, Tool, UsageError};
 use swift_server::process::Pid;
 
 type Opt = swift_cli::Opt<Options>;
@@ -16,6 +16,7 @@ pub static TOOL: Tool = Tool {
     about: "Hold listen sockets, keep workers, reload without losing a connection.",
     example: "",
     pages: &["swift-serve(1)", "swift-serve.toml(5)"],
+    unable: Exit::Failed,
 };
 
 /// The table of options.

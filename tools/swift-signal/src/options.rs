@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use swift_cli::text;
-use swift_cli::{Action, CommandLine, SwiftDir, Tool, UsageError};
+use swift_cli::{Action, CommandLine, Exit, SwiftDir, Tool, UsageError};
 use swift_records::catalogue::Server;
 use swift_sys::signal::Signal;
 
@@ -19,6 +19,7 @@ pub static TOOL: Tool = Tool {
             stop and graceful wait for their end and remove their pid files.",
     example: "swift-resolve-servers object | swift-pidfile --running | swift-signal stop",
     pages: &["swift-signal(1)", "swift-records(5)"],
+    unable: Exit::Failed,
 };
 
 /// The table of options.

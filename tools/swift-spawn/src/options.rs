@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use swift_cli::{Action, CommandLine, SwiftDir, Tool, UsageError, no_operand};
+use swift_cli::{Action, CommandLine, Exit, SwiftDir, Tool, UsageError, no_operand};
 
 type Opt = swift_cli::Opt<Options>;
 
@@ -15,6 +15,7 @@ pub static TOOL: Tool = Tool {
     about: "Start the Swift servers that are stopped, and wait until they are ready.",
     example: "swift-resolve-servers main | swift-pidfile --clean | swift-spawn",
     pages: &["swift-spawn(1)", "swift-records(5)"],
+    unable: Exit::Failed,
 };
 
 /// The table of options.
