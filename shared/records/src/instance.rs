@@ -17,23 +17,21 @@ use crate::row::Row;
 /// No path of so many bytes can be opened (PATH_MAX in linux/limits.h, its zero byte included).
 const TOO_LONG: usize = 4096;
 
-/// The endings that a config can have, and those of its pid file.
-const ENDINGS: [(&str, &str); 2] = [(".conf.d", ".pid.d"), (".conf", ".pid")];
+/// The endings of configs, each with that of its pid file.
+const TO_PID_FILE: [(&str, &str); 2] = [(".conf.d", ".pid.d"), (".conf", ".pid")];
+const TO_CONFIG: [(&str, &str); 2] = [(".pid.d", ".conf.d"), (".pid", ".conf")];
 
 /// The pid file's path beneath the run directory for a config's path beneath
 /// the swift directory; none when no source of the server has such configs.
 pub fn pid_file(server: &Server, config: &Path) -> Option<PathBuf> {
-    server.sources.iter().find_map(|source| {
-        rename(config, &source.stem, &server.name, |(conf, pid)| {
-            (conf, pid)
-        })
-    })
+    let mut sources = server.sources.iter();
+    sources.find_map(|source| rename(config, &source.stem, &server.name, TO_PID_FILE))
 }
 
 /// The config that a pid file is named after, both beneath their directories,
 /// as the server's source with that stem has it.
 pub fn config_file(server: &Server, stem: &str, pid_file: &Path) -> Option<PathBuf> {
-    rename(pid_file, &server.name, stem, |(conf, pid)| (pid, conf))
+    rename(pid_file, &server.name, stem, TO_CONFIG)
 }
 
 /// The configs that the server's other sources would have in the place of this
@@ -44,16 +42,10 @@ pub fn others(server: &Server, config: &Path) -> Vec<PathBuf> {
         return found;
     }
     let whole = tidied(config);
-    let whole = whole.as_bytes();
-    for from in parts(whole) {
-        let (folder, beneath) = whole.split_at(from);
-        let Some(pid_file) = pid_file(server, Path::new(OsStr::from_bytes(beneath))) else {
-            continue;
-        };
-        let folder = Path::new(OsStr::from_bytes(folder));
+    for (directory, pid_file) in named(server, &whole) {
         let configs = server.sources.iter().map(|source| &source.stem);
         let configs = configs.filter_map(|stem| config_file(server, stem, &pid_file));
-        let configs = configs.map(|beneath| folder.join(beneath));
+        let configs = configs.map(|beneath| directory.join(beneath));
         found.extend(configs.filter(|other| other != config));
     }
     found
@@ -64,21 +56,20 @@ fn rename(
     path: &Path,
     old_stem: &str,
     new_stem: &str,
-    direction: impl Fn((&'static str, &'static str)) -> (&'static str, &'static str),
+    endings: [(&str, &str); 2],
 ) -> Option<PathBuf> {
     let rest = path
         .as_os_str()
         .as_bytes()
         .strip_prefix(old_stem.as_bytes())?;
-    let (old, new) = ENDINGS
+    let (old, new) = endings
         .into_iter()
-        .map(direction)
         .find(|(old, _)| rest.ends_with(old.as_bytes()))?;
     let middle = &rest[..rest.len() - old.len()];
     Some(OsString::from_vec([new_stem.as_bytes(), middle, new.as_bytes()].concat()).into())
 }
 
-/// What a process is compared with: a server, its config and its pid file.
+/// The instance that a process is compared with: a server, its config and its pid file.
 #[derive(Clone, Copy, Debug)]
 pub struct Instance<'a> {
     /// The server.
@@ -111,7 +102,7 @@ impl RowInstance {
         })
     }
 
-    /// What its process is compared with.
+    /// The instance that its process is compared with.
     pub fn instance(&self) -> Instance<'_> {
         Instance {
             server: &self.server,
@@ -125,15 +116,11 @@ impl RowInstance {
 /// for each place at which a swift directory may end in its path.
 pub fn pid_files(server: &Server, config: &Path) -> Vec<PathBuf> {
     let whole = tidied(config);
-    let whole = whole.as_bytes();
-    let all = parts(whole).filter_map(|from| {
-        let beneath = Path::new(OsStr::from_bytes(&whole[from..]));
-        pid_file(server, beneath).filter(|path| !climbs(path))
-    });
-    all.collect()
+    let pid_files = named(server, &whole).map(|(_, pid_file)| pid_file);
+    pid_files.filter(|path| !climbs(path)).collect()
 }
 
-/// Where a row's pid file lies.
+/// The path of a row's pid file, in two parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PidPath {
     /// The run directory.
@@ -156,12 +143,8 @@ pub fn pid_path(server: &Server, row: &Row) -> Result<PidPath, String> {
         }
     }
     let (whole_config, whole_path) = (tidied(config), tidied(path));
-    let (whole_config, whole_path) = (whole_config.as_bytes(), whole_path.as_bytes());
-    for from in parts(whole_config) {
-        let Some(beneath) = pid_file(server, OsStr::from_bytes(&whole_config[from..]).as_ref())
-        else {
-            continue;
-        };
+    let whole_path = whole_path.as_bytes();
+    for (_, beneath) in named(server, &whole_config) {
         let Some(above) = whole_path.strip_suffix(beneath.as_os_str().as_bytes()) else {
             continue;
         };
@@ -197,13 +180,23 @@ fn tidied(path: &Path) -> Cow<'_, OsStr> {
     }
 }
 
-/// Where the parts of such a path begin.
-fn parts(path: &[u8]) -> impl Iterator<Item = usize> {
-    let slashes = (0..path.len()).filter(|&at| path[at] == b'/');
-    std::iter::once(0).chain(slashes.map(|at| at + 1))
+/// The parts of a tidied config's path at which a swift directory may end: the directory, and the pid
+/// file that the config beneath it has.
+fn named<'a>(
+    server: &'a Server,
+    config: &'a OsStr,
+) -> impl Iterator<Item = (&'a Path, PathBuf)> + 'a {
+    let config = config.as_bytes();
+    let slashes = (0..config.len()).filter(|&at| config[at] == b'/');
+    let parts = std::iter::once(0).chain(slashes.map(|at| at + 1));
+    parts.filter_map(|from| {
+        let (directory, beneath) = config.split_at(from);
+        let pid_file = pid_file(server, OsStr::from_bytes(beneath).as_ref())?;
+        Some((OsStr::from_bytes(directory).as_ref(), pid_file))
+    })
 }
 
-/// Whether a path leads up somewhere. No scan finds such a one beneath a
+/// True for a path that leads up somewhere. No scan finds such a one beneath a
 /// directory.
 fn climbs(path: &Path) -> bool {
     path.components().any(|part| part == Component::ParentDir)
@@ -223,60 +216,45 @@ mod tests {
 
     #[test]
     fn configs_map_to_pid_files_and_back() {
-        for (name, stem, config, pid) in [
+        for ((name, stem), (config, pid)) in [
             (
-                "object-server",
-                "object-server",
-                "object-server.conf",
-                "object-server.pid",
+                ("object-server", "object-server"),
+                ("object-server.conf", "object-server.pid"),
             ),
             (
-                "object-server",
-                "object-server",
-                "object-server/1.conf",
-                "object-server/1.pid",
+                ("object-server", "object-server"),
+                ("object-server/1.conf", "object-server/1.pid"),
             ),
             (
-                "object-server",
-                "object-server",
-                "object-server/1.conf.d",
-                "object-server/1.pid.d",
+                ("object-server", "object-server"),
+                ("object-server/1.conf.d", "object-server/1.pid.d"),
             ),
             (
-                "object-server",
-                "object-server",
-                "object-server.conf.d",
-                "object-server.pid.d",
+                ("object-server", "object-server"),
+                ("object-server.conf.d", "object-server.pid.d"),
             ),
             (
-                "object-replicator",
-                "object-server",
-                "object-server/a/b.conf",
-                "object-replicator/a/b.pid",
+                ("object-replicator", "object-server"),
+                ("object-server/a/b.conf", "object-replicator/a/b.pid"),
             ),
             (
-                "object-replicator",
-                "object-server",
-                "object-server-rep.conf",
-                "object-replicator-rep.pid",
+                ("object-replicator", "object-server"),
+                ("object-server-rep.conf", "object-replicator-rep.pid"),
             ),
             (
-                "object-server",
-                "object-server",
-                "object-server/object-server.conf.conf",
-                "object-server/object-server.conf.pid",
+                ("object-server", "object-server"),
+                (
+                    "object-server/object-server.conf.conf",
+                    "object-server/object-server.conf.pid",
+                ),
             ),
             (
-                "object-expirer",
-                "object-server",
-                "object-server.conf",
-                "object-expirer.pid",
+                ("object-expirer", "object-server"),
+                ("object-server.conf", "object-expirer.pid"),
             ),
             (
-                "container-reconciler",
-                "container-reconciler",
-                "container-reconciler.conf",
-                "container-reconciler.pid",
+                ("container-reconciler", "container-reconciler"),
+                ("container-reconciler.conf", "container-reconciler.pid"),
             ),
         ] {
             let server = server(name);
@@ -286,6 +264,10 @@ mod tests {
                 Some(config.into())
             );
         }
+    }
+
+    #[test]
+    fn only_configs_of_the_servers_sources_have_pid_files() {
         assert_eq!(
             pid_file(&server("object-expirer"), Path::new("object-expirer.conf")),
             Some("object-expirer.pid".into())
@@ -318,13 +300,16 @@ mod tests {
         assert_eq!(others(&expirer, Path::new("/etc/passwd")), none);
     }
 
-    #[test]
-    fn a_row_tells_its_run_directory() {
-        let row = |config: &str, pid: &str| Row {
+    fn row(config: &str, pid: &str) -> Row {
+        Row {
             config: Some(config.into()),
             pidfile: Some(pid.into()),
             ..Row::new("object-server", State::Running)
-        };
+        }
+    }
+
+    #[test]
+    fn a_row_tells_its_run_directory() {
         let server = server("object-server");
         for (config, pid, run_dir, beneath) in [
             (
@@ -372,6 +357,11 @@ mod tests {
                 })
             );
         }
+    }
+
+    #[test]
+    fn a_pid_file_of_another_config_is_refused() {
+        let server = server("object-server");
         for (config, pid) in [
             (
                 "/etc/swift/object-server/1.conf",
@@ -393,8 +383,8 @@ mod tests {
         ] {
             assert!(pid_path(&server, &row(config, pid)).is_err());
         }
-        let folders = "/object-server".repeat(TOO_LONG / 14 + 1);
-        let error = pid_path(&server, &row(&format!("{folders}/1.conf"), "/1.pid"));
+        let directories = "/object-server".repeat(TOO_LONG / 14 + 1);
+        let error = pid_path(&server, &row(&format!("{directories}/1.conf"), "/1.pid"));
         assert_eq!(error, Err("field 2: longer than a path can be".into()));
     }
 }

@@ -8,9 +8,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use swift_records::catalogue::Server;
+use swift_sys::error::reason_of;
 
 /// A config that is a directory ends in this, and is not looked into.
-const FOLDER: &[u8] = b".conf.d";
+const DIRECTORY: &[u8] = b".conf.d";
 const FILE: &[u8] = b".conf";
 
 /// A file's device and inode.
@@ -21,12 +22,29 @@ type FileId = (u64, u64);
 pub struct Configs {
     /// Their paths beneath the swift directory, sorted by bytes.
     found: Vec<Config>,
-    /// Whether one file is there under two paths.
+    /// True when one file is there under two paths.
     aliases: bool,
-    /// The directories that could not be read, and why.
-    pub unreadable: Vec<(PathBuf, io::Error)>,
-    /// Whether there is no Swift directory.
+    /// The directories that could not be read.
+    pub unreadable: Vec<Unread>,
+    /// True when there is no Swift directory.
     pub is_missing: bool,
+}
+
+/// A directory that could not be read.
+#[derive(Debug)]
+pub struct Unread {
+    /// The directory.
+    pub path: PathBuf,
+    /// The error.
+    pub error: io::Error,
+}
+
+impl Unread {
+    /// `PATH: ERROR`, the path to the byte.
+    pub fn text(&self) -> Vec<u8> {
+        let error = format!(": {}", reason_of(&self.error));
+        [self.path.as_os_str().as_bytes(), error.as_bytes()].concat()
+    }
 }
 
 #[derive(Debug)]
@@ -43,43 +61,32 @@ impl Configs {
     /// further down are not (search_tree in Swift's utils does the same).
     pub fn scan(swift_dir: &Path, stems: &[&str]) -> Configs {
         let mut configs = Configs::default();
-        let mut folders = Vec::new();
         let wanted = |name: &[u8]| stems.iter().any(|s| name.starts_with(s.as_bytes()));
-        configs.read(swift_dir, Path::new(""), |entry, path, found| {
-            let name = path.as_os_str().as_bytes();
-            if !wanted(name) {
-                return;
-            }
-            if !is_folder(entry) {
-                if name.ends_with(FILE) {
-                    found.push(path);
-                }
-            } else if name.ends_with(FOLDER) {
-                found.push(path);
-            } else {
-                folders.push(path);
-            }
-        });
         let mut hidden = Vec::new();
         let mut links = Vec::new();
-        while let Some(folder) = folders.pop() {
-            configs.read(swift_dir, &folder, |entry, path, found| {
+        let mut directories = vec![PathBuf::new()];
+        while let Some(directory) = directories.pop() {
+            let is_top = directory.as_os_str().is_empty();
+            for (entry, path) in configs.read(swift_dir, &directory) {
                 let name = path.as_os_str().as_bytes();
-                if name.ends_with(FOLDER) {
-                    if is_folder(entry) {
-                        found.push(path);
+                if is_top && !wanted(name) {
+                    continue;
+                }
+                if !is_directory(&entry) {
+                    if name.ends_with(FILE) && !is_lock(&entry) {
+                        configs.found.push(Config::new(path));
                     }
-                } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                } else if name.ends_with(DIRECTORY) {
+                    configs.found.push(Config::new(path));
+                } else if !is_top && is_link(&entry) {
+                    links.push(path);
+                } else {
                     if is_hidden(&path) {
                         hidden.push(path.clone());
                     }
-                    folders.push(path);
-                } else if is_folder(entry) {
-                    links.push(path);
-                } else if name.ends_with(FILE) && !is_lock(entry) {
-                    found.push(path);
+                    directories.push(path);
                 }
-            });
+            }
         }
         configs.add_links_into(&hidden, &links, swift_dir);
         configs.finish(swift_dir);
@@ -94,9 +101,9 @@ impl Configs {
             let Some(id) = file_id(swift_dir, link) else {
                 continue;
             };
-            for folder in hidden.iter().filter(|f| file_id(swift_dir, f) == Some(id)) {
+            for directory in hidden.iter().filter(|d| file_id(swift_dir, d) == Some(id)) {
                 let beneath =
-                    |config: &Config| config.path.strip_prefix(folder).map(|p| link.join(p));
+                    |config: &Config| config.path.strip_prefix(directory).map(|p| link.join(p));
                 let named: Vec<PathBuf> =
                     self.found.iter().filter_map(|c| beneath(c).ok()).collect();
                 self.found.extend(named.into_iter().map(Config::new));
@@ -106,8 +113,8 @@ impl Configs {
 
     /// Puts what was found in order, and finds out whether two of it are one.
     fn finish(&mut self, swift_dir: &Path) {
-        let order = |one: &Config, other: &Config| one.path.as_os_str().cmp(other.path.as_os_str());
-        self.found.sort_unstable_by(order);
+        self.found
+            .sort_unstable_by(|one, other| one.bytes().cmp(other.bytes()));
         if self.found.len() < 2 {
             return;
         }
@@ -119,66 +126,53 @@ impl Configs {
     }
 
     /// The first directory that could not be read and in which configs of that
-    /// server may lie, and why.
-    pub fn unread(&self, swift_dir: &Path, server: &Server) -> Option<&(PathBuf, io::Error)> {
-        self.unreadable.iter().find(|(path, _)| {
-            let beneath = path.strip_prefix(swift_dir).unwrap_or(Path::new(""));
-            let beneath = beneath.as_os_str().as_bytes();
+    /// server may lie.
+    pub fn unread(&self, swift_dir: &Path, server: &Server) -> Option<&Unread> {
+        self.unreadable.iter().find(|unread| {
+            let beneath = unread.path.strip_prefix(swift_dir);
+            let beneath = beneath.unwrap_or(Path::new("")).as_os_str().as_bytes();
             let is_its = |stem: &str| beneath.is_empty() || beneath.starts_with(stem.as_bytes());
             server.sources.iter().any(|source| is_its(&source.stem))
         })
     }
 
-    /// Hands each entry of a directory to `each`, with its path beneath the
-    /// swift directory.
-    fn read(
-        &mut self,
-        swift_dir: &Path,
-        folder: &Path,
-        mut each: impl FnMut(&DirEntry, PathBuf, &mut Vec<PathBuf>),
-    ) {
-        let path = beneath(swift_dir, folder);
-        let mut found = Vec::new();
+    /// The entries of a directory, with their paths beneath the swift directory.
+    fn read(&mut self, swift_dir: &Path, directory: &Path) -> Vec<(DirEntry, PathBuf)> {
+        let path = beneath(swift_dir, directory);
+        let mut read = Vec::new();
         let result = fs::read_dir(&path).and_then(|entries| {
             for entry in entries {
                 let entry = entry?;
-                each(&entry, folder.join(entry.file_name()), &mut found);
+                let path = directory.join(entry.file_name());
+                read.push((entry, path));
             }
             Ok(())
         });
-        self.found.extend(found.into_iter().map(Config::new));
         match result {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                self.is_missing |= folder.as_os_str().is_empty();
+                self.is_missing |= directory.as_os_str().is_empty();
             }
-            Err(e) => self.unreadable.push((path, e)),
-            _ => {}
+            Err(error) => self.unreadable.push(Unread { path, error }),
+            Ok(()) => {}
         }
+        read
     }
 
     /// The configs of that stem, sorted, each file once; with a name, only those
     /// beneath the directory STEM/ which are called exactly NAME.conf or
     /// NAME.conf.d.
     pub fn of(&self, stem: &str, name: Option<&str>) -> Vec<&Path> {
-        let from = self
-            .found
-            .partition_point(|config| config.path.as_os_str().as_bytes() < stem.as_bytes());
-        let mut found: Vec<&Config> = self.found[from..]
-            .iter()
-            .take_while(|config| {
-                config
-                    .path
-                    .as_os_str()
-                    .as_bytes()
-                    .starts_with(stem.as_bytes())
-            })
-            .collect();
+        let stem_bytes = stem.as_bytes();
+        let from = self.found.partition_point(|c| c.bytes() < stem_bytes);
+        let found = self.found[from..].iter();
+        let found = found.take_while(|config| config.bytes().starts_with(stem_bytes));
+        let mut found: Vec<&Config> = found.collect();
         if self.aliases {
             one_of_each(&mut found);
         }
         let paths = found.into_iter().map(|config| config.path.as_path());
         paths
-            .filter(|path| name.is_none_or(|name| is_named(path, stem, name, [FILE, FOLDER])))
+            .filter(|path| name.is_none_or(|name| is_named(path, stem, name, [FILE, DIRECTORY])))
             .collect()
     }
 }
@@ -191,8 +185,12 @@ impl Config {
     /// Of two paths to one file, the lesser counts: no component begins with a
     /// dot, it is shorter, it comes first.
     fn rank(&self) -> (bool, usize, &[u8]) {
-        let path = self.path.as_os_str().as_bytes();
+        let path = self.bytes();
         (is_hidden(&self.path), path.len(), path)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.path.as_os_str().as_bytes()
     }
 }
 
@@ -211,38 +209,41 @@ fn file_id(swift_dir: &Path, path: &Path) -> Option<FileId> {
     Some((status.dev(), status.ino()))
 }
 
-/// Whether a part of a path begins with a dot.
+/// True when a part of the path begins with a dot.
 fn is_hidden(path: &Path) -> bool {
     let dot = |part| matches!(part, Component::Normal(name) if name.as_bytes().starts_with(b"."));
     path.components().any(dot)
 }
 
-/// Whether an entry is a lock of an editor: a hidden link that leads nowhere,
-/// as `.#1.conf` to `USER@HOST.PID` while Emacs or joe edits 1.conf.
+/// True for the lock of an editor: a hidden link that leads nowhere, as `.#1.conf` to
+/// `USER@HOST.PID` while Emacs or joe edits 1.conf.
 fn is_lock(entry: &DirEntry) -> bool {
     entry.file_name().as_bytes().starts_with(b".")
-        && entry.file_type().is_ok_and(|kind| kind.is_symlink())
+        && is_link(entry)
         && fs::metadata(entry.path()).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
 }
 
-/// Whether a path lies beneath that folder and has that name, with one of the endings.
-pub fn is_named(path: &Path, folder: &str, name: &str, endings: [&[u8]; 2]) -> bool {
+fn is_link(entry: &DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| kind.is_symlink())
+}
+
+/// True for a path beneath that directory which has that name, with one of the endings.
+pub fn is_named(path: &Path, directory: &str, name: &str, endings: [&[u8]; 2]) -> bool {
     let Some(last) = path.file_name() else {
         return false;
     };
-    path.starts_with(folder)
+    path.starts_with(directory)
         && last
             .as_bytes()
             .strip_prefix(name.as_bytes())
             .is_some_and(|ending| endings.contains(&ending))
 }
 
-/// Whether an entry is a directory, or a link to one.
-fn is_folder(entry: &DirEntry) -> bool {
+/// True for a directory, and for a link to one.
+fn is_directory(entry: &DirEntry) -> bool {
     match entry.file_type() {
         Ok(kind) if kind.is_symlink() => fs::metadata(entry.path()).is_ok_and(|m| m.is_dir()),
-        Ok(kind) => kind.is_dir(),
-        Err(_) => false,
+        kind => kind.is_ok_and(|kind| kind.is_dir()),
     }
 }
 

@@ -9,26 +9,16 @@ use std::path::{Path, PathBuf};
 use swift_server::rundir::RunDir;
 use swift_sys::beneath::{self, Kind};
 
-use super::configs;
+use crate::configs::{self, Unread};
 
 /// The pid files that there are, for each server their paths beneath the run
 /// directory.
 #[derive(Debug, Default)]
 pub struct PidFiles {
     found: HashMap<String, Vec<PathBuf>>,
-    /// The directories that could not be read, and why.
-    pub unreadable: Vec<Unread>,
-}
-
-/// A directory that could not be read.
-#[derive(Debug)]
-pub struct Unread {
-    /// The directory.
-    pub path: PathBuf,
-    /// Why it could not be read.
-    pub error: io::Error,
-    /// The server whose pid files lie there; none for those of all servers.
-    server: Option<String>,
+    /// The directories that could not be read, with the server whose pid files lie there; none for
+    /// those of all servers.
+    pub unreadable: Vec<(Option<String>, Unread)>,
 }
 
 impl PidFiles {
@@ -40,11 +30,10 @@ impl PidFiles {
         match RunDir::open(run_dir) {
             Ok(Some(dir)) => pids.scan_open(&dir, wanted, known),
             Ok(None) => {}
-            Err(error) => pids.unreadable.push(Unread {
-                path: run_dir.into(),
-                error,
-                server: None,
-            }),
+            Err(error) => {
+                let path = run_dir.into();
+                pids.unreadable.push((None, Unread { path, error }));
+            }
         }
         pids
     }
@@ -57,8 +46,9 @@ impl PidFiles {
     /// The first directory that could not be read and in which pid files of that
     /// server may lie.
     pub fn unread(&self, server: &str) -> Option<&Unread> {
-        let may_hold = |unread: &&Unread| unread.server.as_ref().is_none_or(|s| s == server);
-        self.unreadable.iter().find(may_hold)
+        let mut unreadable = self.unreadable.iter();
+        let may_hold = |owner: &Option<String>| owner.as_ref().is_none_or(|name| name == server);
+        unreadable.find_map(|(owner, unread)| may_hold(owner).then_some(unread))
     }
 
     fn scan_open(&mut self, run_dir: &RunDir, wanted: &[&str], known: &[&str]) {
@@ -69,70 +59,42 @@ impl PidFiles {
             let longest = names.copied().max_by_key(|server| server.len())?;
             wanted.contains(&longest).then(|| longest.to_owned())
         };
-        let mut folders = Vec::new();
-        self.list(run_dir, Path::new(""), None, |name, kind, found| {
-            let Some(server) = owner(name.as_bytes()) else {
-                return;
+        // At the top, each name tells the server.
+        let mut directories = vec![(None, PathBuf::new())];
+        while let Some((server, directory)) = directories.pop() {
+            let here = match directory.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => &directory,
             };
-            match kind {
-                Kind::Directory => folders.push((server, PathBuf::from(name))),
-                Kind::File if is_pid_file(name) => {
-                    found.entry(server).or_default().push(name.into())
+            let found = &mut self.found;
+            let result = beneath::open_dir(run_dir, here).and_then(|dir| {
+                beneath::list(dir, |name, kind| {
+                    let name = name.to_bytes();
+                    let Some(server) = server.clone().or_else(|| owner(name)) else {
+                        return;
+                    };
+                    let path = directory.join(OsStr::from_bytes(name));
+                    match kind {
+                        Kind::Directory => directories.push((Some(server), path)),
+                        Kind::File if is_pid_file(name) => {
+                            found.entry(server).or_default().push(path);
+                        }
+                        _ => {}
+                    }
+                })
+            });
+            match result {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let path = configs::beneath(run_dir.path(), &directory);
+                    self.unreadable.push((server, Unread { path, error }));
                 }
                 _ => {}
             }
-        });
-        while let Some((server, folder)) = folders.pop() {
-            let of_server = Some(server.as_str());
-            self.list(
-                run_dir,
-                &folder,
-                of_server,
-                |name, kind, found| match kind {
-                    Kind::Directory => folders.push((server.clone(), folder.join(name))),
-                    Kind::File if is_pid_file(name) => found
-                        .entry(server.clone())
-                        .or_default()
-                        .push(folder.join(name)),
-                    _ => {}
-                },
-            );
-        }
-    }
-
-    fn list(
-        &mut self,
-        run_dir: &RunDir,
-        folder: &Path,
-        server: Option<&str>,
-        mut each: impl FnMut(&OsStr, Kind, &mut HashMap<String, Vec<PathBuf>>),
-    ) {
-        let here = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
-        let found = &mut self.found;
-        let result = beneath::open_dir(run_dir, here).and_then(|dir| {
-            beneath::list(dir, |name, kind| {
-                each(OsStr::from_bytes(name.to_bytes()), kind, found);
-            })
-        });
-        match result {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                self.unreadable.push(Unread {
-                    path: configs::beneath(run_dir.path(), folder),
-                    error,
-                    server: server.map(str::to_owned),
-                });
-            }
-            _ => {}
         }
     }
 }
 
-fn is_pid_file(name: &OsStr) -> bool {
-    let name = name.as_bytes();
+fn is_pid_file(name: &[u8]) -> bool {
     name.ends_with(b".pid") || name.ends_with(b".pid.d")
 }
 

@@ -1,7 +1,7 @@
 //! The rows of one server.
 
 use std::collections::HashSet;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,26 +12,25 @@ use swift_records::instance::{config_file, pid_file};
 use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
-use swift_sys::error::reason_of;
 
-use crate::configs::{Configs, beneath, is_named};
+use crate::configs::{Configs, Unread, beneath, is_named};
 use crate::pids::PidFiles;
 
-/// What is known before any server is looked at.
+/// The command line and what lies in the two directories.
 pub struct Ground<'a> {
     /// The swift directory.
     pub swift_dir: &'a Path,
     /// The run directory.
     pub run_dir: &'a Path,
-    /// What was found beneath the first.
+    /// The configs beneath the first.
     pub configs: &'a Configs,
-    /// What was found beneath the second.
+    /// The pid files beneath the second.
     pub pids: &'a PidFiles,
-    /// Which config is wanted, from 1.
+    /// The config that is wanted, from 1.
     pub number: Option<usize>,
 }
 
-/// A server that was asked for, and which of its configs.
+/// A server that was asked for, and its configs.
 pub struct Wanted {
     /// The server.
     pub server: Server,
@@ -39,17 +38,16 @@ pub struct Wanted {
     pub names: Vec<Option<String>>,
 }
 
-/// What there is of a server.
+/// The rows of a server.
 pub struct Found {
-    /// What it lacks, then its instances sorted by config.
+    /// First those of what it lacks, then its instances sorted by config.
     pub rows: Vec<Row>,
-    /// Whether there are pid files of which cannot be told if their configs are
-    /// gone, since not all configs could be read. None of them is an orphan:
-    /// whoever took one for that would stop what should be started again.
+    /// True when the configs of some pid files may be gone or not, since not all configs could be
+    /// read. None of them is an orphan: a reader would stop what should be started again.
     pub doubtful: bool,
 }
 
-/// What is known of the config that a pid file is named after.
+/// The state of the config that a pid file is named after.
 enum Fate {
     /// No search has found it, and it is there.
     There,
@@ -59,11 +57,11 @@ enum Fate {
     Unknown,
 }
 
-/// The rows of a server. A config that makes no sense is told in `faults`.
+/// The rows of a server. Configs that cannot be understood are reported in `faults`.
 pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> Found {
     let server = &wanted.server;
     let unread = ground.configs.unread(ground.swift_dir, server);
-    let unread = unread.map(|(path, error)| why_unread(path, error));
+    let unread = unread.map(Unread::text);
     let mut senseless = false;
     let mut rows = Vec::new();
     let mut instances = Vec::new();
@@ -121,14 +119,13 @@ pub fn of_server(ground: &Ground, wanted: &Wanted, faults: &mut Vec<String>) -> 
     rows.extend(instances);
     rows.dedup();
     if let Some(unread) = ground.pids.unread(&server.name) {
-        let why = why_unread(&unread.path, &unread.error);
         let row = Row::new(&server.name, State::Orphan);
-        rows.push(row.with(State::Orphan, Reason::Unreadable, &why));
+        rows.push(row.with(State::Orphan, Reason::Unreadable, &unread.text()));
     }
     Found { rows, doubtful }
 }
 
-/// What became of the config that a pid file is named after, when not all
+/// Looks for the config that a pid file is named after, when not all
 /// directories of configs could be read: some can be entered all the same.
 fn fate(ground: &Ground, server: &Server, pid: &Path) -> Fate {
     let configs = server.sources.iter();
@@ -144,26 +141,19 @@ fn fate(ground: &Ground, server: &Server, pid: &Path) -> Fate {
     fate
 }
 
-/// Which directory could not be read, and why.
-fn why_unread(path: &Path, error: &io::Error) -> Vec<u8> {
-    let mut text = path.as_os_str().as_bytes().to_owned();
-    text.extend(format!(": {}", reason_of(error)).bytes());
-    text
-}
-
 /// The configs of a server, from the first of its sources that has any.
 fn find<'a>(
     ground: &Ground<'a>,
     server: &'a Server,
     name: Option<&str>,
-    mut tell: impl FnMut(String),
+    mut report: impl FnMut(String),
 ) -> (Option<&'a Source>, Vec<&'a Path>) {
     for source in server.sources.iter() {
         let mut found = ground.configs.of(&source.stem, name);
         if let Some(section) = &source.section {
             found.retain(|config| {
                 let ini = config::read(&beneath(ground.swift_dir, config));
-                let ini = ini.map_err(&mut tell);
+                let ini = ini.map_err(&mut report);
                 ini.is_ok_and(|ini| ini.has_section(section))
             });
         }
@@ -211,15 +201,15 @@ fn no_config(ground: &Ground, server: &Server) -> String {
 
 fn no_such_config(ground: &Ground, server: &Server, name: &str) -> String {
     let stems = || server.sources.iter().map(|source| source.stem.as_ref());
-    let folders = stems().map(|stem| beneath(ground.swift_dir, stem.as_ref()));
-    let folders: Vec<String> = folders.map(|path| path.display().to_string()).collect();
+    let directories = stems().map(|stem| beneath(ground.swift_dir, stem.as_ref()));
+    let directories: Vec<String> = directories.map(|path| path.display().to_string()).collect();
     let configs = stems().flat_map(|stem| {
         let paths = ground.configs.of(stem, None).into_iter();
         paths.filter_map(move |path| config_name(path.strip_prefix(stem).ok()?))
     });
     let meant = closest(name, configs).map(|config| format!("{}.{config}", server.name));
     let hint = hint(meant.as_deref());
-    format!("no {name}.conf beneath {}{hint}", folders.join(" or "))
+    format!("no {name}.conf beneath {}{hint}", directories.join(" or "))
 }
 
 /// The name by which SERVER.CONFIG asks for a config; none when no such word can.
@@ -229,7 +219,7 @@ fn config_name(path: &Path) -> Option<&str> {
     name.filter(|name| !name.contains('.') && *name == name.to_lowercase())
 }
 
-/// Whether a name asks for a pid file as well.
+/// True for a name that asks for a pid file as well.
 fn names_pid(server: &Server, name: &Option<String>, pid: &Path) -> bool {
     match name {
         Some(name) => is_named(pid, &server.name, name, [b".pid", b".pid.d"]),

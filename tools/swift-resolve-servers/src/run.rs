@@ -11,7 +11,6 @@ use swift_records::catalogue::{Catalogue, Selection};
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::stream;
-use swift_sys::error::reason_of;
 use swift_sys::failpoint;
 
 use crate::configs::Configs;
@@ -20,7 +19,7 @@ use crate::options::{Options, TOOL};
 use crate::pids::PidFiles;
 use crate::rows::{self, Ground, Wanted};
 
-/// Does what the command line says.
+/// Carries the command line out.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let path = SearchPath::from_env();
@@ -97,20 +96,10 @@ fn write_rows(options: &Options, catalogue: &Catalogue, wanted: &[Wanted]) -> an
         TOOL.say(&format!("{} does not exist", options.swift_dir.display()));
         exit = Exit::Failed;
     }
-    for (path, error) in &configs.unreadable {
-        TOOL.say(&format!(
-            "cannot read {}: {}",
-            path.display(),
-            reason_of(error)
-        ));
-        exit = Exit::Failed;
-    }
-    for unread in &pids.unreadable {
-        TOOL.say(&format!(
-            "cannot read {}: {}",
-            unread.path.display(),
-            reason_of(&unread.error)
-        ));
+    let of_pids = pids.unreadable.iter().map(|(_, unread)| unread);
+    for unread in configs.unreadable.iter().chain(of_pids) {
+        let text = unread.text();
+        TOOL.say(&format!("cannot read {}", String::from_utf8_lossy(&text)));
         exit = Exit::Failed;
     }
     let ground = Ground {

@@ -9,15 +9,11 @@ use toml::Spanned;
 use super::model::{Source, Word};
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct File {
-    #[serde(default)]
     pub(super) defaults: Defaults,
-    #[serde(default)]
     pub(super) limits: LimitsTable,
-    #[serde(default)]
     pub(super) server: BTreeMap<Spanned<String>, ServerTable>,
-    #[serde(default)]
     pub(super) groups: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
 }
 
@@ -54,32 +50,28 @@ pub(super) struct ServerTable {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub(super) enum SourceForm {
     Stem(String),
-    Table(SourceTable),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SourceTable {
-    pub(super) stem: String,
-    pub(super) section: Option<String>,
-    pub(super) deprecated: Option<String>,
+    Table {
+        stem: String,
+        section: Option<String>,
+        deprecated: Option<String>,
+    },
 }
 
 impl From<SourceForm> for Source {
     fn from(form: SourceForm) -> Source {
         match form {
-            SourceForm::Stem(stem) => Source {
+            SourceForm::Stem(stem) => Source::new(stem.into()),
+            SourceForm::Table {
+                stem,
+                section,
+                deprecated,
+            } => Source {
                 stem: stem.into(),
-                section: None,
-                deprecated: None,
-            },
-            SourceForm::Table(t) => Source {
-                stem: t.stem.into(),
-                section: t.section.map(Word::from),
-                deprecated: t.deprecated.map(Word::from),
+                section: section.map(Word::from),
+                deprecated: deprecated.map(Word::from),
             },
         }
     }

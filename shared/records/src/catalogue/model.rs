@@ -31,19 +31,19 @@ pub struct Server {
     pub graceful: Signal,
     /// The signal that makes it execute itself anew under the same PID.
     pub seamless: Option<Signal>,
-    /// Whether it takes the argument `once`.
+    /// It takes the argument `once`.
     pub once: bool,
-    /// How it reads its config, when its program is one of Swift's own.
+    /// The way in which it reads its config, when its program is one of Swift's own.
     pub swift: Option<Kind>,
-    /// Whether it can check its config: `COMMAND CONF --test-config`.
+    /// It can check its config: `COMMAND CONF --test-config`.
     pub check: bool,
-    /// Whether it announces READY=1.
+    /// It announces READY=1.
     pub notify: bool,
-    /// Whether swift-serve runs it, which wants to know its pid file.
+    /// It is run by swift-serve, which needs its pid file.
     pub serve: bool,
 }
 
-/// How a program of Swift's own reads its config.
+/// The way in which a program of Swift's own reads its config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// As a server that listens, through PasteDeploy: `[app:NAME]` (wsgi.py).
@@ -55,16 +55,27 @@ pub enum Kind {
 /// One place where configs of a server lie.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
-    /// What the file's or folder's name begins with, such as `object-server`.
+    /// The start of the file's or directory's name, such as `object-server`.
     pub stem: Word,
     /// The section that such a config must have to count.
     pub section: Option<Word>,
-    /// What is said of configs from there, when they are out of favour.
+    /// The warning about configs from there, when they are deprecated.
     pub deprecated: Option<Word>,
 }
 
-/// What a server is started with at least.
-#[derive(Clone, Copy, Debug, PartialEq)]
+impl Source {
+    /// All configs whose names begin with a stem.
+    pub const fn new(stem: Word) -> Source {
+        Source {
+            stem,
+            section: None,
+            deprecated: None,
+        }
+    }
+}
+
+/// The resource limits that a server is started with at least.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
     /// Open files.
     pub files: u64,
@@ -75,46 +86,24 @@ pub struct Limits {
 }
 
 /// All servers and groups, and the site's defaults.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalogue {
     /// The servers, in the order in which they are shown.
     pub servers: Cow<'static, [Server]>,
     pub(super) groups: Vec<(String, Vec<String>)>,
-    /// Where pid files lie.
+    /// The directory of pid files.
     pub run_dir: PathBuf,
-    /// How long a server gets to die.
+    /// The time that a server gets to end.
     pub kill_wait: Duration,
-    /// What a server is started with at least.
+    /// The resource limits that a server is started with at least.
     pub limits: Limits,
-    /// Whether swift-init tells the system's log what it did.
+    /// swift-init reports to the system's log.
     pub log: bool,
     /// The text of the site's file; empty when there is none.
     pub site: String,
 }
 
 impl Catalogue {
-    /// A catalogue that says nothing.
-    pub fn empty() -> Catalogue {
-        Catalogue {
-            servers: Cow::Borrowed(&[]),
-            groups: Vec::new(),
-            run_dir: PathBuf::new(),
-            kill_wait: Duration::ZERO,
-            limits: Limits {
-                files: 0,
-                data: 0,
-                processes: 0,
-            },
-            log: true,
-            site: String::new(),
-        }
-    }
-
-    /// The groups that a file made, in their order, with their members.
-    pub fn own_groups(&self) -> &[(String, Vec<String>)] {
-        &self.groups
-    }
-
     /// The server of that name: one of the catalogue, or else what the name
     /// itself says, since any installed program swift-NAME is taken for a
     /// server NAME (format_server_name in manager.py).
@@ -157,7 +146,7 @@ fn starts_with(name: &std::ffi::OsStr, stem: &str) -> bool {
 }
 
 impl Server {
-    /// What is said of a config that comes from a source out of favour.
+    /// The warning about a config from a deprecated source.
     pub fn deprecation(&self, config: &Path) -> Option<&str> {
         let source = self.sources.iter().find(|source| {
             source.deprecated.is_some() && config.iter().any(|part| starts_with(part, &source.stem))
@@ -165,7 +154,7 @@ impl Server {
         source.deprecated.as_deref()
     }
 
-    /// Gives it what swift-serve does for every server that it runs.
+    /// Adds what swift-serve does for every server that it runs.
     pub fn be_served(&mut self) {
         self.serve = true;
         self.graceful = Signal::HUP;
@@ -174,19 +163,14 @@ impl Server {
         self.notify = true;
     }
 
-    /// What a name alone says of a server: `FOO-BAR` reads FOO-server's config.
+    /// A server that is known by its name alone: `FOO-BAR` reads FOO-server's config.
     pub fn unlisted(name: &str) -> Server {
         let kind = name.rsplit_once('-').map_or(name, |(kind, _)| kind);
         Server {
             name: name.to_owned().into(),
             command: format!("swift-{name}").into(),
             group: "rest".into(),
-            sources: vec![Source {
-                stem: format!("{kind}-server").into(),
-                section: None,
-                deprecated: None,
-            }]
-            .into(),
+            sources: vec![Source::new(format!("{kind}-server").into())].into(),
             stop: Signal::TERM,
             graceful: Signal::TERM,
             seamless: None,

@@ -1,5 +1,6 @@
 //! A file in that form, laid over the catalogue.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
@@ -7,11 +8,11 @@ use std::time::Duration;
 use anyhow::anyhow;
 use toml::Spanned;
 
-use super::form::{Defaults, File, LimitsTable, ServerTable};
+use super::form::{Defaults, File, LimitsTable, ServerTable, SourceForm};
 use super::model::{Catalogue, Kind, Server, Source, Word};
 use swift_sys::signal::Signal;
 
-/// What is wrong with a file, and where in its text.
+/// An error in a file, with its line.
 pub(super) struct Fault {
     line: usize,
     what: String,
@@ -23,7 +24,7 @@ impl Fault {
     }
 }
 
-/// What is wrong, and the bytes of the text that it is about.
+/// An error, with the bytes of the text that it is about.
 type Spot = (Range<usize>, String);
 
 /// Lays one file over the catalogue.
@@ -153,64 +154,72 @@ fn overlay(server: &mut Server, table: ServerTable) -> Result<(), Spot> {
             server.be_served();
         }
     }
-    if let Some(command) = table.command {
-        let bad = |c: char| c == '/' || c.is_control();
-        if command.get_ref().is_empty() || command.get_ref().contains(bad) {
-            let what = "command: a program's name without its directory is wanted";
-            return Err((command.span(), what.into()));
-        }
-        server.command = command.into_inner().into();
+    set(&mut server.command, "command", table.command, program)?;
+    set(&mut server.group, "group", table.group, name)?;
+    set(&mut server.sources, "config", table.config, sources)?;
+    let stop = server.stop;
+    set(&mut server.stop, "stop", table.stop, signal)?;
+    // A server without a graceful signal of its own is stopped either way.
+    if server.graceful == stop {
+        server.graceful = server.stop;
     }
-    if let Some(group) = table.group {
-        server_name(group.get_ref()).map_err(|what| (group.span(), format!("group: {what}")))?;
-        server.group = group.into_inner().into();
-    }
-    if let Some(config) = table.config {
-        let span = config.span();
-        let sources: Vec<Source> = config.into_inner().into_iter().map(Source::from).collect();
-        if sources.is_empty() || sources.iter().any(|s| server_name(&s.stem).is_err()) {
-            let what = "config: names that a config begins with are wanted";
-            return Err((span, what.into()));
-        }
-        server.sources = sources.into();
-    }
-    let signal = |key: &str, word: Option<Spanned<String>>| match word {
-        None => Ok(None),
-        Some(word) => match Signal::parse(word.get_ref()) {
-            Some(signal) => Ok(Some(signal)),
-            None => Err((
-                word.span(),
-                format!("{key}: no signal is named {}", word.get_ref()),
-            )),
-        },
+    set(&mut server.graceful, "graceful", table.graceful, signal)?;
+    let seamless = |word: String| match word.as_str() {
+        "" => Ok(None),
+        _ => signal(word).map(Some),
     };
-    if let Some(stop) = signal("stop", table.stop)? {
-        // A server without a graceful signal of its own is stopped either way.
-        if server.graceful == server.stop {
-            server.graceful = stop;
-        }
-        server.stop = stop;
-    }
-    server.graceful = signal("graceful", table.graceful)?.unwrap_or(server.graceful);
-    server.seamless = match table.seamless {
-        Some(word) if word.get_ref().is_empty() => None,
-        word => signal("seamless", word)?.or(server.seamless),
-    };
+    set(&mut server.seamless, "seamless", table.seamless, seamless)?;
+    set(&mut server.swift, "swift", table.swift, kind)?;
     server.once = table.once.unwrap_or(server.once);
-    if let Some(kind) = table.swift {
-        server.swift = match kind.get_ref().as_str() {
-            "server" => Some(Kind::Server),
-            "daemon" => Some(Kind::Daemon),
-            "" => None,
-            _ => {
-                let what = "swift: \"server\", \"daemon\" or \"\" is wanted".to_owned();
-                return Err((kind.span(), what));
-            }
-        };
-    }
     server.check = table.check.unwrap_or(server.check);
     server.notify = table.notify.unwrap_or(server.notify);
     Ok(())
+}
+
+/// Puts a key's value, where there is one, in its place.
+fn set<T, U>(
+    place: &mut U,
+    key: &str,
+    value: Option<Spanned<T>>,
+    read: impl FnOnce(T) -> Result<U, String>,
+) -> Result<(), Spot> {
+    if let Some(value) = value {
+        let span = value.span();
+        *place = read(value.into_inner()).map_err(|what| (span, format!("{key}: {what}")))?;
+    }
+    Ok(())
+}
+
+fn program(word: String) -> Result<Word, String> {
+    if word.is_empty() || word.contains(|c: char| c == '/' || c.is_control()) {
+        return Err("a program's name without its directory is wanted".into());
+    }
+    Ok(word.into())
+}
+
+fn name(word: String) -> Result<Word, String> {
+    server_name(&word).map(|()| word.into())
+}
+
+fn sources(forms: Vec<SourceForm>) -> Result<Cow<'static, [Source]>, String> {
+    let sources: Vec<Source> = forms.into_iter().map(Source::from).collect();
+    if sources.is_empty() || sources.iter().any(|s| server_name(&s.stem).is_err()) {
+        return Err("names that a config begins with are wanted".into());
+    }
+    Ok(sources.into())
+}
+
+fn signal(word: String) -> Result<Signal, String> {
+    Signal::parse(&word).ok_or_else(|| format!("no signal is named {word}"))
+}
+
+fn kind(word: String) -> Result<Option<Kind>, String> {
+    match word.as_str() {
+        "server" => Ok(Some(Kind::Server)),
+        "daemon" => Ok(Some(Kind::Daemon)),
+        "" => Ok(None),
+        _ => Err("\"server\", \"daemon\" or \"\" is wanted".into()),
+    }
 }
 
 fn server_name(name: &str) -> Result<(), String> {

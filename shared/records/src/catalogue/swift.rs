@@ -27,11 +27,7 @@ pub fn catalogue() -> Catalogue {
 }
 
 const fn config(stem: &'static str) -> Source {
-    Source {
-        stem: Cow::Borrowed(stem),
-        section: None,
-        deprecated: None,
-    }
+    Source::new(Cow::Borrowed(stem))
 }
 
 /// A server that serves requests. SIGHUP lets those under way finish, SIGUSR1 is the seamless

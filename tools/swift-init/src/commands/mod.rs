@@ -50,7 +50,7 @@ pub fn run(request: Request) -> anyhow::Result<Exit> {
 /// command, so that the command's own typing error is found at either end.
 fn unknown_command(options: &Options, last: &str) -> String {
     let words = &options.servers;
-    let catalogue = Catalogue::load(&options.swift_dir).unwrap_or(Catalogue::empty());
+    let catalogue = Catalogue::load(&options.swift_dir).unwrap_or_default();
     let meant = [last, &words[0]].into_iter().find_map(|word| {
         let commands = COMMANDS.iter().map(|(name, _)| *name);
         let command = closest(word, commands).filter(|_| !catalogue.knows(word));
