@@ -1,5 +1,6 @@
 //! The removal of pid files whose processes have ended, under the run directory's lock, many under one.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use swift_records::instance::Instance;
@@ -15,6 +16,8 @@ pub struct PidFileCleaner {
     locks: Locks,
     /// The run directory whose lock is held.
     locked: Option<(PathBuf, Guard)>,
+    /// The directory of the last pid file, while that lock is held.
+    directory: Option<(PathBuf, OwnedFd)>,
 }
 
 impl PidFileCleaner {
@@ -42,12 +45,13 @@ impl PidFileCleaner {
             self.unlock();
             self.locked = Some((path.clone(), self.locks.take(&run_dir)?));
         }
-        let removed = pidfile::remove_if_stale(&run_dir, instance, ended);
+        let removed = pidfile::remove_in(&mut self.directory, &run_dir, instance, ended);
         removed.map(drop).map_err(|e| reason_of(&e))
     }
 
     /// Releases the lock.
     pub fn unlock(&mut self) {
         self.locked = None;
+        self.directory = None;
     }
 }

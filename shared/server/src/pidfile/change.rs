@@ -4,7 +4,7 @@ use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::judge::verify;
 use super::read::{Content, read};
@@ -52,12 +52,30 @@ pub fn remove_if_stale(
     instance: &Instance,
     ended: Option<&Process>,
 ) -> io::Result<bool> {
-    let (directory, name) = match open_directory(run_dir, &instance.pid_path.beneath) {
-        Ok(opened) => opened,
-        Err(e) if is_no_directory(&e) => return Ok(false),
-        Err(e) => return Err(e),
+    remove_in(&mut None, run_dir, instance, ended)
+}
+
+/// The same for many pid files under one lock: `directory` is kept from one to the next, with the
+/// path of its pid files' directory beneath the run directory.
+pub fn remove_in(
+    directory: &mut Option<(PathBuf, OwnedFd)>,
+    run_dir: &RunDir,
+    instance: &Instance,
+    ended: Option<&Process>,
+) -> io::Result<bool> {
+    let path = &instance.pid_path.beneath;
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = path.parent().unwrap_or(Path::new(""));
+    let directory = match directory.take().filter(|(kept, _)| kept == parent) {
+        Some(kept) => directory.insert(kept),
+        None => match open_directory(run_dir, path) {
+            Ok((opened, _)) => directory.insert((parent.to_owned(), opened)),
+            Err(e) if is_no_directory(&e) => return Ok(false),
+            Err(e) => return Err(e),
+        },
     };
-    let look = read(&directory, Path::new(name));
+    let directory = &directory.1;
+    let look = read(directory, Path::new(name));
     failpoint::at("pid-file-read-again");
     let is_that = |process: &&Process| look.content == Content::Number(process.pid);
     let is_stale = match ended.filter(is_that) {
@@ -66,7 +84,7 @@ pub fn remove_if_stale(
     };
     if is_stale {
         failpoint::at("pid-file-judged");
-        beneath::unlink(&directory, &CString::new(name.as_bytes())?)?;
+        beneath::unlink(directory, &CString::new(name.as_bytes())?)?;
     }
     Ok(is_stale)
 }

@@ -6,6 +6,6 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use change::{remove_if, remove_if_stale, replace};
+pub use change::{remove_if, remove_if_stale, remove_in, replace};
 pub use judge::{Finding, prove, verify, wrong_config};
 pub use read::{Content, Look, MAX_SIZE, read};
