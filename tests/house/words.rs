@@ -32,11 +32,12 @@ const NAMES: [&str; 26] = [
 const BEGINNINGS: [&str; 6] = ["It", "What", "Whether", "Who", "Whom", "Whose"];
 
 /// The directories of sources that are free of these.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "shared/installed",
     "tools/swift-check-config/src",
     "tools/swift-pidfile/src",
     "tools/swift-reload/src",
+    "tools/swift-serve/src",
     "tools/swift-signal/src",
     "tools/swift-spawn/src",
 ];

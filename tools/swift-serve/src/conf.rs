@@ -7,7 +7,7 @@ use std::path::Path;
 use swift_records::config;
 use swift_records::ini::DEFAULT;
 
-/// What `[DEFAULT]` says.
+/// The values of `[DEFAULT]`.
 pub type Values = BTreeMap<String, String>;
 
 /// Reads a config. The error names the file, and the line where it makes no

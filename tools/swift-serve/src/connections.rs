@@ -1,4 +1,4 @@
-//! How many connections some listeners have; unix sockets do not tell.
+//! Counts the connections of listeners; unix sockets do not report theirs.
 
 use std::fmt;
 use std::os::fd::AsFd as _;
@@ -9,7 +9,7 @@ use swift_sys::{inet_diag, socket};
 use crate::address::Address;
 use crate::sockets::Listener;
 
-/// How long counting may hold up the manager: clients decide how many connections there are.
+/// The longest that counting may hold up the manager: clients decide how many connections there are.
 pub const BUDGET: Duration = Duration::from_millis(20);
 
 fn tcp(listeners: &[Listener]) -> impl Iterator<Item = &Listener> {
@@ -18,7 +18,7 @@ fn tcp(listeners: &[Listener]) -> impl Iterator<Item = &Listener> {
         .filter(|one| matches!(one.address, Address::Tcp(_)))
 }
 
-/// How many connections wait to be accepted.
+/// Counts the connections that wait to be accepted.
 pub fn waiting(listeners: &[Listener]) -> usize {
     tcp(listeners)
         .filter_map(|one| inet_diag::waiting(&one.fd).ok())

@@ -10,14 +10,14 @@ pub const HANDOVER: &str = "SWIFT_SERVE_HANDOVER";
 pub const MANAGER: &str = "SWIFT_SERVE_MANAGER";
 /// The number of a worker's generation.
 pub const GENERATION: &str = "SWIFT_SERVE_GENERATION";
-/// What a worker belongs to: FILE, a blank, CONF.
+/// The server of a worker: FILE, a blank, CONF.
 pub const SERVER: &str = "SWIFT_SERVE_SERVER";
 /// Where the pid file lies.
 pub const PID_FILE: &str = swift_server::process::tag::PID_FILE;
 /// The directory under whose lock it is changed.
 pub const RUN_DIR: &str = "SWIFT_RUN_DIR";
 
-/// What is the manager's business and not a worker's.
+/// Variables of the manager that workers do not get.
 const NOT_FOR_WORKERS: &[&str] = &[
     HANDOVER,
     MANAGER,
@@ -44,7 +44,6 @@ pub fn handed_over() -> Option<RawFd> {
     (pid.parse() == Ok(std::process::id())).then_some(number.parse().ok())?
 }
 
-/// Whether there is such a note.
 pub fn is_handed_over() -> bool {
     handed_over().is_some()
 }

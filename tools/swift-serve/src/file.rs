@@ -20,7 +20,7 @@ use crate::options::Server;
 /// A number of workers beyond which it is a mistake.
 const MOST_WORKERS: u32 = 4096;
 
-/// How a worker says that it is ready.
+/// The way in which a worker reports that it is ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ready {
@@ -29,9 +29,9 @@ pub enum Ready {
     Notify,
     /// A newline to the descriptor that READY_FD names.
     Newline,
-    /// It is seen to wait for connections.
+    /// Ready once it is seen to wait for connections.
     Accept,
-    /// It is once it is executed.
+    /// Ready once it is executed.
     Exec,
 }
 
@@ -41,13 +41,13 @@ pub enum Ready {
 pub struct Settings {
     /// Where to listen.
     pub listen: Vec<Address>,
-    /// How many workers.
+    /// The number of workers.
     pub workers: u32,
     /// The program's file.
     pub program: PathBuf,
     /// Its arguments, its own name first.
     pub command: Vec<String>,
-    /// How it says that it is ready.
+    /// The way in which it reports that it is ready.
     pub ready: Ready,
     /// The signal on which a worker finishes what it has and leaves.
     pub graceful: Signal,
@@ -61,12 +61,12 @@ pub struct Settings {
     pub bind_timeout: u32,
     /// Seconds that workers get to end when the server is stopped.
     pub stop_timeout: u32,
-    /// Who the workers are.
+    /// The user that the workers run as.
     pub identity: Option<User>,
 }
 
 impl Settings {
-    /// How long new workers may take to get ready.
+    /// The time in which new workers have to be ready.
     pub fn reload_timeout(&self) -> Duration {
         Duration::from_secs(self.reload_timeout.into())
     }

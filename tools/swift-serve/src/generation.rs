@@ -18,7 +18,7 @@ const LONGEST_PAUSE: u64 = 60;
 /// A worker's place.
 #[derive(Clone, Debug, Default)]
 pub struct Slot {
-    /// How often in a row its workers have died early.
+    /// Early deaths of its workers in a row.
     pub failures: u32,
     /// When it is filled again.
     pub again_at: Option<Instant>,
@@ -29,11 +29,8 @@ pub struct Slot {
 pub struct Generation {
     /// Its number, from 1.
     pub number: u64,
-    /// What it was made from.
     pub settings: Settings,
-    /// Its sockets.
     pub listeners: Vec<Listener>,
-    /// Its workers.
     pub workers: Vec<Worker>,
     /// The workers' places.
     #[serde(skip)]
@@ -52,7 +49,7 @@ impl Generation {
         }
     }
 
-    /// Whether every place has a worker that is ready.
+    /// True when every slot has a worker that is ready.
     pub fn is_ready(&self) -> bool {
         self.workers.len() == self.slots.len()
             && self

@@ -1,4 +1,4 @@
-//! How values are written in a state that mean something to this process alone.
+//! Forms for the state that is passed across exec, of values that mean something to this process alone.
 
 /// A process: its pid, and the pidfd that stays open across exec.
 pub mod process {

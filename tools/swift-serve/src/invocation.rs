@@ -1,4 +1,4 @@
-//! How this process was executed, and how it is executed again.
+//! The command line of this process, and that of its next image.
 //!
 //! A file that begins with `#!` and names this program is a server of its own:
 //! once started, the process bears the file's name in the place of this
@@ -20,10 +20,9 @@ use crate::options::Server;
 /// The longest first line that the kernel reads.
 const FIRST_LINE: u64 = 256;
 
-/// How a server was executed.
+/// A server and the command line that executed it.
 #[derive(Clone, Debug)]
 pub struct Invocation {
-    /// What is served.
     pub server: Server,
     /// The command line as it stands.
     line: Vec<OsString>,
@@ -45,7 +44,7 @@ fn bears_a_files_name(args: &[OsString]) -> bool {
 }
 
 impl Invocation {
-    /// How this process was executed to serve that.
+    /// The invocation of this process.
     pub fn of(server: Server) -> Invocation {
         Invocation {
             server,
@@ -110,7 +109,7 @@ impl Invocation {
         line
     }
 
-    /// What the server is called in the log.
+    /// The server's name in the log.
     pub fn name(&self) -> String {
         let name = self.server.file.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()

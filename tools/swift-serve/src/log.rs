@@ -1,11 +1,11 @@
-//! What is told to whoever looks after the server.
+//! The log of the server, for its operator.
 
 use swift_cli::text;
 use swift_sys::syslog::{self, Severity};
 
 use crate::options::TOOL;
 
-/// Where it is told.
+/// The destination.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     console: bool,
@@ -20,7 +20,7 @@ impl Log {
         Log { console }
     }
 
-    /// Whether it is the terminal.
+    /// True for the terminal.
     pub fn is_console(self) -> bool {
         self.console
     }
@@ -30,7 +30,7 @@ impl Log {
         self.write(Severity::LOG_INFO, what);
     }
 
-    /// Something that somebody should know.
+    /// Something that the operator should know.
     pub fn warn(self, what: &str) {
         self.write(Severity::LOG_WARNING, what);
     }

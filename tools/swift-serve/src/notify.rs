@@ -10,7 +10,7 @@ use swift_sys::socket;
 
 use crate::log::Log;
 
-/// How long systemd may take to take in what it is told.
+/// The time in which systemd has to process notifications.
 const BARRIER: Duration = Duration::from_secs(30);
 
 /// Sends to both.
@@ -45,12 +45,12 @@ impl Notifier {
         }
     }
 
-    /// True when a service manager is told.
+    /// True when a service manager is notified.
     pub fn has_systemd(&self) -> bool {
         self.systemd.is_set()
     }
 
-    /// Waits until systemd has taken in what it was told, whoever told it.
+    /// Waits until systemd has processed all notifications, those of other processes too.
     pub fn barrier(&self) {
         if !self.systemd.barrier(BARRIER).unwrap_or(false) {
             self.log.warn("systemd does not take in what it is told");

@@ -35,7 +35,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
     operand: Options::operand,
 };
 
-/// What is to be done.
+/// The task.
 #[derive(Debug, PartialEq)]
 pub enum Job {
     /// Show how a running server is.
@@ -46,14 +46,14 @@ pub enum Job {
     Serve(Server),
 }
 
-/// What is to be served.
+/// The server to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
-    /// The file that says how.
+    /// The file with its settings.
     pub file: PathBuf,
     /// The config.
     pub conf: Option<PathBuf>,
-    /// Whether it logs to the terminal.
+    /// True when it logs to the terminal.
     pub verbose: bool,
 }
 

@@ -10,10 +10,10 @@ use crate::environment::{GENERATION, MANAGER, SERVER};
 use crate::invocation::Invocation;
 use crate::status;
 
-/// How often processes are searched for what was just about to execute.
+/// Searches for workers that are just about to execute.
 const ROUNDS: usize = 10;
 
-/// What the workers of a server bear: its file and its config.
+/// The mark of a server's workers: its file and its config.
 pub fn mark(invocation: &Invocation) -> String {
     let whole = |path: &Path| {
         let whole = std::path::absolute(path).unwrap_or(path.into());
@@ -76,12 +76,12 @@ pub fn of_generation(invocation: &Invocation, manager: Pid, generation: u64) -> 
     all
 }
 
-/// Tells workers of this server to leave that have no manager any more, and
-/// says how many there were. None when somebody manages this server.
+/// Signals the workers of this server that have no manager any more, and
+/// returns their number. With a live manager there are none.
 pub fn end(invocation: &Invocation, signal: Signal) -> usize {
     let own = Pid::own();
     let line = command_line(own).ok().flatten();
-    // A process that only waits for somebody's end bears the same command line.
+    // A process that only waits for another one's end bears the same command line.
     let is_managed = pids().into_iter().flatten().flatten().any(|pid| {
         let same = || {
             command_line(pid)

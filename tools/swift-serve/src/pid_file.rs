@@ -1,4 +1,4 @@
-//! The pid file that this process was told of: swift-spawn writes it before it executes a server, and
+//! The pid file that the environment names: swift-spawn writes it before it executes a server, and
 //! its starter removes it. Where something else starts the server, as systemd does, the server keeps it
 //! itself.
 
@@ -16,8 +16,8 @@ use crate::environment;
 use crate::log::Log;
 use crate::options;
 
-/// Where the pid file lies; none when this process was told of none.
-fn told() -> anyhow::Result<Option<PidPath>> {
+/// The path of the pid file, if the environment names one.
+fn path_from_env() -> anyhow::Result<Option<PidPath>> {
     let Some(path) = std::env::var_os(environment::PID_FILE).map(PathBuf::from) else {
         return Ok(None);
     };
@@ -40,7 +40,7 @@ fn is_starters() -> bool {
 /// Writes the pid file of a server that starts, unless its starter has done so. An error when it cannot
 /// be written, or names a server of this config that lives.
 pub fn begin(server: &options::Server) -> anyhow::Result<()> {
-    let Some(pid_path) = told()?.filter(|_| !is_starters()) else {
+    let Some(pid_path) = path_from_env()?.filter(|_| !is_starters()) else {
         return Ok(());
     };
     let path = pid_path.run_dir.join(&pid_path.beneath);
@@ -89,7 +89,7 @@ pub fn end(log: Log) {
 }
 
 fn remove() -> anyhow::Result<()> {
-    let Some(pid_path) = told()?.filter(|_| !is_starters()) else {
+    let Some(pid_path) = path_from_env()?.filter(|_| !is_starters()) else {
         return Ok(());
     };
     let Some(run_dir) = RunDir::open(&pid_path.run_dir)? else {
@@ -102,7 +102,7 @@ fn remove() -> anyhow::Result<()> {
 
 /// Writes this process's pid into the pid file, if that still names the manager that is dead.
 pub fn take_over(dead: Pid) -> anyhow::Result<()> {
-    let Some(PidPath { run_dir, beneath }) = told()? else {
+    let Some(PidPath { run_dir, beneath }) = path_from_env()? else {
         return Ok(());
     };
     let path = run_dir.join(&beneath);

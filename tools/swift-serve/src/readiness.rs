@@ -9,15 +9,15 @@ use swift_server::process::accepting::{self, Cause, Look, Socket};
 use crate::file::{Ready, Settings};
 use crate::sockets::Listener;
 
-/// How long a report has to hold where the file does not say it, unless the worker is seen to wait for
+/// The time that a report has to hold where the file does not say it, unless the worker is seen to wait for
 /// connections before. gunicorn ends half a second after its report when its application cannot be imported.
 const SETTLE: Duration = Duration::from_secs(2);
 /// The pause between the first two looks at a worker. It doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
-/// How much longer than the looks themselves the pauses between them are at least.
+/// The least pause between looks, as a multiple of the looks themselves.
 const PAUSE_PER_LOOK: u32 = 10;
 
-/// What is known of a worker that may become ready.
+/// The knowledge of a worker that may become ready.
 #[derive(Clone, Debug)]
 pub struct Proof {
     reported: Option<Instant>,
@@ -121,11 +121,11 @@ impl Proof {
     }
 }
 
-/// What is expected of the workers of a generation.
+/// The expectations of the workers of a generation.
 pub struct Expected<'a> {
     settings: &'a Settings,
     sockets: Vec<Socket>,
-    /// How many workers may be looked at in turn.
+    /// The number of workers that may be looked at in turn.
     count: u32,
     pause_max: Duration,
 }
@@ -147,7 +147,7 @@ impl<'a> Expected<'a> {
         }
     }
 
-    /// How long a report has to hold where the file does not say it.
+    /// The time that a report has to hold where the file does not say it.
     fn settle(&self) -> Duration {
         SETTLE.min(self.settings.reload_timeout() / 2)
     }

@@ -51,7 +51,7 @@ impl Manager {
         }
     }
 
-    /// How long each part of a reload may take.
+    /// The longest time for each part of a reload.
     fn reload_timeout(&self) -> Duration {
         let current = self.state.current.as_ref();
         current.map_or(Duration::from_secs(60), |one| one.settings.reload_timeout())
@@ -216,7 +216,7 @@ impl Manager {
     }
 }
 
-/// What the check of the config came to; the error says why the config is refused.
+/// The outcome of a config check; the error says why the config is refused.
 fn outcome(verdict: Verdict) -> Result<(), String> {
     match verdict {
         Verdict::Good => Ok(()),

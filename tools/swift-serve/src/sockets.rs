@@ -24,7 +24,7 @@ pub struct Listener {
 
 /// Why an address is not listened on.
 pub struct Refused {
-    /// Whether somebody else has it, which may pass.
+    /// True when another process has it, which may pass.
     pub in_use: bool,
     /// The message.
     pub error: anyhow::Error,
@@ -83,7 +83,7 @@ pub fn discard(listeners: &[Listener], staying: &[Listener]) {
         if let Address::Unix(path) = &listener.address
             && is_socket(path)
         {
-            // Whoever starts next finds that nobody listens on what stays.
+            // A path that stays is found to have no listener by the next start.
             let _ = fs::remove_file(path);
         }
     }

@@ -13,14 +13,14 @@ use crate::orphans;
 use crate::sockets::{self, Listener};
 use crate::state::{PendingGeneration, Phase};
 
-/// How often an address in use is tried again: nothing tells that it is free.
+/// The pause between attempts to bind an address in use: no event reports that it is free.
 const BIND_AGAIN: Duration = Duration::from_millis(100);
-/// How long it is in use until what a killed manager left behind is ended.
+/// The time for which it is in use before the workers of a killed manager are ended.
 const LEFT_BEHIND: Duration = Duration::from_secs(2);
-/// How long an address in use is tried again in a reload, where only a
+/// The longest time that an address in use is tried again in a reload, where only a
 /// generation that is drained can be in the way.
 const BIND_IN_RELOAD: Duration = Duration::from_secs(5);
-/// How long a worker that never got ready has, once it was told to leave.
+/// The time that a worker that never got ready has to leave.
 const NEVER_READY: Duration = Duration::from_secs(10);
 
 impl Manager {
@@ -59,7 +59,7 @@ impl Manager {
         }
     }
 
-    /// How long an address in use is tried again.
+    /// The time for which an address in use is tried again.
     fn bind_timeout(&self, settings: &Settings) -> Duration {
         let wait = Duration::from_secs(settings.bind_timeout.into());
         match self.state.current {

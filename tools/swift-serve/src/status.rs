@@ -1,4 +1,4 @@
-//! How a running server is, for whoever asks.
+//! The status of a running server, and its socket.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -21,7 +21,7 @@ fn connect(pid: Pid) -> io::Result<(OwnedFd, i32)> {
     netns::in_that_of(pid, || socket::connect_abstract(&name(pid.raw() as u32)))
 }
 
-/// Whether a process would answer.
+/// True when this process answers.
 pub fn is_manager(pid: Pid) -> bool {
     let server = connect(pid);
     server.is_ok_and(|(_, listens)| listens == pid.raw())
@@ -101,7 +101,7 @@ fn rows(manager: &Manager) -> String {
     out
 }
 
-/// How many seconds ago a process was started.
+/// The seconds since a process was started.
 fn started_ago(pid: i32) -> Option<u64> {
     let stat = swift_server::process::stat(Pid::new(pid)?).ok()??;
     let uptime = std::fs::read_to_string("/proc/uptime").ok()?;

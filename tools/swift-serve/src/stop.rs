@@ -72,7 +72,7 @@ impl Manager {
         }
     }
 
-    /// How long workers get to end before they are killed.
+    /// The time that workers get to end before they are killed.
     fn stop_timeout(&self) -> Duration {
         let pending = self.phase.pending().map(|one| &one.generation);
         let generations = self.state.current.iter().chain(pending);

@@ -27,18 +27,18 @@ const CONTROL: u64 = 1;
 const MANAGER: u64 = 2;
 const SIGNALLED: u64 = 3;
 
-/// How long connections that have begun get to be completed and accepted.
+/// The time that connections that have begun get to be completed and accepted.
 const DRAIN: Duration = Duration::from_secs(1);
-/// How often that is granted while some still wait.
+/// The most times that this is granted while some still wait.
 const DRAINS: usize = 10;
 /// The longest message.
 const LONGEST: usize = 64 * 1024;
 
-/// What has become of this process.
+/// The role of this process after the fork.
 pub enum Began {
-    /// It is the manager, and this is its standby.
+    /// The manager, with its standby.
     Here(Standby),
-    /// It was the standby, and is the manager now.
+    /// The former standby, which is the manager now.
     TookOver,
 }
 
@@ -156,9 +156,8 @@ fn hand_on_signals(manager: &mut Manager, parent: &Process) -> io::Result<bool> 
     Ok(is_stopping)
 }
 
-/// Lets nobody new in and waits until those who are in the queues were taken,
-/// while the old workers go on. Nothing tells that a handshake somewhere in the
-/// network has come to its end, so that is given time.
+/// Stops new connections and waits until the old workers have accepted those in the
+/// queues. The end of a handshake in the network cannot be observed, so that gets time.
 fn drain(gone: &[Listener]) {
     for listener in gone {
         if let Address::Tcp(_) = listener.address {

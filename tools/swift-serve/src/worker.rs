@@ -19,17 +19,17 @@ use crate::readiness::Proof;
 use crate::sockets::Listener;
 use crate::{environment, handover};
 
-/// How far it is.
+/// The state of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerState {
-    /// It runs and is not ready.
+    /// Running, not ready.
     Starting,
-    /// It has reported that it is ready, and that is to hold.
+    /// Reported ready, which has to hold for a while.
     Settling,
-    /// It serves.
+    /// Serving.
     Ready,
-    /// It was told to finish.
+    /// Signalled to finish.
     Leaving,
 }
 
@@ -54,14 +54,14 @@ pub struct Worker {
     pub slot: usize,
     /// When it was started, in seconds since 1970.
     pub begun: u64,
-    /// How far it is.
+    /// The state.
     pub state: WorkerState,
     /// True once it has been ready.
     pub was_ready: bool,
     /// When it is killed.
     #[serde(default, with = "handover::deadline")]
     pub kill_at: Option<Instant>,
-    /// What is known of it while it is not ready.
+    /// The knowledge of it while it is not ready.
     #[serde(skip)]
     pub proof: Proof,
     #[serde(skip)]

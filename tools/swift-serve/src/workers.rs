@@ -14,14 +14,14 @@ use crate::orphans;
 use crate::state::Phase;
 use crate::worker::Worker;
 
-/// How much of their output is read at a time.
+/// The most output that is read at a time.
 const READ_BUDGET: usize = 64 * 1024;
 
 /// The longest pause between looks at a worker that a pending generation waits for.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// The longest pause where nothing waits for it, as for a replacement.
 const REPLACEMENT_PAUSE_MAX: Duration = Duration::from_secs(1);
-/// How long workers are looked at before the manager attends to its events again.
+/// The longest that workers are looked at before the manager attends to its events again.
 const LOOK_BUDGET: Duration = Duration::from_millis(10);
 
 impl Manager {
@@ -106,7 +106,7 @@ impl Manager {
         }
     }
 
-    /// Logs what workers have printed, or shows it to whoever starts the server.
+    /// Logs the output of workers, or shows it on the terminal that starts the server.
     pub fn forward_output(&mut self) -> io::Result<()> {
         let mut buffer = vec![0; READ_BUDGET];
         let length = match fd::read(&self.state.output[0], &mut buffer) {
