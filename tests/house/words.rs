@@ -32,9 +32,11 @@ const NAMES: [&str; 26] = [
 const BEGINNINGS: [&str; 6] = ["It", "What", "Whether", "Who", "Whom", "Whose"];
 
 /// The directories of sources that are free of these.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 9] = [
     "shared/installed",
+    "tests/helpers/src",
     "tools/swift-check-config/src",
+    "tools/swift-init/src",
     "tools/swift-pidfile/src",
     "tools/swift-reload/src",
     "tools/swift-serve/src",

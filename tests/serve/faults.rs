@@ -45,7 +45,7 @@ fn the_service_outlives_a_manager_that_is_killed_at_any_step() {
             "after-release" => after = After::Orphans,
             _ => {}
         }
-        site::tell(&format!("{point}: {after:?}"));
+        site::report(&format!("{point}: {after:?}"));
         killed_at(&Site::new(), point, after);
     }
 }
@@ -94,7 +94,7 @@ fn killed_at(site: &Site, point: &str, after: After) {
             );
             site.until("it is at rest", || site.is_at_rest());
             let counts = load.end();
-            site::tell(&format!("{point}: {}", counts.line.trim()));
+            site::report(&format!("{point}: {}", counts.line.trim()));
             counts.all_answered();
         }
         After::Orphans => {

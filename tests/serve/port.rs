@@ -21,7 +21,7 @@ fn a_changed_port_answers_and_the_old_one_resets_no_connection() {
     });
     // From then on all are refused, which is as it should be.
     let counts = load.end();
-    crate::site::tell(counts.line.trim());
+    crate::site::report(counts.line.trim());
     assert_eq!(
         counts.reset + counts.raced + counts.other,
         0,

@@ -20,7 +20,7 @@ fn fails(break_it: impl FnOnce(&Site), why: &str) {
         assert_eq!(site.told("generation"), "1");
     }
     let counts = load.end();
-    crate::site::tell(counts.line.trim());
+    crate::site::report(counts.line.trim());
     counts.all_answered();
     site.until("it is at rest again", || site.is_at_rest());
     assert_eq!(site.pid(), pid, "the manager is still the same");

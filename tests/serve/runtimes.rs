@@ -80,7 +80,7 @@ fn play(runtime: &Runtime) {
         version.lines().next().unwrap_or_default(),
         counts.line.trim(),
     );
-    crate::site::tell(&format!(
+    crate::site::report(&format!(
         "{} ({}), {reloads} reloads and a broken one: {}",
         runtime.name, lines.0, lines.1
     ));
@@ -131,7 +131,7 @@ fn uvicorn() {
 #[test]
 fn node() {
     let Some(node) = program("node") else {
-        return crate::site::tell("not played without node: Node under swift-serve");
+        return crate::site::report("not played without node: Node under swift-serve");
     };
     let node = node.display().to_string();
     play(&Runtime {
@@ -146,7 +146,7 @@ fn node() {
 #[test]
 fn puma() {
     let Some(puma) = program("puma") else {
-        return crate::site::tell("not played without puma: Puma under swift-serve");
+        return crate::site::report("not played without puma: Puma under swift-serve");
     };
     let puma = puma.display().to_string();
     play(&Runtime {
@@ -167,7 +167,7 @@ fn puma() {
 #[test]
 fn go() {
     let Some(go) = program("go") else {
-        return crate::site::tell("not played without go: Go under swift-serve");
+        return crate::site::report("not played without go: Go under swift-serve");
     };
     let sources = tempfile::tempdir().expect("a temporary directory");
     write(

@@ -15,7 +15,7 @@ fn a_hundred_reloads_lose_nothing() {
         assert_eq!(site.pid(), pid);
     }
     let counts = load.end();
-    crate::site::tell(&format!("{RELOADS} reloads: {}", counts.line.trim()));
+    crate::site::report(&format!("{RELOADS} reloads: {}", counts.line.trim()));
     counts.all_answered();
     assert_eq!(site.told("generation"), (RELOADS + 1).to_string());
     site.until("the old workers have left", || site.is_at_rest());

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-pub use test_helpers::tell;
+pub use test_helpers::report;
 use test_helpers::{Load, Outcome, Sandbox, run, tools_dir};
 
 /// Where it answers unless a test says otherwise.

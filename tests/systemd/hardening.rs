@@ -258,7 +258,7 @@ fn what_the_page_says_passes_does() {
         "the page's table, and that of this test"
     );
     if std::env::var_os("SWIFT_SOAK").is_none() {
-        test_helpers::tell(
+        test_helpers::report(
             "not played without SWIFT_SOAK: each directive of systemd.exec(5) alone",
         );
         return;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use test_helpers::lab::Process;
 use test_helpers::systemd::Machine;
-use test_helpers::{ends_within, finish, tell};
+use test_helpers::{ends_within, finish, report};
 
 use crate::hello;
 use crate::reloads::times;
@@ -60,7 +60,7 @@ impl Random {
                 .expect("after 1970")
         };
         let seed = given.unwrap_or_else(|| now().as_micros() as u64 | 1);
-        tell(&format!("KILLS_SEED={seed}"));
+        report(&format!("KILLS_SEED={seed}"));
         Random(seed)
     }
 
@@ -180,7 +180,7 @@ fn kills(unit: &'static str, victims: &[Victim], rounds: usize) {
         for victim in victims {
             let down = site.kill(*victim, &mut random);
             let version = site.machine.version();
-            tell(&format!(
+            report(&format!(
                 "systemd {version}, {unit}: {round}: {victim:?} killed: down {down:.1?}"
             ));
             downs.push(down);

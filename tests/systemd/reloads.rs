@@ -36,7 +36,7 @@ fn reloads_lose_nothing(
         );
     }
     let counts = load.end();
-    test_helpers::tell(&format!(
+    test_helpers::report(&format!(
         "systemd {}, {unit}: {reloads} reloads: {}",
         machine.version(),
         counts.line.trim()

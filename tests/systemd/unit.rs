@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use test_helpers::report;
 use test_helpers::systemd::Machine;
-use test_helpers::tell;
 
 const CONFIGS: [&str; 2] = ["1", "2"];
 
@@ -368,7 +368,7 @@ fn the_target_is_all_of_them() {
 #[test]
 fn real_servers_and_daemons_are_the_units() {
     if std::env::var_os("SWIFT_SOAK").is_none() {
-        tell("not played without SWIFT_SOAK: Swift's own servers in units of swift@");
+        report("not played without SWIFT_SOAK: Swift's own servers in units of swift@");
         return;
     }
     let Some((machine, address)) = Machine::boot_with_swift() else {

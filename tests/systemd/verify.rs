@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use test_helpers::report;
 use test_helpers::systemd::{Machine, UNIT_DIR};
-use test_helpers::tell;
 
 /// systemd-analyze of version 252 says "ignoring" for what it does not know and exits 0, so any output
 /// counts.
@@ -13,7 +13,7 @@ fn systemd_takes_every_unit() {
         return;
     };
     if !machine.path("/usr/bin/systemd-analyze").exists() {
-        tell("not played: systemd-analyze verify: it is not installed");
+        report("not played: systemd-analyze verify: it is not installed");
         return;
     }
     machine.user("swift");

@@ -14,8 +14,8 @@ use crate::soak::times;
 
 /// Points that are met more than once in a command, and what is done then.
 const POINTS: &[&str] = &[
-    "swift-init:row-given",
-    "swift-init:row-heard",
+    "swift-init:row-submitted",
+    "swift-init:row-received",
     "swift-spawn:found",
     "swift-spawn:locked",
     "swift-spawn:executed",

@@ -203,8 +203,8 @@ pub const ACTORS: &[Case] = &[
     ("swift-reload:signalled", Up, RELOADING),
     ("swift-reload:answered", Up, RELOADING),
     ("swift-init:tool-started", Half, ACTING),
-    ("swift-init:row-given", Half, ACTING),
-    ("swift-init:row-heard", Half, ACTING),
+    ("swift-init:row-submitted", Half, ACTING),
+    ("swift-init:row-received", Half, ACTING),
     (
         "swift-init:done",
         Half,

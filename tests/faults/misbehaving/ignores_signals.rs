@@ -93,10 +93,10 @@ fn a_server_that_ignores_signals_stays_tracked_or_is_killed() {
 #[test]
 fn workers_are_killed_with_their_group_and_what_has_left_it_is_not() {
     let workers = format!("{ALL}\nworkers = 2\nlinger = true");
-    let stray = format!("{ALL}\nhold_output = true\nstray = true");
-    let mut fixture = Fixture::new(&[&workers, &stray]);
+    let own_group = format!("{ALL}\nhold_output = true\nown_group = true");
+    let mut fixture = Fixture::new(&[&workers, &own_group]);
     let up = [fixture.fifo("up1"), fixture.fifo("up2")];
-    for (number, settings, up) in [(1, &workers, &up[0]), (2, &stray, &up[1])] {
+    for (number, settings, up) in [(1, &workers, &up[0]), (2, &own_group, &up[1])] {
         let lines = format!("{settings}\ntell = {}", up.display());
         fixture
             .sandbox
@@ -198,7 +198,7 @@ fn the_foreground_gives_up_on_one_that_does_not_go() {
 fn a_child_that_holds_the_output_delays_no_command() {
     let mut fixture = Fixture::new(&[
         "hold_output = true\nprint = bye\\n\nexit = 3",
-        "hold_output = true\nstray = true\ndie_by = KILL",
+        "hold_output = true\nown_group = true\ndie_by = KILL",
     ]);
     fixture.play(
         "

@@ -52,7 +52,7 @@ fn a_flood_before_it_is_ready_is_cut_and_counted() {
         let fixture = Fixture::new(&[&format!("flood = {flood}\n{end}")]);
         let points = Points::new(&fixture.sandbox);
         let spawn = points.pause_at("swift-spawn:output-ended");
-        let init = points.pause_at("swift-init:row-heard");
+        let init = points.pause_at("swift-init:row-received");
         let mut start = fixture.tool("swift-init");
         let start = started(points.apply(start.args(["object", "start"])));
         // That it was started, and what came of it.

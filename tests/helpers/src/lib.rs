@@ -29,8 +29,8 @@ pub use run::{LIMIT, Outcome, ends_within, finish, run, run_with};
 pub use sandbox::{SERVERS, Sandbox, tools_dir};
 pub use values::lines_of;
 
-/// Says something that is to be seen though the test passes, whose own output is held back then.
-pub fn tell(what: &str) {
+/// Prints a line that shows although the test passes, whose own output is captured then.
+pub fn report(what: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{what}");
 }

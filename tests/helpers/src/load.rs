@@ -15,15 +15,15 @@ pub struct Load {
 pub struct Counts {
     /// The whole line.
     pub line: String,
-    /// How many were answered.
+    /// Requests that were answered.
     pub answered: u64,
-    /// How many met a closed door.
+    /// Requests whose connection was refused.
     pub refused: u64,
-    /// How many were cut off.
+    /// Requests that were cut off.
     pub reset: u64,
-    /// How many were sent on a kept connection while the server closed it.
+    /// Requests sent on a kept connection while the server closed it.
     pub raced: u64,
-    /// How many failed in other ways.
+    /// Requests that failed in other ways.
     pub other: u64,
 }
 

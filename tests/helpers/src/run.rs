@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags};
 
 use crate::pidfd;
 
-/// How long [`run`] lets a command take.
+/// The longest that [`run`] lets a command take.
 pub const LIMIT: Duration = Duration::from_secs(300);
 
 /// The output of a command, and how it ended.
@@ -23,7 +23,7 @@ pub struct Outcome {
     pub stdout: Vec<u8>,
     /// Everything on its standard error up to its end.
     pub stderr: Vec<u8>,
-    /// How it ended.
+    /// The exit status or signal.
     pub status: ExitStatus,
 }
 
@@ -108,8 +108,8 @@ fn try_run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Outco
         .spawn()?;
     if !ends_within(&child, limit)? {
         kill(&mut child)?;
-        let told = content(&stderr)?;
-        return Err(late(limit, &String::from_utf8_lossy(&told)));
+        let output = content(&stderr)?;
+        return Err(late(limit, &String::from_utf8_lossy(&output)));
     }
     let status = child.wait()?;
     Ok(Outcome {
@@ -145,16 +145,16 @@ fn try_finish(mut child: Child, limit: Duration) -> Result<Outcome> {
         child.stdout.take().map(OwnedFd::from),
         child.stderr.take().map(OwnedFd::from),
     ];
-    let mut told = [Vec::new(), Vec::new()];
-    let drained = drain(pipes.map(|pipe| pipe.map(File::from)), &mut told, end)?;
+    let mut output = [Vec::new(), Vec::new()];
+    let drained = drain(pipes.map(|pipe| pipe.map(File::from)), &mut output, end)?;
     let left = end.saturating_duration_since(Instant::now());
     if !drained || !ends_within(&child, left)? {
         kill(&mut child)?;
-        let [stdout, stderr] = told.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let [stdout, stderr] = output.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         return Err(late(limit, &format!("{stderr}\n{stdout}")));
     }
     let status = child.wait()?;
-    let [stdout, stderr] = told;
+    let [stdout, stderr] = output;
     Ok(Outcome {
         stdout,
         stderr,
@@ -167,14 +167,14 @@ fn kill(child: &mut Child) -> Result<()> {
     child.wait().map(drop)
 }
 
-fn late(limit: Duration, told: &str) -> Error {
-    let why = format!("not done within {limit:?}, killed; it said: {told}");
+fn late(limit: Duration, output: &str) -> Error {
+    let why = format!("not done within {limit:?}, killed; it said: {output}");
     Error::new(ErrorKind::TimedOut, why)
 }
 
 /// Reads pipes as they fill, so that no process waits for room in one of them. Whether all came to their
 /// ends in time.
-fn drain(mut pipes: [Option<File>; 2], told: &mut [Vec<u8>; 2], end: Instant) -> Result<bool> {
+fn drain(mut pipes: [Option<File>; 2], output: &mut [Vec<u8>; 2], end: Instant) -> Result<bool> {
     let mut chunk = [0; 1 << 16];
     while pipes.iter().any(Option::is_some) {
         let mut open: Vec<PollFd<'_>> = (pipes.iter().flatten())
@@ -186,14 +186,14 @@ fn drain(mut pipes: [Option<File>; 2], told: &mut [Vec<u8>; 2], end: Instant) ->
         let mut ready: Vec<bool> = (open.iter())
             .map(|one| one.any().expect("the kernel sets known events only"))
             .collect();
-        for (pipe, told) in pipes.iter_mut().zip(&mut *told) {
+        for (pipe, output) in pipes.iter_mut().zip(&mut *output) {
             let Some(file) = pipe else { continue };
             if !ready.remove(0) {
                 continue;
             }
             match file.read(&mut chunk)? {
                 0 => *pipe = None,
-                length => told.extend_from_slice(&chunk[..length]),
+                length => output.extend_from_slice(&chunk[..length]),
             }
         }
     }

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use crate::lab::{Process, script_dir};
 use crate::load::Load;
+use crate::report;
 use crate::run::{LIMIT, Outcome, run};
 use crate::sandbox::tools_dir;
-use crate::tell;
 pub use journal::Journal;
 
 /// Exit status of `tests/lab/systemd` where the machine cannot do it.
@@ -87,7 +87,7 @@ pub fn bring_up(command: &mut Command) -> Option<(Child, u32)> {
     stderr.read_to_string(&mut why).expect("it can be read");
     assert_eq!(status.code(), Some(UNFIT), "{why}");
     UNFIT_BECAUSE.get_or_init(|| {
-        tell(&format!(
+        report(&format!(
             "not played: tests on a live systemd: {}",
             why.trim()
         ));
@@ -244,8 +244,8 @@ impl Machine {
 
     /// The version of the systemd that is up.
     pub fn version(&self) -> u32 {
-        let told = self.must("systemctl --version").out();
-        let number = told.split_whitespace().nth(1).map(str::parse);
+        let output = self.must("systemctl --version").out();
+        let number = output.split_whitespace().nth(1).map(str::parse);
         number.and_then(Result::ok).expect("a version")
     }
 

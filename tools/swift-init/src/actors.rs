@@ -260,7 +260,7 @@ impl<'a> Actors<'a> {
         };
         tool.awaited.insert(at, awaited);
         tool.to.send(row);
-        failpoint::at("row-given");
+        failpoint::at("row-submitted");
         Ok(())
     }
 

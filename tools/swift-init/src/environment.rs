@@ -6,7 +6,7 @@ use swift_records::catalogue::Limits;
 use swift_server::pidfile;
 use swift_sys::limits;
 
-/// How many open files this process and the tools need at least, so that none
+/// The open files that this process and the tools need at least, so that none
 /// comes to its end in the middle of what it does.
 const FILES_NEEDED: u64 = 32;
 

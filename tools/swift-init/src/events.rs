@@ -108,7 +108,7 @@ impl Run<'_> {
                     // A row of no instance of this command is ignored.
                     if let Some(at) = self.table.find(&row) {
                         tool.answered(at, &row);
-                        failpoint::at("row-heard");
+                        failpoint::at("row-received");
                         self.actors.events.push_back(Event::Row(role, at, *row));
                     }
                 }

@@ -114,9 +114,8 @@ fn quote(word: &OsStr) -> String {
     }
 }
 
-/// What no shell reads between simple quotes as a person sees it: the form of
-/// bash, zsh and POSIX.1-2024, in which a terminal shows what it is. Octal
-/// digits, since hexadecimal ones have no end that all agree on.
+/// Quotes bytes that a terminal does not show between simple quotes, in the form of bash, zsh and
+/// POSIX.1-2024. Octal digits, since shells disagree on where hexadecimal ones end.
 fn dollar_quote(bytes: &[u8]) -> String {
     let mut out = String::from("$'");
     for byte in bytes {

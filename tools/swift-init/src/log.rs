@@ -16,7 +16,7 @@ use crate::console::diagnostics;
 use crate::options::{Command, Options, TOOL};
 use crate::table::{RowIndex, Table};
 
-/// How long a command waits in all for a log that does not read, after it has done everything.
+/// The longest that a command waits in all for a log that does not read, after it has done everything.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// The lines of one command.
@@ -25,9 +25,9 @@ pub struct Log<'a> {
     enabled: bool,
     /// True while another process writes the lines.
     paused: bool,
-    /// Who gave the command; found out for the first line.
+    /// The user who gave the command; found out for the first line.
     who: Option<String>,
-    /// Of which instances a tool said something, and whether their line is written.
+    /// Instances that a tool reported on, with true when their line is written.
     touched: HashMap<RowIndex, bool>,
     /// Lines for which the log's queue had no room yet.
     waiting: VecDeque<(Severity, String)>,
@@ -95,7 +95,7 @@ impl<'a> Log<'a> {
             true => Severity::LOG_NOTICE,
             false => Severity::LOG_ERR,
         };
-        // A failure was told on standard error, with the same priority.
+        // Standard error has reported a failure, with the same priority.
         if severity == Severity::LOG_ERR && service::stderr_is_journal() {
             return;
         }

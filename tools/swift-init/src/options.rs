@@ -105,7 +105,7 @@ pub const COMMANDS: &[(&str, Command)] = &[
     ("no-daemon", Command::NoDaemon),
 ];
 
-/// What is to be done.
+/// The commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Command {
     /// Stop, without an error when nothing runs.
@@ -174,7 +174,7 @@ impl Command {
     }
 }
 
-/// What a command line asks for.
+/// The request of a command line.
 #[derive(Debug, PartialEq)]
 pub enum Request {
     /// Show the help and the error, both on standard output.
@@ -204,7 +204,7 @@ pub struct Options {
     pub graceful: bool,
     /// The Nth config only.
     pub number: Option<NonZeroUsize>,
-    /// Seconds that servers get to end, as given: they appear in messages.
+    /// Seconds that servers get to end, as written: they appear in messages.
     pub kill_wait: Option<i64>,
     /// Where pid files lie.
     pub run_dir: Option<PathBuf>,
@@ -216,11 +216,11 @@ pub struct Options {
     pub swift_dir: SwiftDir,
     /// Do not check configs first.
     pub no_check: bool,
-    /// How long such a check may take.
+    /// The timeout of such a check.
     pub check_timeout: Option<Duration>,
-    /// How long a seamless reload may take.
+    /// The timeout of a seamless reload.
     pub reload_timeout: Option<Duration>,
-    /// How long a server may take to be ready.
+    /// The time in which a server has to be ready.
     pub start_timeout: Option<Duration>,
     /// Act also on what a unit of systemd owns.
     pub force: bool,

@@ -1,4 +1,4 @@
-//! What people are told of each row that a tool has written.
+//! The messages for each row that a tool has written.
 
 use swift_records::reason::Reason;
 use swift_records::row::Row;

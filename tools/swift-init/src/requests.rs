@@ -3,7 +3,7 @@
 //!
 //! They come through a socket in the run directory, to which only this process's user and root can
 //! connect. Both sides speak in rows (swift-records(5)). The client sends `running` before it ends an
-//! instance, and `stopped` when that has ended; the main process answers with what its swift-spawn says.
+//! instance, and `stopped` when that has ended; the main process answers with the rows of its swift-spawn.
 
 use std::ffi::OsString;
 use std::io;
@@ -19,8 +19,8 @@ use swift_sys::beneath::{self, Kind};
 use swift_sys::epoll::Epoll;
 use swift_sys::{fd, private_socket, socket};
 
-/// What the socket's name begins with; the pid of the main process follows. The dot keeps it out of
-/// what belongs to servers.
+/// The beginning of the socket's name; the pid of the main process follows. The dot keeps it apart from
+/// servers' files.
 const PREFIX: &str = ".swift-init.";
 
 /// A connection, for as long as this process runs; its token, too.

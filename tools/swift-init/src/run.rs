@@ -15,13 +15,13 @@ use crate::table::{Group, RowIndex, Table};
 pub struct Run<'a> {
     /// The command and its options.
     pub options: &'a Options,
-    /// What is known of servers.
+    /// The known servers.
     pub catalogue: &'a Catalogue,
     /// True when a missing config is an error.
     pub strict: bool,
     /// The servers and their rows.
     pub table: Table,
-    /// What people are told.
+    /// The output for people.
     pub console: Console,
     /// The tools that act.
     pub actors: Actors<'a>,

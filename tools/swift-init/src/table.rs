@@ -54,7 +54,7 @@ pub struct Tally {
 }
 
 impl Group {
-    /// The row that says that there is no such config, if there is none.
+    /// The row for a missing config, if it is missing.
     pub fn unconfigured(&self) -> Option<&Row> {
         let mut rows = self.rows.iter();
         rows.find(|row| row.state == State::Unconfigured)
@@ -295,12 +295,12 @@ mod tests {
         let table = Table::gather(&catalogue, &selection, rows.collect());
         let running = row("object-server", Some(&config(7)), State::Running);
         assert_eq!(table.find(&running), Some(RowIndex { group: 0, row: 7 }));
-        for stranger in [
+        for unknown in [
             row("object-server", Some("/x//7.conf"), State::Running),
             row("proxy-server", Some(&config(7)), State::Running),
             row("object-server", None, State::Running),
         ] {
-            assert_eq!(table.find(&stranger), None);
+            assert_eq!(table.find(&unknown), None);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Machine, root};
 use crate::lab::{NEWEST, lab_script, venv};
+use crate::report;
 use crate::run::run;
-use crate::tell;
 
 /// Where the virtual environment lies inside. Neither /root nor /home nor /tmp is a place for it, since
 /// units hide those.
@@ -59,7 +59,7 @@ impl Source {
         let prefix = Path::new(home.expect("it names its Python")).parent();
         let prefix = prefix.expect("a bin directory lies in a prefix").to_owned();
         if prefix.starts_with("/usr") && root() != Path::new("/") {
-            tell(&format!(
+            report(&format!(
                 "not played: Swift under systemd in {}: there is no {VENV}, and the Python of {} lies in {}; \
                  tests/lab/setup-root makes a root directory with Swift",
                 root().display(),

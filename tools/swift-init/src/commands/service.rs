@@ -1,7 +1,7 @@
 //! The servers of a systemd unit: started, watched, started again when a reload asks for it, and
 //! stopped with the unit.
 //!
-//! They run as they do in the background, under `swift-spawn --supervise`, which tells when each is
+//! They run as they do in the background, under `swift-spawn --supervise`, which reports when each is
 //! ready and how it ended. Only this process speaks to systemd (sd_notify(3)).
 
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ struct Instance {
     phase: Phase,
     /// Its process; the last one when it is down.
     pid: Option<Pid>,
-    /// The process before it, whose end is yet to be told.
+    /// The process before it, whose end is yet to be reported.
     old: Option<Pid>,
     /// The client that is about to restart it.
     announced: Option<Id>,
@@ -63,7 +63,7 @@ struct Service<'s, 'a> {
 
 /// The reason for the end of the service.
 enum End {
-    /// It was asked to.
+    /// A request to end.
     Asked,
     /// All servers have been stopped.
     Empty,
@@ -289,7 +289,7 @@ impl Service<'_, '_> {
             End::Failed(ref what) => what.clone(),
         };
         self.run.console.systemd.stopping(&what);
-        // What becomes of them is told by their stop.
+        // Their stop reports on them.
         self.run.log.pause(true);
         let done = stop_unit::stop(self.run, left, graceful)?;
         Ok(done && !matches!(end, End::Failed(_)))

@@ -10,7 +10,7 @@ use crate::outcome;
 use crate::run::Run;
 use crate::table::{self, Group, RowIndex};
 
-/// What happened before a start.
+/// The step before a start.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum After {
     /// Nothing: the rows are as they were observed, and nothing was said of them.

@@ -12,12 +12,12 @@ use crate::outcome;
 use crate::run::Run;
 use crate::table::{RowIndex, Table};
 
-/// What is done with an instance that has ended.
+/// The step after an instance has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Then {
-    /// It stays down.
+    /// Leave it stopped.
     StayDown,
-    /// It is started again, as soon as it has ended.
+    /// Start it again at once.
     Start,
 }
 
@@ -93,7 +93,7 @@ pub fn end_all(
     Ok(())
 }
 
-/// Announces the signal for one instance and has it sent, or says why not.
+/// Announces the signal for one instance and has it sent, or reports why not.
 pub fn end_one(run: &mut Run, at: RowIndex) -> anyhow::Result<()> {
     let row = run.table[at].clone();
     let command = run.options.command;

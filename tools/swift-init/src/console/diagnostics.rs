@@ -109,7 +109,7 @@ fn describe(row: &Row) -> Option<String> {
         (State::WrongConfig, _) => format!("left alone: {file}: {}", other_config(row)),
         (State::Denied, Some(Reason::Unsupported)) => text,
         (State::Denied, _) => return None,
-        (State::Starting, _) => "is being started by somebody else".into(),
+        (State::Starting, _) => "is being started by another process".into(),
         _ => return None,
     })
 }
@@ -139,7 +139,7 @@ pub fn ended(row: &Row) -> String {
     format!("{}, pid {}, {how}", name(row), pid(row))
 }
 
-/// A reason in words. The output that follows an exit status is told apart.
+/// A reason in words. The output that follows an exit status is reported apart.
 fn ending(reason: Option<Reason>, text: &str, printed: bool) -> String {
     let words = match reason {
         Some(Reason::Exit(status)) => return format!("exit status {status}"),
@@ -147,7 +147,7 @@ fn ending(reason: Option<Reason>, text: &str, printed: bool) -> String {
         Some(Reason::Timeout) => "took too long".to_owned(),
         Some(Reason::ExecMissing) => "its program does not exist".to_owned(),
         Some(Reason::ExecFailed) => "cannot be executed".to_owned(),
-        Some(Reason::Busy) => "somebody else is at work on it".to_owned(),
+        Some(Reason::Busy) => "another process is at work on it".to_owned(),
         Some(Reason::Vanished) => "it went away".to_owned(),
         Some(Reason::Lock) => "cannot lock the run directory".to_owned(),
         Some(Reason::Interrupted) => "interrupted".to_owned(),

@@ -1,4 +1,4 @@
-//! All that people and the service manager are told. The order "clear the progress line, flush
+//! All output for people and the service manager. The order "clear the progress line, flush
 //! standard output, then write standard error" is kept here and nowhere else.
 
 pub mod diagnostics;
@@ -41,7 +41,7 @@ impl Console {
         }
     }
 
-    /// Writes standard output, unless it is held back.
+    /// Writes standard output, unless it is deferred.
     pub fn flush(&mut self) {
         if self.stdout.has_output() {
             self.progress.clear();

@@ -74,7 +74,7 @@ impl Drop for Progress {
     }
 }
 
-/// How many columns the line may take: one less than the terminal has, since
+/// The columns that the line may take: one less than the terminal has, since
 /// some go to the next line after the last one.
 fn columns() -> usize {
     session::terminal_width().map_or(WIDTH, |width| width.saturating_sub(1).min(WIDTH))

@@ -14,8 +14,8 @@ pub struct Stdout {
     buffer: String,
     terminal: bool,
     error: Option<io::Error>,
-    /// True while lines are held back.
-    held: bool,
+    /// True while lines are deferred.
+    deferred: bool,
     verbose: bool,
 }
 
@@ -27,14 +27,14 @@ impl Stdout {
             buffer: String::new(),
             terminal,
             error: swift_sys::entry::need_output().err(),
-            held: false,
+            deferred: false,
             verbose,
         }
     }
 
     /// True when there is something to write now.
     pub fn has_output(&self) -> bool {
-        !self.buffer.is_empty() && !self.held
+        !self.buffer.is_empty() && !self.deferred
     }
 
     /// Adds a line. On a terminal, names of files and the output of servers are escaped.
@@ -60,17 +60,17 @@ impl Stdout {
         self.line(&text::backslash_replace(bytes));
     }
 
-    /// Holds lines back until [`Stdout::release`].
+    /// Defers lines until [`Stdout::release`].
     pub fn hold(&mut self) {
-        self.held = true;
+        self.deferred = true;
     }
 
-    /// Holds no lines back.
+    /// Lets lines be written again.
     pub fn release(&mut self) {
-        self.held = false;
+        self.deferred = false;
     }
 
-    /// Writes all lines, unless they are held back.
+    /// Writes all lines, unless they are deferred.
     pub fn flush(&mut self) {
         if !self.has_output() {
             return;

@@ -1,4 +1,4 @@
-//! What systemd is told while this process waits: that a start, a reload or a stop goes on, so that no
+//! Notifications to systemd while this process waits: that a start, a reload or a stop goes on, so that no
 //! timeout of the unit cuts it off, and that the main process of a unit is alive.
 
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use swift_server::sd_notify::{Message, SdNotify};
 use swift_sys::epoll::deadline_in;
 
-/// How often a phase is prolonged, and by how much each time. A process that hangs is given up by
+/// The interval at which a phase is prolonged, and the time added each time. A process that hangs is given up by
 /// systemd after that.
 const EXTEND_EVERY: Duration = Duration::from_secs(10);
 const EXTEND_BY: Duration = Duration::from_secs(60);
@@ -14,7 +14,7 @@ const EXTEND_BY: Duration = Duration::from_secs(60);
 /// The service manager, and what it expects.
 pub struct Systemd {
     notify: SdNotify,
-    /// How often systemd wants to hear that the service is alive (sd_watchdog_enabled(3)).
+    /// The interval of systemd's watchdog (sd_watchdog_enabled(3)).
     watchdog: Option<Duration>,
     /// True while the service runs; a start, a reload or a stop ends some time.
     is_running: bool,

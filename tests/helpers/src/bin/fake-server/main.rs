@@ -69,7 +69,7 @@ fn call() -> Invocation {
 
 impl Invocation {
     fn has(&self, arg: &str) -> bool {
-        self.args.iter().skip(1).any(|given| given == arg)
+        self.args.iter().skip(1).any(|own| own == arg)
     }
 }
 
@@ -110,12 +110,12 @@ fn start(call: &Invocation, settings: &Settings) {
     complain(&settings.print_error);
     tricks::flood(settings.flood);
     if settings.hold_output {
-        workers::hold_output(settings.stray);
+        workers::hold_output(settings.own_group);
     }
     wait_for(settings.ready_after.as_deref());
     let end_early = !settings.exit_late;
     if end_early {
-        end_as_told(settings);
+        end_as_set(settings);
     }
     if call.has("once") {
         std::process::exit(settings.once_exit);
@@ -143,7 +143,7 @@ fn serve(call: &Invocation, mut settings: Settings) -> ! {
     }
     // As with Swift's own, the workers come when the outputs are closed, so they never hold them.
     let mut workers = Workers::start(call, settings.workers);
-    end_as_told(&settings);
+    end_as_set(&settings);
     notify_fifo(settings.tell.as_deref());
     loop {
         let info = inbox.read_signal().expect("signals can be read");
@@ -196,7 +196,7 @@ fn reload(settings: &Settings) {
     }
 }
 
-fn end_as_told(settings: &Settings) {
+fn end_as_set(settings: &Settings) {
     if let Some(signal) = settings.die_by {
         die_by(signal);
     }

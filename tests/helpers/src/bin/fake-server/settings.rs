@@ -50,8 +50,8 @@ pub struct Settings {
     pub never_close: bool,
     /// `hold_output = true`: leaves a child behind that holds its outputs and does nothing.
     pub hold_output: bool,
-    /// `stray = true`: that child is in a process group of its own.
-    pub stray: bool,
+    /// `own_group = true`: that child is in a process group of its own.
+    pub own_group: bool,
     /// `no_setsid = true`: stays in the session that it was started in.
     pub no_setsid: bool,
     /// `user = UID`: becomes this user.
@@ -124,7 +124,7 @@ impl Settings {
             workers: last("workers").map_or(0, |value| value.parse().expect("a number")),
             never_close: flag("never_close"),
             hold_output: flag("hold_output"),
-            stray: flag("stray"),
+            own_group: flag("own_group"),
             no_setsid: flag("no_setsid"),
             user: last("user").map(|value| value.parse().expect("a number")),
             once_exit: number("once_exit").unwrap_or(0),

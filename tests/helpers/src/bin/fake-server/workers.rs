@@ -89,15 +89,15 @@ pub fn work(settings: &Settings) -> ! {
     }
 }
 
-/// Leaves a child behind that holds the server's outputs until it is ended; a stray one is
+/// Leaves a child behind that holds the server's outputs until it is ended; with `own_group` it is
 /// in a process group of its own, where no signal to the server's reaches it.
 #[expect(
     clippy::zombie_processes,
     reason = "the server reaps all its children when SIGCHLD comes"
 )]
-pub fn hold_output(stray: bool) {
+pub fn hold_output(own_group: bool) {
     let mut command = Command::new("sleep");
-    if stray {
+    if own_group {
         command.process_group(0);
     }
     let child = command.arg("1000").spawn().expect("sleep can be started");

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// How long one answer may take. Only a lost request takes so long: it bounds the test.
+/// The longest that one answer may take. Only a lost request takes so long: it bounds the test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why there is no answer.

@@ -40,10 +40,10 @@ impl Page {
     }
 }
 
-/// Answers until the client goes, or asks for the end, or the end of `told` has come and it was told
+/// Answers until the client goes, or asks for the end, or the end of `leave_signal` has come and it was leave_signal
 /// once that this is the last answer. An idle client is not cut off then: it may have sent a request
 /// at this very moment.
-pub fn serve(mut client: Client, page: &Page, told: &UnixStream) -> Result<()> {
+pub fn serve(mut client: Client, page: &Page, leave_signal: &UnixStream) -> Result<()> {
     let mut input = Vec::new();
     loop {
         let Some(end) = read_head(&mut client, &mut input)? else {
@@ -55,7 +55,7 @@ pub fn serve(mut client: Client, page: &Page, told: &UnixStream) -> Result<()> {
         let body = page.answer(path);
         // Asked after the answer was made: a slow one may have been overtaken.
         let asked = head.to_ascii_lowercase().contains("connection: close");
-        let last = asked || has_ended(told)?;
+        let last = asked || has_ended(leave_signal)?;
         let connection = if last { "close" } else { "keep-alive" };
         let length = body.len();
         let answer = format!(
@@ -84,7 +84,7 @@ fn read_head(client: &mut Client, input: &mut Vec<u8>) -> Result<Option<usize>> 
     }
 }
 
-fn has_ended(told: &UnixStream) -> Result<bool> {
-    let mut fds = [PollFd::new(told.as_fd(), PollFlags::POLLIN)];
+fn has_ended(leave_signal: &UnixStream) -> Result<bool> {
+    let mut fds = [PollFd::new(leave_signal.as_fd(), PollFlags::POLLIN)];
     Ok(poll(&mut fds, PollTimeout::ZERO)? > 0)
 }

@@ -52,7 +52,7 @@ fn serve(options: Options, leave: &SigSet) -> std::io::Result<()> {
     let signals = SignalFd::with_flags(leave, SfdFlags::SFD_CLOEXEC)?;
     match options.behaviour {
         Behaviour::Serve => {}
-        Behaviour::Fail => return Err(std::io::Error::other("told to fail")),
+        Behaviour::Fail => return Err(std::io::Error::other("leave_signal to fail")),
         Behaviour::Hang => {
             signals.read_signal()?;
             return Ok(());
@@ -62,19 +62,19 @@ fn serve(options: Options, leave: &SigSet) -> std::io::Result<()> {
     let page = Arc::new(Page::new(options.text));
     // Every connection holds one end of this pair's copies: its threads see the end of the other one
     // when it is time to leave, and the last of them to go ends `gone`.
-    let (leaving, told) = UnixStream::pair()?;
-    let told = Arc::new(told);
+    let (leaving, leave_signal) = UnixStream::pair()?;
+    let leave_signal = Arc::new(leave_signal);
     let (mut gone, alive) = UnixStream::pair()?;
     let alive = Arc::new(Mutex::new(Some(Arc::new(alive))));
     let take = |socket: &listen::Socket| -> std::io::Result<bool> {
         let Some(client) = socket.accept()? else {
             return Ok(false);
         };
-        let (page, told) = (page.clone(), told.clone());
+        let (page, leave_signal) = (page.clone(), leave_signal.clone());
         let alive = alive.lock().expect("no thread panics with it").clone();
         std::thread::spawn(move || {
             // A client that is gone early is no fault of the server's.
-            let _ = connection::serve(client, &page, &told);
+            let _ = connection::serve(client, &page, &leave_signal);
             drop(alive);
         });
         Ok(true)
@@ -95,11 +95,11 @@ fn serve(options: Options, leave: &SigSet) -> std::io::Result<()> {
             Err(error) => return Err(error.into()),
         }
         let is_ready = |poll: &PollFd| poll.any().unwrap_or(false);
-        let told_to_leave = is_ready(waiting.last().expect("the signals are watched"));
+        let must_leave = is_ready(waiting.last().expect("the signals are watched"));
         for (socket, _) in sockets.iter().zip(&waiting).filter(|(_, fd)| is_ready(fd)) {
             take(socket)?;
         }
-        if told_to_leave {
+        if must_leave {
             break;
         }
     }

@@ -1,6 +1,6 @@
 //! The command line.
 
-/// How the process tells that it is ready.
+/// The way in which the process reports that it is ready.
 #[derive(Clone, Copy, Debug)]
 pub enum Ready {
     /// READY=1 to NOTIFY_SOCKET.
@@ -25,7 +25,7 @@ pub enum Behaviour {
 /// The options.
 #[derive(Debug)]
 pub struct Options {
-    /// How it tells that it is ready.
+    /// The way in which it reports that it is ready.
     pub ready: Ready,
     /// The behaviour of the worker.
     pub behaviour: Behaviour,

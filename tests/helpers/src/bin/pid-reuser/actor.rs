@@ -37,11 +37,11 @@ pub fn play(part: &str) {
         worker.child.wait().expect("a child can be waited for");
         say("gone");
     }
-    let mut told = signals();
+    let mut output = signals();
     for worker in workers {
-        told += &worker.end();
+        output += &worker.end();
     }
-    say(told.trim());
+    say(output.trim());
 }
 
 fn say(line: &str) {
@@ -51,7 +51,7 @@ fn say(line: &str) {
 
 struct Worker {
     child: Child,
-    told: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
 }
 
 impl Worker {
@@ -63,20 +63,22 @@ impl Worker {
         command.args(args).env(PART, WORKER);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("a worker can be started");
-        let mut told = BufReader::new(child.stdout.take().expect("its output is a pipe"));
-        told.read_line(&mut String::new()).expect("lines of text");
-        Worker { child, told }
+        let mut output = BufReader::new(child.stdout.take().expect("its output is a pipe"));
+        output.read_line(&mut String::new()).expect("lines of text");
+        Worker { child, output }
     }
 
     /// Lets it go, and tells which signals it got.
     fn end(mut self) -> String {
-        let mut told = String::new();
+        let mut output = String::new();
         drop(self.child.stdin.take());
-        self.told.read_to_string(&mut told).expect("lines of text");
+        self.output
+            .read_to_string(&mut output)
+            .expect("lines of text");
         let status = self.child.wait().expect("a child can be waited for");
         match status.signal() {
             Some(signal) => format!(" {}:{signal}", self.child.id()),
-            None => format!(" {}", told.trim()),
+            None => format!(" {}", output.trim()),
         }
     }
 }

@@ -43,7 +43,7 @@ use test_helpers::{LIMIT, pidfd};
 /// after it is given next.
 const LAST: &str = "/proc/sys/kernel/ns_last_pid";
 
-/// How often a number that another process was quicker to take is tried for.
+/// The attempts to take a pid that another process was quicker to take.
 const ATTEMPTS: usize = 100;
 
 fn main() {
@@ -79,7 +79,7 @@ fn main() {
 /// A process that was started here, and is not yet waited for.
 struct Actor {
     child: Child,
-    told: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
     workers: Vec<i32>,
 }
 
@@ -91,9 +91,9 @@ fn number(pid: &str) -> i32 {
 fn born(troupe: &mut HashMap<i32, Actor>, start: impl Fn() -> Child) -> String {
     let mut child = start();
     let pid = child.id() as i32;
-    let mut told = BufReader::new(child.stdout.take().expect("its output is a pipe"));
+    let mut output = BufReader::new(child.stdout.take().expect("its output is a pipe"));
     let mut line = String::new();
-    told.read_line(&mut line).expect("lines of text");
+    output.read_line(&mut line).expect("lines of text");
     let stat = swift_server::process::Pid::new(pid)
         .and_then(|pid| swift_server::process::stat(pid).ok()?);
     let start = stat.expect("its parent has not waited for it").start;
@@ -101,7 +101,7 @@ fn born(troupe: &mut HashMap<i32, Actor>, start: impl Fn() -> Child) -> String {
     let answer = format!("{pid} {start} {}", line.trim());
     let actor = Actor {
         child,
-        told,
+        output,
         workers,
     };
     assert!(troupe.insert(pid, actor).is_none(), "{pid} was not free");
@@ -149,7 +149,7 @@ fn free(troupe: &mut HashMap<i32, Actor>, pid: i32) -> String {
         let input = parent.child.stdin.as_mut().expect("its input is a pipe");
         writeln!(input, "{pid}").expect("it reads this");
         let mut line = String::new();
-        parent.told.read_line(&mut line).expect("lines of text");
+        parent.output.read_line(&mut line).expect("lines of text");
         parent.workers.retain(|worker| *worker != pid);
         return "freed".to_owned();
     }
@@ -172,13 +172,16 @@ fn reap(actor: &mut Actor) -> Option<i32> {
 
 /// Lets a process go, and tells which signals it and its workers got meanwhile.
 fn end(mut actor: Actor) -> String {
-    let mut told = String::new();
+    let mut output = String::new();
     drop(actor.child.stdin.take());
-    actor.told.read_to_string(&mut told).expect("lines of text");
+    actor
+        .output
+        .read_to_string(&mut output)
+        .expect("lines of text");
     let pid = actor.child.id();
     match reap(&mut actor) {
-        Some(signal) => format!("{} {pid}:{signal}", told.trim()),
-        None => told.trim().to_owned(),
+        Some(signal) => format!("{} {pid}:{signal}", output.trim()),
+        None => output.trim().to_owned(),
     }
 }
 
