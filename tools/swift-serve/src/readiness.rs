@@ -17,7 +17,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// The least pause between looks, as a multiple of the looks themselves.
 const PAUSE_PER_LOOK: u32 = 10;
 
-/// The knowledge of a worker that may become ready.
+/// The readiness of one worker, while it is awaited.
 #[derive(Clone, Debug)]
 pub struct Proof {
     reported: Option<Instant>,
@@ -121,7 +121,7 @@ impl Proof {
     }
 }
 
-/// The expectations of the workers of a generation.
+/// The conditions under which the workers of a generation are ready.
 pub struct Expected<'a> {
     settings: &'a Settings,
     sockets: Vec<Socket>,

@@ -61,7 +61,7 @@ pub struct Worker {
     /// When it is killed.
     #[serde(default, with = "handover::deadline")]
     pub kill_at: Option<Instant>,
-    /// The knowledge of it while it is not ready.
+    /// Its readiness, while it is awaited.
     #[serde(skip)]
     pub proof: Proof,
     #[serde(skip)]
