@@ -18,7 +18,12 @@ const WORDS: [(&str, &str); 11] = [
 ];
 
 /// Uses that stay: messages and output of programs to the letter, and the user nobody.
-const ALLOWED: [&str; 2] = ["is held by somebody else for 10 s", ".Li nobody ,"];
+const ALLOWED: [&str; 4] = [
+    ".Li nobody ,",
+    "user nobody",
+    "user = nobody",
+    "(\"nobody\")",
+];
 
 /// Names that functions, types, constants and modules do not bear, since they have two meanings or none
 /// that readers know.
@@ -32,13 +37,18 @@ const NAMES: [&str; 26] = [
 const BEGINNINGS: [&str; 6] = ["It", "What", "Whether", "Who", "Whom", "Whose"];
 
 /// The directories of sources that are free of these.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 14] = [
+    "shared/cli/src",
     "shared/installed",
+    "shared/records/src",
+    "shared/server/src",
+    "shared/sys/src",
     "tests/helpers/src",
     "tools/swift-check-config/src",
     "tools/swift-init/src",
     "tools/swift-pidfile/src",
     "tools/swift-reload/src",
+    "tools/swift-resolve-servers/src",
     "tools/swift-serve/src",
     "tools/swift-signal/src",
     "tools/swift-spawn/src",
@@ -141,7 +151,7 @@ fn sources_use_the_words_that_readers_know() {
     SOURCES
         .iter()
         .for_each(|dir| files(&root.join(dir), &mut sources));
-    assert!(sources.len() > 50, "{sources:?}");
+    assert!(sources.len() > 100, "{sources:?}");
     let mut found = Vec::new();
     for source in sources {
         let Ok(text) = std::fs::read_to_string(&source) else {

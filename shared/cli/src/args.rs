@@ -46,7 +46,7 @@ impl<O: Default> CommandLine<O> {
 }
 
 impl<O> CommandLine<O> {
-    /// What `--help` shows.
+    /// The text of `--help`.
     pub fn help(&self) -> String {
         let tool = self.tool;
         let mut out = format!(

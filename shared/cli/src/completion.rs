@@ -18,7 +18,7 @@ impl Shell {
     /// All of them.
     pub const ALL: [Shell; 3] = [Shell::Bash, Shell::Fish, Shell::Zsh];
 
-    /// What a tool's file is called.
+    /// The name of a tool's file.
     pub fn file_name(self, tool: &Tool) -> String {
         match self {
             Shell::Bash => format!("{}.bash", tool.name),

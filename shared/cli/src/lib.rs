@@ -1,4 +1,4 @@
-//! What every tool's command line has in common: one table of options from
+//! The parts that every tool's command line shares: one table of options from
 //! which parsing, `--help`, completions and the manual page's test are fed,
 //! exit statuses, and the form of messages.
 
@@ -18,4 +18,4 @@ pub use args::{Arg, Args, CommandLine, no_operand};
 pub use exit::Exit;
 pub use options::{Flag, Opt, PlaceOf, SWIFT_DIR, SwiftDir};
 pub use tool::{Action, Tool, UNWRITABLE, is_broken_pipe, print};
-pub use value::{FromValue, Place, UsageError, Value};
+pub use value::{Destination, FromValue, UsageError, Value};

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use crate::value::{FromValue, Place, UsageError, Value};
+use crate::value::{Destination, FromValue, UsageError, Value};
 
 /// Where configs and the site's catalogue lie by default.
 pub const SWIFT_DIR: &str = "/etc/swift";
@@ -50,7 +50,7 @@ impl<O> Clone for Flag<O> {
 impl<O> Copy for Flag<O> {}
 
 /// Where in the options a value goes.
-pub type PlaceOf<O> = fn(&mut O) -> &mut dyn Place;
+pub type PlaceOf<O> = fn(&mut O) -> &mut dyn Destination;
 
 impl<O> Opt<O> {
     /// `-h`, which every tool has.

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// What is searched when PATH is not set, as Python's os.defpath says.
+/// The directories that are searched when PATH is not set, as Python's os.defpath says.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// The folders in which programs are searched, in their order.
+/// The directories in which programs are searched, in their order.
 pub struct SearchPath(Vec<PathBuf>);
 
 impl SearchPath {
@@ -40,12 +40,12 @@ impl SearchPath {
         }
         self.0
             .iter()
-            .map(|folder| folder.join(name))
+            .map(|directory| directory.join(name))
             .find(|path| is_executable(path))
     }
 }
 
-/// Whether a path leads to a program that this process may execute.
+/// True when a path leads to a program that this process may execute.
 pub fn is_executable(path: &Path) -> bool {
     // The mode is looked at before access(2) is asked, since root may execute
     // whatever anybody may.
@@ -53,13 +53,13 @@ pub fn is_executable(path: &Path) -> bool {
         && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
 }
 
-/// Whether this process may make files in a folder.
-pub fn may_write_into(folder: &Path) -> bool {
+/// True when this process may make files in a directory.
+pub fn may_write_into(directory: &Path) -> bool {
     use nix::unistd::{AccessFlags, access};
-    folder.is_dir() && access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+    directory.is_dir() && access(directory, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
-/// The neighbour of the running program, when it lies in the same folder, or
+/// The sibling of the running program, when it lies in the same directory, or
 /// else what PATH leads to.
 pub fn sibling_program(name: &str) -> Option<PathBuf> {
     let beside = std::env::current_exe()
@@ -76,18 +76,18 @@ mod tests {
 
     #[test]
     fn only_executable_files_are_programs() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = SearchPath::new(folder.path().as_os_str());
-        fs::create_dir(folder.path().join("swift-dir")).unwrap();
-        fs::write(folder.path().join("swift-a"), "").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = SearchPath::new(directory.path().as_os_str());
+        fs::create_dir(directory.path().join("swift-dir")).unwrap();
+        fs::write(directory.path().join("swift-a"), "").unwrap();
         assert_eq!(path.find("swift-a"), None);
         assert_eq!(path.find("swift-dir"), None);
         fs::set_permissions(
-            folder.path().join("swift-a"),
+            directory.path().join("swift-a"),
             fs::Permissions::from_mode(0o755),
         )
         .unwrap();
-        assert_eq!(path.find("swift-a"), Some(folder.path().join("swift-a")));
+        assert_eq!(path.find("swift-a"), Some(directory.path().join("swift-a")));
         assert_eq!(path.find("../swift-a"), None);
     }
 
@@ -100,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn only_folders_can_be_written_into() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(may_write_into(folder.path()));
-        let file = folder.path().join("file");
+    fn only_directories_can_be_written_into() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(may_write_into(directory.path()));
+        let file = directory.path().join("file");
         fs::write(&file, "").unwrap();
         assert!(!may_write_into(&file));
-        assert!(!may_write_into(&folder.path().join("missing")));
+        assert!(!may_write_into(&directory.path().join("missing")));
     }
 }

@@ -1,4 +1,4 @@
-//! What systemd tells a service in its environment.
+//! The environment that systemd gives to a service.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;

@@ -1,8 +1,8 @@
-//! Bytes that somebody else wrote, made fit for a person's eyes.
+//! Escapes untrusted bytes for display.
 
 use std::borrow::Cow;
 
-/// What `decode('utf8', 'backslashreplace')` makes of bytes: those that are not
+/// Decodes as `decode('utf8', 'backslashreplace')` does: bytes that are not
 /// UTF-8 become `\xNN`, everything else stays.
 pub fn backslash_replace(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
@@ -18,7 +18,7 @@ pub fn backslash_replace(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a character is none to be read, but says how others are to be shown.
+/// True when a character is none to be read, but says how others are to be shown.
 /// Control characters drive a terminal. Those that turn the direction of text
 /// around (Bidi_Control in the Unicode Character Database) do not, but make one
 /// name look like another, and those that part lines or paragraphs make two

@@ -41,12 +41,12 @@ pub trait FromValue: Sized {
 }
 
 /// Where an option's value goes.
-pub trait Place {
+pub trait Destination {
     /// Puts the value there.
     fn put(&mut self, value: Value) -> Result<(), UsageError>;
 }
 
-impl<T: FromValue> Place for T {
+impl<T: FromValue> Destination for T {
     fn put(&mut self, value: Value) -> Result<(), UsageError> {
         *self = T::from_value(value)?;
         Ok(())

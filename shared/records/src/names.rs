@@ -21,7 +21,7 @@ impl Catalogue {
             .collect()
     }
 
-    /// Whether a word is a group, or a server of the catalogue with or without a config.
+    /// True when a word is a group, or a server of the catalogue with or without a config.
     pub fn knows(&self, word: &str) -> bool {
         let server = self.spelled_out(word).server;
         self.members(word).is_some() || self.servers.iter().any(|known| known.name == server)
@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    /// What is complained of where only the proxy, the object server and a site's own are installed.
+    /// The complaints where only the proxy, the object server and a site's own are installed.
     fn complaints(words: &[&str]) -> Vec<String> {
         let installed = ["proxy-server", "object-server", "recon-cron"];
         Catalogue::load(Path::new("/nonexistent"))

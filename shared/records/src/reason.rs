@@ -65,7 +65,7 @@ reasons! {
     Orphan = "orphan",
     /// The config is of a kind that will not be read for ever.
     Deprecated = "deprecated",
-    /// What was started would not be found again as this server, so it was stopped; why follows.
+    /// The started process would not be found again as this server, so it was stopped; why follows.
     Unproven = "unproven",
     /// The program, or the interpreter that it names, does not exist.
     ExecMissing = "exec-missing",
@@ -77,7 +77,7 @@ reasons! {
     Lock = "lock",
     /// The system does not permit it.
     Permission = "permission",
-    /// It took longer than it was given.
+    /// Took longer than it was given.
     Timeout = "timeout",
     /// The server cannot do what was asked for.
     Unsupported = "unsupported",
@@ -97,13 +97,13 @@ reasons! {
     Port = "port",
     /// A value of the config is none that the server takes.
     Value = "value",
-    /// Somebody else is at work on the same process.
+    /// Another process is at work on the same process.
     Busy = "busy",
-    /// It took the signal, and its old generation serves on; why follows.
+    /// Took the signal, and its old generation serves on; why follows.
     Refused = "refused",
     /// The process went away meanwhile.
     Vanished = "vanished",
-    /// What the server printed follows.
+    /// The server's output follows.
     Output = "output",
     /// How many worker processes were signalled follows.
     Children = "children",

@@ -4,7 +4,7 @@ use std::fmt;
 
 macro_rules! states {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal,)+) => {
-        /// What is known of an instance at the moment the row was written.
+        /// The knowledge of an instance at the moment the row was written.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum State { $($(#[doc = $doc])+ $name,)+ }
 
@@ -26,7 +26,7 @@ macro_rules! states {
 }
 
 states! {
-    /// It has a config and could run (swift-resolve-servers).
+    /// Has a config and could run (swift-resolve-servers).
     Configured = "configured",
     /// The server has no config, or not the one asked for (swift-resolve-servers).
     Unconfigured = "unconfigured",
@@ -38,12 +38,12 @@ states! {
     Starting = "starting",
     /// Nothing runs (swift-pidfile), or what ran has ended (swift-signal).
     Stopped = "stopped",
-    /// It runs and may not be signalled (swift-pidfile, swift-signal, swift-reload).
+    /// Runs and may not be signalled (swift-pidfile, swift-signal, swift-reload).
     Denied = "denied",
     /// The pid file names a process that runs the row's program with another config
     /// (swift-pidfile, swift-spawn, swift-signal): never removed, never started beside.
     WrongConfig = "wrong-config",
-    /// It runs, and a unit of systemd owns it (swift-pidfile): no tool acts on it.
+    /// Runs, and a unit of systemd owns it (swift-pidfile): no tool acts on it.
     Owned = "owned",
     /// The server refuses its own config (swift-check-config, swift-reload).
     Misconfigured = "misconfigured",
@@ -57,13 +57,13 @@ states! {
     Reloaded = "reloaded",
     /// The seamless reload did not come to its end (swift-reload).
     Unreloaded = "unreloaded",
-    /// It was executed, and is not known to be ready (swift-spawn).
+    /// Was executed, and is not known to be ready (swift-spawn).
     Started = "started",
-    /// It has closed its output and lives (swift-spawn).
+    /// Has closed its output and lives (swift-spawn).
     Ready = "ready",
-    /// It could not be started, or died while it started (swift-spawn).
+    /// Could not be started, or died while it started (swift-spawn).
     Failed = "failed",
-    /// It ended by itself with exit status 0 (swift-spawn).
+    /// Ended by itself with exit status 0 (swift-spawn).
     Finished = "finished",
 }
 

@@ -34,7 +34,7 @@ impl HeadTail {
         self.tail.extend(rest);
     }
 
-    /// Whether nothing was printed.
+    /// True when nothing was printed.
     pub fn is_empty(&self) -> bool {
         self.head.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What is true of a server: its process in /proc and the one proof of identity, its pid file, the run
+//! The facts of a server: its process in /proc and the one proof of identity, its pid file, the run
 //! directory and its lock, its notifications, the checks of its config, and the streams of rows.
 //!
 //! Nothing in it prints: a tool decides what a person is told.

@@ -226,7 +226,7 @@ mod tests {
 
     /// Fails when a name that is no text, or a false line in one, hides the holder or blames another.
     #[test]
-    fn names_of_others_blame_nobody() {
+    fn names_of_others_blame_no_process() {
         let pid = Pid::new((1 << 23) + 2).unwrap();
         let _mine = Notifications::bind(pid).unwrap();
         let bind = |name: &[u8]| {

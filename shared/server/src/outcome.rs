@@ -103,7 +103,7 @@ impl Outcome {
     }
 }
 
-/// Whether the row is one of an orphan. A row that was `wrong-config` or `owned` does not say it, so the
+/// True when the row is one of an orphan. A row that was `wrong-config` or `owned` does not say it, so the
 /// config is looked for.
 fn was_orphan(row: &Row) -> bool {
     let config_is_gone = || row.config.as_deref().is_some_and(|config| !config.exists());

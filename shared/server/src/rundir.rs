@@ -101,7 +101,7 @@ impl RunDir {
                 // end; a lock that is taken later must be another one's.
                 self.lock.replace(None);
                 return Err(anyhow!(
-                    "{} is held by somebody else for {} s",
+                    "{} is held by another process for {} s",
                     name.display(),
                     wait.as_secs_f32()
                 ));
@@ -238,9 +238,9 @@ mod tests {
     #[test]
     fn one_holds_the_lock_at_a_time() {
         both_ways(|| {
-            let folder = tempfile::tempdir().unwrap();
-            let one = RunDir::open(folder.path()).unwrap().unwrap();
-            let two = RunDir::open(folder.path()).unwrap().unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let one = RunDir::open(directory.path()).unwrap().unwrap();
+            let two = RunDir::open(directory.path()).unwrap().unwrap();
             let guard = one.lock().unwrap();
             let error = two
                 .lock_within(Duration::from_millis(1))
@@ -248,8 +248,13 @@ mod tests {
                 .to_string();
             assert!(error.contains(LOCK), "{error}");
             let waiting = std::thread::scope(|scope| {
-                let waiter =
-                    scope.spawn(|| RunDir::open(folder.path()).unwrap().unwrap().lock().is_ok());
+                let waiter = scope.spawn(|| {
+                    RunDir::open(directory.path())
+                        .unwrap()
+                        .unwrap()
+                        .lock()
+                        .is_ok()
+                });
                 drop(guard);
                 waiter.join().unwrap()
             });
@@ -260,9 +265,9 @@ mod tests {
 
     #[test]
     fn who_gave_up_waiting_takes_nothing_from_who_waits_again() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let [holder, waiter, other] =
-            [(); 3].map(|()| RunDir::open(folder.path()).unwrap().unwrap());
+            [(); 3].map(|()| RunDir::open(directory.path()).unwrap().unwrap());
         let guard = holder.lock().unwrap();
         for _ in 0..32 {
             assert!(waiter.lock_within(Duration::from_millis(1)).is_err());
@@ -280,12 +285,12 @@ mod tests {
     #[test]
     fn a_lock_that_was_removed_is_no_lock() {
         both_ways(|| {
-            let folder = tempfile::tempdir().unwrap();
-            let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let run_dir = RunDir::open(directory.path()).unwrap().unwrap();
             drop(run_dir.lock().unwrap());
-            std::fs::remove_file(folder.path().join(LOCK)).unwrap();
+            std::fs::remove_file(directory.path().join(LOCK)).unwrap();
             let _guard = run_dir.lock().unwrap();
-            assert!(folder.path().join(LOCK).exists());
+            assert!(directory.path().join(LOCK).exists());
         });
     }
 
@@ -295,11 +300,12 @@ mod tests {
     fn a_lock_that_was_renamed_or_replaced_is_no_lock() {
         both_ways(|| {
             for is_replaced in [false, true] {
-                let folder = tempfile::tempdir().unwrap();
-                let [early, late] = [(); 2].map(|()| RunDir::open(folder.path()).unwrap().unwrap());
-                let path = folder.path().join(LOCK);
+                let directory = tempfile::tempdir().unwrap();
+                let [early, late] =
+                    [(); 2].map(|()| RunDir::open(directory.path()).unwrap().unwrap());
+                let path = directory.path().join(LOCK);
                 drop(early.lock().unwrap());
-                std::fs::rename(&path, folder.path().join("away")).unwrap();
+                std::fs::rename(&path, directory.path().join("away")).unwrap();
                 if is_replaced {
                     std::fs::write(&path, "").unwrap();
                 }
@@ -315,10 +321,10 @@ mod tests {
     #[test]
     fn a_link_in_the_locks_place_is_not_followed() {
         both_ways(|| {
-            let folder = tempfile::tempdir().unwrap();
-            let target = folder.path().join("target");
-            std::os::unix::fs::symlink(&target, folder.path().join(LOCK)).unwrap();
-            let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let target = directory.path().join("target");
+            std::os::unix::fs::symlink(&target, directory.path().join(LOCK)).unwrap();
+            let run_dir = RunDir::open(directory.path()).unwrap().unwrap();
             assert!(run_dir.lock().is_err());
             assert!(!target.exists());
         });
@@ -326,25 +332,25 @@ mod tests {
 
     #[test]
     fn a_link_that_leads_nowhere_is_no_missing_directory() {
-        let folder = tempfile::tempdir().unwrap();
-        let run_dir = folder.path().join("run/swift");
+        let directory = tempfile::tempdir().unwrap();
+        let run_dir = directory.path().join("run/swift");
         assert!(RunDir::open(&run_dir).unwrap().is_none());
-        std::os::unix::fs::symlink("gone", folder.path().join("run")).unwrap();
+        std::os::unix::fs::symlink("gone", directory.path().join("run")).unwrap();
         let told = RunDir::open(&run_dir).unwrap_err().to_string();
         assert!(
             told.ends_with("/run is a symbolic link that leads nowhere"),
             "{told}"
         );
-        std::fs::create_dir(folder.path().join("gone")).unwrap();
+        std::fs::create_dir(directory.path().join("gone")).unwrap();
         assert!(RunDir::open(&run_dir).unwrap().is_none());
         assert!(RunDir::open(Path::new("")).unwrap().is_none());
     }
 
     #[test]
     fn what_was_not_to_be_had_is_not_asked_for_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
-        let lock = folder.path().join(LOCK);
+        let directory = tempfile::tempdir().unwrap();
+        let run_dir = RunDir::open(directory.path()).unwrap().unwrap();
+        let lock = directory.path().join(LOCK);
         std::fs::create_dir(&lock).unwrap();
         let locks = Locks::default();
         let why = locks.take(&run_dir).unwrap_err();

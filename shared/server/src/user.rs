@@ -46,7 +46,7 @@ pub enum Known {
     /// There is this user.
     User(User),
     /// There is none.
-    Nobody,
+    NoSuchUser,
     /// A source that cannot be asked from here may have one: a directory
     /// service, or a user that systemd makes.
     Unknown,
@@ -71,7 +71,7 @@ pub fn look_up(name: &str) -> Known {
     ];
     let may_be = |(before, after)| fs::symlink_metadata(format!("{before}{name}{after}")).is_ok();
     match only_files(&text) && !by_systemd.into_iter().any(may_be) {
-        true => Known::Nobody,
+        true => Known::NoSuchUser,
         false => Known::Unknown,
     }
 }

@@ -1,4 +1,4 @@
-//! Files beneath a directory that somebody else may own: no link is followed
+//! Files beneath a directory that another user may own: no link is followed
 //! and no path leads out of it (openat2(2), Linux 5.6; where it is refused, a
 //! walk that keeps the same promise).
 
@@ -71,7 +71,7 @@ pub fn open_or_create(dir: &impl AsFd, name: &Path) -> io::Result<OwnedFd> {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(e),
             Ok(file) => {
-                // Only of a file that was made just now: what somebody else put
+                // Only of a file that was made just now: what another user put
                 // there may be another name of a file elsewhere.
                 let owner = status(dir)?;
                 let (uid, gid) = (owner.st_uid.into(), owner.st_gid.into());
@@ -172,7 +172,7 @@ pub fn unlink(dir: &impl AsFd, name: &CStr) -> io::Result<()> {
     Ok(unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)?)
 }
 
-/// What an open file is.
+/// The status of an open file.
 pub fn status(fd: &impl AsFd) -> io::Result<FileStat> {
     Ok(fstat(fd)?)
 }

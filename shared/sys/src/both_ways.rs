@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 thread_local! {
-    /// Whether this thread's test opens as if openat2(2) were refused.
+    /// True when this thread's test opens as if openat2(2) were refused.
     pub static FORCED: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -37,7 +37,7 @@ macro_rules! entry {
 /// and ends the process with the exit status that `main` returns.
 pub fn run(main: fn() -> u8) -> ! {
     if occupy_standard_descriptors().is_err() {
-        // Nobody can be told: what is written there may go anywhere.
+        // No message is possible: it may go anywhere.
         std::process::abort();
     }
     // A reader that is gone, and a file that may not become longer
@@ -50,11 +50,11 @@ pub fn run(main: fn() -> u8) -> ! {
     std::process::exit(main().into())
 }
 
-/// Whether this process was started without a standard output.
+/// True when this process was started without a standard output.
 static NO_OUTPUT: AtomicBool = AtomicBool::new(false);
 
 /// An error when this process was started without a standard output: what is
-/// written there now goes nowhere, and nobody would notice.
+/// written there now goes nowhere, unnoticed.
 pub fn need_output() -> io::Result<()> {
     if NO_OUTPUT.load(Ordering::Relaxed) {
         return Err(io::Error::from_raw_os_error(libc::EBADF));

@@ -18,7 +18,7 @@
 /// The environment variable that names the directory.
 pub const VARIABLE: &str = "SWIFT_FAULTS";
 
-/// What the name of the fifo that lets a process go on ends in.
+/// The end of the name of the fifo that lets a process go on.
 pub const GO: &str = ".go";
 
 #[cfg(not(feature = "faults"))]
@@ -51,7 +51,7 @@ mod points {
         }
     }
 
-    /// Whether nobody else is to pass before; counts this one when somebody is.
+    /// True when no other process is to pass before; counts this one when one is.
     fn is_the_one(path: &Path) -> bool {
         let text = fs::read_to_string(path).unwrap_or_default();
         let left: u64 = text.trim().parse().unwrap_or(0);
@@ -60,12 +60,12 @@ mod points {
 
     /// Where it would be said what happens at a point.
     pub fn place(point: &str) -> Option<PathBuf> {
-        let folder = std::env::var_os(VARIABLE)?;
+        let directory = std::env::var_os(VARIABLE)?;
         let program = std::env::current_exe().ok()?;
         let mut name = program.file_name().map(OsStr::to_owned)?;
         name.push(":");
         name.push(point);
-        Some(PathBuf::from(folder).join(name))
+        Some(PathBuf::from(directory).join(name))
     }
 
     fn pause(path: &Path) {

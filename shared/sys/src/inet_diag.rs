@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::time::Instant;
 
-use super::sock_diag::{BY_FAMILY, HEADER, Question};
+use super::sock_diag::{BY_FAMILY, HEADER, Request};
 
 /// `TCP_ESTABLISHED` in linux/net/tcp_states.h, as a set of states.
 const ESTABLISHED: u32 = 1 << 1;
@@ -16,7 +16,7 @@ const SOURCE: usize = HEADER + 8;
 /// ends at `deadline`, since each connection takes the kernel and this process some time, and others
 /// decide how many there are. Those in TIME_WAIT are passed over by the kernel.
 pub fn established(listener: SocketAddr, deadline: Instant) -> io::Result<(usize, bool)> {
-    let question = Question::ask(libc::NLM_F_DUMP, &request(listener))?;
+    let question = Request::ask(libc::NLM_F_DUMP, &request(listener))?;
     let mut buffer = vec![0; 32 * 1024];
     let mut count = 0;
     loop {

@@ -21,7 +21,7 @@ pub fn beneath(dir: BorrowedFd, path: &Path, flags: OFlag, mode: Mode) -> Result
     for _ in 0..TRIES {
         match result {
             // The kernel asks for another try when something was renamed
-            // meanwhile; but also while somebody holds a lease on the file.
+            // meanwhile; but also while a process holds a lease on the file.
             Err(Errno::EAGAIN | Errno::EINTR) => result = openat2(dir, path, how),
             _ => break,
         }

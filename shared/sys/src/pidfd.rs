@@ -78,7 +78,7 @@ pub fn reap(child: Pid) -> io::Result<()> {
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It exited with that status.
+    /// Exited with that status.
     Exit(u8),
     /// A signal of that number ended it.
     Signal(u8),

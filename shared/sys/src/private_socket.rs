@@ -50,11 +50,11 @@ mod tests {
 
     #[test]
     fn it_is_its_owners_alone_and_names_the_listener() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = std::fs::File::open(folder.path()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let dir = std::fs::File::open(directory.path()).unwrap();
         let name = OsStr::new(".a");
         let listener = listen_in(&dir, name).unwrap();
-        let mode = std::fs::symlink_metadata(folder.path().join(name)).unwrap();
+        let mode = std::fs::symlink_metadata(directory.path().join(name)).unwrap();
         assert_eq!(mode.permissions().mode() & 0o777, 0o600);
         let again = listen_in(&dir, name).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
@@ -66,10 +66,10 @@ mod tests {
 
     #[test]
     fn no_link_is_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = std::fs::File::open(folder.path()).unwrap();
-        std::os::unix::fs::symlink("elsewhere", folder.path().join(".a")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let dir = std::fs::File::open(directory.path()).unwrap();
+        std::os::unix::fs::symlink("elsewhere", directory.path().join(".a")).unwrap();
         assert!(listen_in(&dir, OsStr::new(".a")).is_err());
-        assert!(!folder.path().join("elsewhere").exists());
+        assert!(!directory.path().join("elsewhere").exists());
     }
 }

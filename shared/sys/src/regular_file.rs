@@ -54,8 +54,8 @@ mod tests {
 
     #[test]
     fn only_regular_files_are_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
         let told = |path: &Path| read(path).unwrap_err().to_string();
         std::fs::write(&path, "text").unwrap();
         assert_eq!(read(&path).unwrap(), b"text");
@@ -64,13 +64,13 @@ mod tests {
         assert_eq!(read(&path).unwrap().len() as u64, MAX_SIZE);
         file.set_len(MAX_SIZE + 1).unwrap();
         assert_eq!(told(&path), "longer than 1048576 bytes");
-        assert_eq!(told(folder.path()), "Is a directory (os error 21)");
+        assert_eq!(told(directory.path()), "Is a directory (os error 21)");
         assert_eq!(told(Path::new("/dev/zero")), "not a regular file");
         std::fs::remove_file(&path).unwrap();
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
         assert_eq!(told(&path), "a fifo");
-        std::fs::write(folder.path().join("bytes"), b"\xff").unwrap();
-        let error = read_text(&folder.path().join("bytes")).unwrap_err();
+        std::fs::write(directory.path().join("bytes"), b"\xff").unwrap();
+        let error = read_text(&directory.path().join("bytes")).unwrap_err();
         assert_eq!(error.to_string(), "not valid UTF-8");
     }
 }

@@ -14,11 +14,11 @@ pub(crate) const HEADER: usize = 16;
 
 /// A question that was asked. The kernel answers before send(2) returns, or, where there is more to
 /// say than one buffer takes, in recv(2): so no read waits.
-pub(crate) struct Question(OwnedFd);
+pub(crate) struct Request(OwnedFd);
 
-impl Question {
+impl Request {
     /// Asks with these flags of netlink(7) and this request.
-    pub(crate) fn ask(flags: i32, request: &[u8]) -> io::Result<Question> {
+    pub(crate) fn ask(flags: i32, request: &[u8]) -> io::Result<Request> {
         let socket = socket(
             AddressFamily::Netlink,
             SockType::Raw,
@@ -33,7 +33,7 @@ impl Question {
         message.extend([0; 8]);
         message.extend(request);
         send(socket.as_raw_fd(), &message, MsgFlags::MSG_NOSIGNAL)?;
-        Ok(Question(socket))
+        Ok(Request(socket))
     }
 
     /// Reads messages of the answer, and says how long they are.

@@ -256,7 +256,7 @@ pub fn send_within(
 
 /// Lets a TCP listen socket take no new connections, while those that have
 /// begun are completed and wait to be accepted: drops every segment that has
-/// SYN and not ACK. Whoever tries to connect meanwhile tries again a second
+/// SYN and not ACK. A client that tries to connect meanwhile tries again a second
 /// later, and is refused then.
 pub fn refuse_newcomers(listener: &impl AsFd) -> io::Result<()> {
     // The filter sees the segment from its TCP header on; the flags are byte 13.
@@ -326,9 +326,9 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_nobody_listens_on_is_deserted() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s");
+    fn a_path_without_a_listener_is_deserted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
         let listener = listen_unix(&path).unwrap();
         assert!(!is_deserted(&path).unwrap());
         drop(listener);

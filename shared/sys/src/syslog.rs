@@ -25,10 +25,10 @@ const PATH: &str = "/dev/log";
 /// A longer line is cut: daemons keep 8 KiB of one (rsyslog's maxMessageSize), old ones 1 KiB.
 const MAX_LEN: usize = 2048;
 
-/// What became of a line.
+/// The result for a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// It was sent, or nobody is there who would take it.
+    /// Sent, or there is no reader.
     Done,
     /// The queue is full. It may be tried again.
     Full,

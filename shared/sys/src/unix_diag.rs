@@ -1,6 +1,6 @@
 //! Owners of Unix sockets, as the kernel knows them (sock_diag(7)).
 
-use super::sock_diag::{BY_FAMILY, HEADER, Question};
+use super::sock_diag::{BY_FAMILY, HEADER, Request};
 use std::io;
 
 /// `UDIAG_SHOW_UID` in linux/unix_diag.h (Linux 5.3).
@@ -15,7 +15,7 @@ const ANSWER: usize = 16;
 /// or hidden. An error where the kernel or a filter knows no such question.
 pub fn owner(inode: u32) -> io::Result<u32> {
     let mut buffer = [0; 1024];
-    let length = Question::ask(0, &request(inode))?.read(&mut buffer)?;
+    let length = Request::ask(0, &request(inode))?.read(&mut buffer)?;
     uid(&buffer[..length])
         .ok_or_else(|| io::Error::other("the kernel does not say whose the socket is"))
 }

@@ -21,11 +21,11 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use super::fd::retry;
 use super::openat2;
 
-/// Whether openat2(2) was found to be refused. Filters are for the life of a process, so one answer
+/// True when openat2(2) was found to be refused. Filters are for the life of a process, so one answer
 /// holds.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// Whether openat2(2) is known to be refused.
+/// True when openat2(2) is known to be refused.
 pub fn is_needed() -> bool {
     #[cfg(any(test, feature = "without-openat2"))]
     if super::both_ways::FORCED.get() {
@@ -34,7 +34,7 @@ pub fn is_needed() -> bool {
     REFUSED.load(Ordering::Relaxed)
 }
 
-/// Whether an error of openat2(2) is the answer of who refuses the call. EPERM may also be an immutable
+/// True when an error of openat2(2) is the answer of who refuses the call. EPERM may also be an immutable
 /// file's own: opening the directory itself with O_PATH, which asks for no permission, tells them apart.
 pub fn is_refusal(error: Errno, dir: BorrowedFd) -> bool {
     if !matches!(error, Errno::ENOSYS | Errno::EPERM) {
@@ -128,7 +128,7 @@ fn kind_of(place: &OwnedFd) -> Result<SFlag, Errno> {
 mod tests {
     use super::*;
 
-    /// What lies in a directory that stands for a run directory.
+    /// Fills a directory that stands for a run directory.
     fn furnish(here: &Path) {
         use std::os::unix::fs::symlink;
         use std::os::unix::net::UnixListener;
@@ -205,7 +205,7 @@ mod tests {
             let mode = Mode::S_IRUSR & Mode::from_bits_retain(if creates { 0o777 } else { 0 });
             let created = ["nothing"];
             for path in paths {
-                // Names that only a directory can have are created by nobody.
+                // No program creates names that only a directory can have.
                 let of_directory = path.ends_with(['/', '.']) || path.contains("..");
                 if creates && of_directory {
                     continue;
@@ -226,7 +226,7 @@ mod tests {
         }
     }
 
-    /// Fails when a fifo is opened: whoever waits to write into it would be woken.
+    /// Fails when a fifo is opened: a process that waits to write into it would be woken.
     #[test]
     fn what_is_no_file_is_looked_at_only() {
         let directory = tempfile::tempdir().unwrap();

@@ -266,11 +266,11 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    /// What is found when these files (or folders, with a slash at the end) exist.
+    /// The configs that are found when these files (or directories, with a slash at the end) exist.
     fn found(paths: &[&str], stem: &str, name: Option<&str>) -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for path in paths {
-            let full = folder.path().join(path);
+            let full = directory.path().join(path);
             fs::create_dir_all(full.parent().unwrap()).unwrap();
             if path.ends_with('/') {
                 fs::create_dir_all(full).unwrap();
@@ -278,18 +278,18 @@ mod tests {
                 fs::write(full, "").unwrap();
             }
         }
-        list(folder.path(), stem, name)
+        list(directory.path(), stem, name)
     }
 
-    fn list(folder: &Path, stem: &str, name: Option<&str>) -> Vec<String> {
-        let configs = Configs::scan(folder, &[stem, "proxy-server"]);
+    fn list(directory: &Path, stem: &str, name: Option<&str>) -> Vec<String> {
+        let configs = Configs::scan(directory, &[stem, "proxy-server"]);
         assert!(configs.unreadable.is_empty());
         let paths = configs.of(stem, name);
         paths.iter().map(|p| p.display().to_string()).collect()
     }
 
     #[test]
-    fn files_folders_and_trees_are_found_in_the_order_of_their_bytes() {
+    fn files_directories_and_trees_are_found_in_the_order_of_their_bytes() {
         let paths = [
             "object-server/2.conf",
             "object-server/10.conf",
@@ -338,21 +338,21 @@ mod tests {
 
     #[test]
     fn links_are_followed_at_the_top_only() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         fs::write(elsewhere.path().join("1.conf"), "").unwrap();
-        fs::create_dir(folder.path().join("object-server")).unwrap();
+        fs::create_dir(directory.path().join("object-server")).unwrap();
         for link in [
             "object-server-x",
             "object-server/deep",
             "object-server/4.conf.d",
         ] {
-            symlink(elsewhere.path(), folder.path().join(link)).unwrap();
+            symlink(elsewhere.path(), directory.path().join(link)).unwrap();
         }
-        symlink("nowhere", folder.path().join("object-server/2.conf")).unwrap();
-        symlink("nowhere", folder.path().join("object-server.conf")).unwrap();
+        symlink("nowhere", directory.path().join("object-server/2.conf")).unwrap();
+        symlink("nowhere", directory.path().join("object-server.conf")).unwrap();
         assert_eq!(
-            list(folder.path(), "object-server", None),
+            list(directory.path(), "object-server", None),
             [
                 "object-server-x/1.conf",
                 "object-server.conf",
@@ -364,8 +364,8 @@ mod tests {
 
     #[test]
     fn locks_of_editors_are_no_configs() {
-        let folder = tempfile::tempdir().unwrap();
-        let server = folder.path().join("object-server");
+        let directory = tempfile::tempdir().unwrap();
+        let server = directory.path().join("object-server");
         fs::create_dir(&server).unwrap();
         fs::write(server.join("1.conf"), "").unwrap();
         fs::write(server.join(".1.conf.swp"), "").unwrap();
@@ -373,12 +373,12 @@ mod tests {
         symlink("1.conf", server.join(".2.conf")).unwrap();
         symlink("nowhere", server.join("3.conf")).unwrap();
         assert_eq!(
-            list(folder.path(), "object-server", None),
+            list(directory.path(), "object-server", None),
             ["object-server/1.conf", "object-server/3.conf"]
         );
     }
 
-    /// What Kubernetes makes of a ConfigMap with the keys 1.conf and sub/2.conf.
+    /// Lays out a ConfigMap with the keys 1.conf and sub/2.conf as Kubernetes does.
     fn config_map(server: &Path, version: &str) {
         let real = server.join(version);
         fs::create_dir_all(real.join("sub")).unwrap();
@@ -390,23 +390,26 @@ mod tests {
 
     #[test]
     fn a_config_map_has_each_config_once_and_under_its_own_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let server = folder.path().join("object-server");
+        let directory = tempfile::tempdir().unwrap();
+        let server = directory.path().join("object-server");
         let wanted = ["object-server/1.conf", "object-server/sub/2.conf"];
         config_map(&server, "..2024_01");
         symlink("..data/1.conf", server.join("1.conf")).unwrap();
         symlink("..data/sub", server.join("sub")).unwrap();
-        assert_eq!(list(folder.path(), "object-server", None), wanted);
-        assert_eq!(list(folder.path(), "object-server", Some("2")), wanted[1..]);
+        assert_eq!(list(directory.path(), "object-server", None), wanted);
+        assert_eq!(
+            list(directory.path(), "object-server", Some("2")),
+            wanted[1..]
+        );
         config_map(&server, "..2024_02");
         fs::remove_dir_all(server.join("..2024_01")).unwrap();
-        assert_eq!(list(folder.path(), "object-server", None), wanted);
+        assert_eq!(list(directory.path(), "object-server", None), wanted);
     }
 
     #[test]
     fn of_two_names_of_one_file_the_shorter_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        let server = folder.path().join("object-server");
+        let directory = tempfile::tempdir().unwrap();
+        let server = directory.path().join("object-server");
         fs::create_dir_all(server.join("4.conf.d")).unwrap();
         fs::write(server.join("10.conf"), "").unwrap();
         fs::hard_link(server.join("10.conf"), server.join("2.conf")).unwrap();
@@ -415,15 +418,15 @@ mod tests {
         // What another server reads is its own.
         symlink(
             "object-server/2.conf",
-            folder.path().join("proxy-server.conf"),
+            directory.path().join("proxy-server.conf"),
         )
         .unwrap();
         assert_eq!(
-            list(folder.path(), "object-server", None),
+            list(directory.path(), "object-server", None),
             ["object-server/2.conf", "object-server/4.conf.d"]
         );
         assert_eq!(
-            list(folder.path(), "proxy-server", None),
+            list(directory.path(), "proxy-server", None),
             ["proxy-server.conf"]
         );
     }

@@ -1,4 +1,4 @@
-//! What is known, for a person or a script to look at.
+//! The list of servers and groups, for a person or a script.
 
 use std::io::Write;
 

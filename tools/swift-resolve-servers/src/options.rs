@@ -37,7 +37,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
     operand: Options::operand,
 };
 
-/// What the command line says.
+/// The command line.
 #[derive(Debug, Default, PartialEq)]
 pub struct Options {
     /// The words that name servers; none when they are to be read.
@@ -48,9 +48,9 @@ pub struct Options {
     pub run_dir: Option<PathBuf>,
     /// The swift directory.
     pub swift_dir: SwiftDir,
-    /// Whether what is known is to be listed.
+    /// True when servers and groups are to be listed.
     pub list: bool,
-    /// Whether rows are not to be repeated on standard error.
+    /// True when rows are not to be repeated on standard error.
     pub quiet: bool,
 }
 

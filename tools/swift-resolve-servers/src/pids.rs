@@ -104,14 +104,14 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    fn folder_with(paths: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
+    fn directory_with(paths: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
         for path in paths {
-            let path = folder.path().join(path);
+            let path = directory.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "1").unwrap();
         }
-        folder
+        directory
     }
 
     fn sorted(pids: &PidFiles, server: &str) -> Vec<PathBuf> {
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn only_regular_files_that_end_in_pid_are_pid_files() {
-        let folder = folder_with(&[
+        let directory = directory_with(&[
             "object-server.pid",
             "object-server.pid.d",
             "object-server/deep/1.pid",
@@ -134,14 +134,14 @@ mod tests {
             "proxy-server.pid",
             ".object-server.pid",
         ]);
-        fs::create_dir(folder.path().join("object-server-x.pid")).unwrap();
+        fs::create_dir(directory.path().join("object-server-x.pid")).unwrap();
         symlink(
             "object-server.pid",
-            folder.path().join("object-server-y.pid"),
+            directory.path().join("object-server-y.pid"),
         )
         .unwrap();
-        symlink("/tmp", folder.path().join("object-server/link")).unwrap();
-        let pids = PidFiles::scan(folder.path(), &["object-server"], &["object-server"]);
+        symlink("/tmp", directory.path().join("object-server/link")).unwrap();
+        let pids = PidFiles::scan(directory.path(), &["object-server"], &["object-server"]);
         assert_eq!(
             sorted(&pids, "object-server"),
             [
@@ -158,11 +158,11 @@ mod tests {
 
     #[test]
     fn the_longest_name_has_the_pid_file() {
-        let folder = folder_with(&["a-server.pid", "a-server-b.pid", "a-server-b/1.pid"]);
+        let directory = directory_with(&["a-server.pid", "a-server-b.pid", "a-server-b/1.pid"]);
         let known = ["a-server", "a-server-b"];
-        let pids = PidFiles::scan(folder.path(), &["a-server"], &known);
+        let pids = PidFiles::scan(directory.path(), &["a-server"], &known);
         assert_eq!(sorted(&pids, "a-server"), [PathBuf::from("a-server.pid")]);
-        let pids = PidFiles::scan(folder.path(), &known, &known);
+        let pids = PidFiles::scan(directory.path(), &known, &known);
         assert_eq!(pids.of("a-server-b").len(), 2);
     }
 

@@ -51,9 +51,9 @@ pub struct Found {
 enum Fate {
     /// No search has found it, and it is there.
     There,
-    /// It is gone.
+    /// Is gone.
     Gone,
-    /// It cannot be looked for.
+    /// Cannot be looked for.
     Unknown,
 }
 

@@ -45,7 +45,7 @@ fn add_site(path: &Path, catalogue: &mut Catalogue) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a directory on the way may not be entered, so that nobody can tell
+/// True when a directory on the way may not be entered, so that it is not known
 /// whether the file exists. The configs there are out of sight then too, which
 /// swift-resolve-servers reports.
 fn is_out_of_sight(path: &Path) -> bool {
@@ -61,9 +61,9 @@ mod tests {
     use super::*;
 
     fn with_site(text: &str) -> anyhow::Result<Catalogue> {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(SITE_FILE), text).unwrap();
-        Catalogue::load(folder.path())
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(SITE_FILE), text).unwrap();
+        Catalogue::load(directory.path())
     }
 
     #[test]

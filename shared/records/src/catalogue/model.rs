@@ -31,15 +31,15 @@ pub struct Server {
     pub graceful: Signal,
     /// The signal that makes it execute itself anew under the same PID.
     pub seamless: Option<Signal>,
-    /// It takes the argument `once`.
+    /// Takes the argument `once`.
     pub once: bool,
     /// The way in which it reads its config, when its program is one of Swift's own.
     pub swift: Option<Kind>,
-    /// It can check its config: `COMMAND CONF --test-config`.
+    /// Can check its config: `COMMAND CONF --test-config`.
     pub check: bool,
-    /// It announces READY=1.
+    /// Announces READY=1.
     pub notify: bool,
-    /// It is run by swift-serve, which needs its pid file.
+    /// Is run by swift-serve, which needs its pid file.
     pub serve: bool,
 }
 

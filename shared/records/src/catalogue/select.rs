@@ -12,7 +12,7 @@ pub struct Name {
     /// The one config that is meant (`object.2`: a config named 2.conf), in
     /// small letters.
     pub config: Option<String>,
-    /// Whether the server was named itself, not by a group or a glob.
+    /// True when the server was named itself, not by a group or a glob.
     pub spelled_out: bool,
 }
 
@@ -31,7 +31,7 @@ impl Name {
 pub struct Selection {
     /// Each server once, in the order of the words, then of the catalogue.
     pub names: Vec<Name>,
-    /// Whether every word was a server's name: then a missing config is an error.
+    /// True when every word was a server's name: then a missing config is an error.
     pub strict: bool,
 }
 
@@ -112,13 +112,13 @@ impl Selected {
         let key = (name.server.clone(), name.config.clone());
         match *self.places.entry(key).or_insert(next) {
             place if place == next => names.push(name),
-            // Whoever also names a member of a group wants to hear of it.
+            // A user who also names a member of a group wants its messages.
             place => names[place].spelled_out |= name.spelled_out,
         }
     }
 }
 
-/// Whether a glob matches from the start of a name: `*` is any run of
+/// True when a glob matches from the start of a name: `*` is any run of
 /// characters, `.` any one, and what follows the glob's end is not looked at
 /// (re.match with `*` replaced by `.*`).
 pub(crate) fn matches(glob: &str, name: &str) -> bool {
@@ -185,10 +185,10 @@ mod tests {
 
     #[test]
     fn a_sites_server_may_have_a_name_without_a_dash() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("swift-init.toml");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("swift-init.toml");
         std::fs::write(file, "[server.hello]\n").unwrap();
-        let catalogue = Catalogue::load(folder.path()).unwrap();
+        let catalogue = Catalogue::load(directory.path()).unwrap();
         let names = catalogue.select(["hello.1", "object"]).names;
         let servers: Vec<&str> = names.iter().map(|n| n.server.as_str()).collect();
         assert_eq!(servers, ["hello", "object-server"]);

@@ -1,6 +1,6 @@
 //! Values, in which names in parentheses are replaced.
 
-use super::model::{Entry, Fault, Ini, Place};
+use super::model::{Entry, Fault, Ini, Position};
 
 /// How deep one value may lead to another (MAX_INTERPOLATION_DEPTH).
 pub(super) const DEPTH_MAX: usize = 10;
@@ -15,10 +15,10 @@ pub struct Value<'a> {
     /// The text.
     pub text: String,
     /// Where its key stands.
-    pub place: &'a Place,
+    pub place: &'a Position,
 }
 
-/// What became of looking a value up.
+/// The result of looking a value up.
 pub type Found<'a> = Result<Option<Value<'a>>, Fault>;
 
 impl Ini {

@@ -13,4 +13,4 @@ mod reader;
 mod tests;
 
 pub use interpolation::{Found, Value};
-pub use model::{DEFAULT, Fault, Ini, Place};
+pub use model::{DEFAULT, Fault, Ini, Position};

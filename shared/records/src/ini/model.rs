@@ -1,4 +1,4 @@
-//! What is read: sections, their keys, and where each stands.
+//! Sections, their keys, and where each stands.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -9,14 +9,14 @@ pub const DEFAULT: &str = "DEFAULT";
 
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// The file.
     pub file: Arc<Path>,
     /// Its line, from 1 on.
     pub line: usize,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)
     }
@@ -26,8 +26,8 @@ impl std::fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Where it stands.
-    pub place: Place,
-    /// What is wrong with it.
+    pub place: Position,
+    /// The fault in words.
     pub what: String,
 }
 
@@ -36,7 +36,7 @@ pub struct Fault {
 pub(super) struct Entry {
     /// Its lines, each without the blanks around it.
     pub(super) lines: String,
-    pub(super) place: Place,
+    pub(super) place: Position,
 }
 
 impl Entry {
@@ -74,7 +74,7 @@ impl Ini {
         }
     }
 
-    /// Whether there is such a section. [`DEFAULT`] is none.
+    /// True when there is such a section. [`DEFAULT`] is none.
     pub fn has_section(&self, name: &str) -> bool {
         self.sections.contains_key(name)
     }
@@ -92,7 +92,7 @@ impl Ini {
             .collect()
     }
 
-    /// Whether a key stands in this very section.
+    /// True when a key stands in this very section.
     pub fn is_own(&self, section: &str, key: &str) -> bool {
         self.section(section).is_some_and(|s| s.contains_key(key))
     }
@@ -121,7 +121,7 @@ impl Ini {
     }
 }
 
-/// What Python's str.strip() takes away.
+/// The characters that Python's str.strip() takes away.
 pub(super) fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
 }

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::model::{DEFAULT, Entry, Fault, Ini, Place, Section, is_blank};
+use super::model::{DEFAULT, Entry, Fault, Ini, Position, Section, is_blank};
 
 impl Ini {
     /// Lays a file over what was read before. The error is its first line that
     /// makes no sense; what stands above it was taken in.
     ///
-    /// What stands further right than a key goes on with its value, even when
+    /// A line that stands further right than a key goes on with its value, even when
     /// it looks like a section. Comments have lines of their own, and keys are
     /// case-sensitive.
     pub fn add(&mut self, file: &Path, bytes: &[u8]) -> Result<(), Fault> {
@@ -83,8 +83,8 @@ impl Reader<'_> {
         }
     }
 
-    fn place(&self, line: usize) -> Place {
-        Place {
+    fn place(&self, line: usize) -> Position {
+        Position {
             file: self.file.clone(),
             line,
         }

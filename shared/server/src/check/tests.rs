@@ -179,7 +179,7 @@ fn what_is_passed_on_leaves_its_verdict_empty() {
 #[test]
 fn as_another_user_it_has_that_users_rights_only() {
     if !nix::unistd::geteuid().is_root() {
-        // Only root can become somebody else, so that is what is tested here.
+        // Only root can become another user, so that is what is tested here.
         return refuses_another_user();
     }
     let user = User {
@@ -228,13 +228,13 @@ fn what_takes_too_long_is_killed() {
 
 #[test]
 fn a_missing_program_is_a_verdict() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut checks = Checks::new(LONG).unwrap();
     checks.add(
         1,
         ConfigCheck {
             command: Some(Command {
-                program: folder.path().join("missing"),
+                program: directory.path().join("missing"),
                 args: vec!["x".into()],
             }),
             fallback: None,

@@ -12,10 +12,10 @@ use swift_records::catalogue::Server;
 use swift_sys::both_ways::both_ways;
 
 fn look(make: impl FnOnce(&Path)) -> Look {
-    let folder = tempfile::tempdir().unwrap();
-    make(&folder.path().join("a.pid"));
+    let directory = tempfile::tempdir().unwrap();
+    make(&directory.path().join("a.pid"));
     read(
-        &RunDir::open(folder.path()).unwrap().unwrap(),
+        &RunDir::open(directory.path()).unwrap().unwrap(),
         Path::new("a.pid"),
     )
 }
@@ -84,13 +84,13 @@ fn a_world_writable_file_is_noticed() {
 }
 
 #[test]
-fn a_folder_that_is_a_link_leads_nowhere() {
+fn a_directory_that_is_a_link_leads_nowhere() {
     both_ways(|| {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("a.pid"), "4711").unwrap();
-        std::os::unix::fs::symlink(outside.path(), folder.path().join("object-server")).unwrap();
-        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
+        std::os::unix::fs::symlink(outside.path(), directory.path().join("object-server")).unwrap();
+        let run_dir = RunDir::open(directory.path()).unwrap().unwrap();
         let path = Path::new("object-server/a.pid");
         assert_eq!(
             read(&run_dir, path).content,
@@ -107,14 +107,14 @@ fn a_folder_that_is_a_link_leads_nowhere() {
 #[test]
 fn only_what_was_seen_is_removed() {
     both_ways(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
-        std::fs::write(folder.path().join("a.pid"), "2").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let run_dir = RunDir::open(directory.path()).unwrap().unwrap();
+        std::fs::write(directory.path().join("a.pid"), "2").unwrap();
         let one = Content::Number(Pid::new(1).unwrap());
         let two = Content::Number(Pid::new(2).unwrap());
         assert!(!remove_if(&run_dir, Path::new("a.pid"), &one).unwrap());
         assert!(remove_if(&run_dir, Path::new("a.pid"), &two).unwrap());
-        assert!(!folder.path().join("a.pid").exists());
+        assert!(!directory.path().join("a.pid").exists());
     });
 }
 
@@ -131,9 +131,12 @@ fn only_a_zombies_own_pid_file_lies_unseen() {
                 let _ = self.0.kill().and_then(|()| self.0.wait());
             }
         }
-        let folder = tempfile::tempdir().unwrap();
-        let run_dir = RunDir::open(folder.path()).unwrap().unwrap();
-        let (path, config) = (folder.path().join("1.pid"), folder.path().join("1.conf"));
+        let directory = tempfile::tempdir().unwrap();
+        let run_dir = RunDir::open(directory.path()).unwrap().unwrap();
+        let (path, config) = (
+            directory.path().join("1.pid"),
+            directory.path().join("1.conf"),
+        );
         nix::unistd::mkfifo(&config, nix::sys::stat::Mode::S_IRUSR).unwrap();
         let opened = |child: &Ends| {
             let pid = Pid::new(child.0.id() as i32).unwrap();
@@ -142,7 +145,7 @@ fn only_a_zombies_own_pid_file_lies_unseen() {
         let mut dead = Ends(Command::new("true").spawn().unwrap());
         let zombie = opened(&dead);
         fd::wait_readable(&zombie).unwrap();
-        // It waits for somebody to write into its config.
+        // It waits for a writer of its config.
         let mut server = Command::new("sh");
         server.arg0("swift-a").arg(&config).stdout(Stdio::null());
         let server = Ends(server.spawn().unwrap());
@@ -151,7 +154,7 @@ fn only_a_zombies_own_pid_file_lies_unseen() {
             server: &Server::unlisted("a"),
             config: &config,
             pid_path: &PidPath {
-                run_dir: folder.path().into(),
+                run_dir: directory.path().into(),
                 beneath: "1.pid".into(),
             },
         };
@@ -175,7 +178,7 @@ fn only_a_zombies_own_pid_file_lies_unseen() {
 }
 
 #[test]
-fn this_process_is_a_stranger_to_every_row() {
+fn this_process_matches_no_row() {
     let me = Look {
         content: Content::Number(Pid::own()),
         world_writable: false,

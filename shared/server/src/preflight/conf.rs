@@ -24,10 +24,10 @@ pub struct Preflight {
     pub config: PathBuf,
     /// The user as whom it runs before it changes to that of its config.
     pub runner: Runner,
-    /// Whether its addresses and ports are those of this process's network
+    /// True when its addresses and ports are those of this process's network
     /// namespace.
     pub same_network: bool,
-    /// Whether a server of that user runs with this config by now, so that only
+    /// True when a server of that user runs with this config by now, so that only
     /// another program can be in the way of its port.
     pub runs: bool,
 }
@@ -41,8 +41,8 @@ pub struct Runner {
     pub gid: u32,
     /// The user when it is not this process's own.
     pub other: Option<User>,
-    /// Whether it has capabilities (capabilities(7)) though it is not root, so
-    /// that nobody can tell what it may do.
+    /// True when it has capabilities (capabilities(7)) though it is not root, so that
+    /// its permissions are not known.
     pub is_capable: bool,
 }
 
@@ -71,7 +71,7 @@ impl Runner {
         self.uid == 0
     }
 
-    /// What it sees of files; none when that cannot be found out.
+    /// The result of looking at files with its rights; none when that cannot be found out.
     pub(super) fn sees<T: Send>(&self, look: impl FnOnce() -> T + Send) -> Option<T> {
         match &self.other {
             Some(user) => with_rights_of(user, look).ok(),
@@ -123,7 +123,7 @@ impl<'a> Conf<'a> {
         Ok(Some(conf))
     }
 
-    /// What readconf makes a daemon fail for.
+    /// The checks that make a daemon fail in readconf.
     fn check_daemon(&self) -> Result {
         if let Some(fault) = &self.ini.duplicate {
             return Err(Finding::syntax(fault));
@@ -151,7 +151,7 @@ impl<'a> Conf<'a> {
         found.ok().flatten()
     }
 
-    /// Whether a key that is missing is missing in a config for Swift, and not
+    /// True when a key that is missing is missing in a config for Swift, and not
     /// in one of something else.
     pub(super) fn is_swifts(&self) -> bool {
         self.section
@@ -168,8 +168,8 @@ impl<'a> Conf<'a> {
         Finding { reason, text }
     }
 
-    /// Whether it becomes its config's user: a server without workers serves as
-    /// whoever starts it.
+    /// True when it becomes its config's user: a server without workers serves as
+    /// the user who starts it.
     pub(super) fn changes_user(&self) -> bool {
         let number = |key: &str| self.get(key).and_then(|value| int(&value.text));
         self.preflight.kind == Kind::Daemon
@@ -194,10 +194,10 @@ impl<'a> Conf<'a> {
             Known::User(user) => user,
             Known::Unknown => return Ok(None),
             // What is no name is a user of something else than Swift.
-            Known::Nobody if !self.is_swifts() && name.bytes().all(|b| b.is_ascii_digit()) => {
+            Known::NoSuchUser if !self.is_swifts() && name.bytes().all(|b| b.is_ascii_digit()) => {
                 return Ok(None);
             }
-            Known::Nobody => return Err(refuse(format!("no such user: {name}"))),
+            Known::NoSuchUser => return Err(refuse(format!("no such user: {name}"))),
         };
         let runner = &self.preflight.runner;
         let is_same = (user.uid, user.gid) == (runner.uid, runner.gid);

@@ -51,7 +51,7 @@ fn rings(conf: &Conf) -> Vec<PathBuf> {
     rings.map(|ring| directory.join(ring)).into()
 }
 
-/// Whether a file holds something in PEM form, as OpenSSL wants it. What is no
+/// True when a file holds something in PEM form, as OpenSSL wants it. What is no
 /// file is believed, but for what a start would wait for or fail on.
 pub(super) fn is_pem(path: &Path) -> io::Result<bool> {
     let status = fs::metadata(path)?;

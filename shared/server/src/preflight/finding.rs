@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use swift_records::ini::{Fault, Place};
+use swift_records::ini::{Fault, Position};
 use swift_records::reason::Reason;
 
 /// Why a start would fail.
@@ -18,7 +18,7 @@ pub(super) type Result<T = ()> = std::result::Result<T, Finding>;
 
 impl Finding {
     pub(super) fn at(
-        place: &Place,
+        place: &Position,
         key: &str,
         reason: Reason,
         why: impl std::fmt::Display,

@@ -7,16 +7,16 @@ use super::conf::Conf;
 use super::finding::{Finding, Result};
 use super::values::{float, int};
 
-/// What a value has to be.
+/// The form that a value has to have.
 #[derive(Clone, Copy)]
 enum Form {
-    /// What Python's int() takes, from and to these.
+    /// A number that Python's int() takes, from and to these.
     Int(i64, i64),
     /// The same, or `auto`.
     IntOrAuto,
-    /// What Python's float() takes, and not negative, or nothing.
+    /// A number that Python's float() takes, and not negative, or nothing.
     FloatOrEmpty,
-    /// What Python's float() takes, and not negative.
+    /// A number that Python's float() takes, and not negative.
     NonNegative,
     /// A number, or a percentage.
     IntOrPercent,

@@ -99,7 +99,7 @@ fn address(conf: &Conf, port: Option<u16>) -> Result {
     Ok(())
 }
 
-/// Whether a text is meant to be an address, and is none: four numbers, of which
+/// True when a text is meant to be an address, and is none: four numbers, of which
 /// one is too large, an address in brackets, one with a comment behind it, or
 /// nothing.
 fn cannot_be_a_name(text: &str) -> bool {

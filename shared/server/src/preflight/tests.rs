@@ -29,7 +29,7 @@ fn preflight(kind: Kind, config: &Path) -> Preflight {
     }
 }
 
-/// What is found in such a config, less the path of the file.
+/// The finding in such a config, less the path of the file.
 fn found(kind: Kind, text: &str) -> Option<String> {
     let directory = directory();
     let config = directory.path().join("a.conf");
@@ -63,7 +63,7 @@ fn a_config_that_works_is_not_refused() {
         "bind_ip = 127.0.0.1",
         "bind_ip = ::1",
         "bind_ip = localhost",
-        "bind_ip = a.name.that.nobody.has.invalid",
+        "bind_ip = a.name.of.no.host.invalid",
         "workers = auto\nbacklog = 4_096\nkeep_idle = 600\nmax_clients = 1024",
         "client_timeout =\nkeepalive_timeout = 1.5\nfallocate_reserve = 1%",
         "key_file = /nonexistent",
@@ -72,11 +72,11 @@ fn a_config_that_works_is_not_refused() {
         assert_eq!(server(lines), None, "{lines}");
     }
     // Without workers, nothing changes its user.
-    let text = format!("[DEFAULT]\nuser = nobody-there\nbind_port = 8080\nworkers = 0\n{APP}");
+    let text = format!("[DEFAULT]\nuser = no-such-user\nbind_port = 8080\nworkers = 0\n{APP}");
     assert_eq!(found(Kind::Server, &text), None);
-    // What is no config for Swift is nobody's business here.
+    // A config that is not Swift's is not judged here.
     assert_eq!(found(Kind::Server, ""), None);
-    assert_eq!(found(Kind::Server, "user = nobody-there\n"), None);
+    assert_eq!(found(Kind::Server, "user = no-such-user\n"), None);
     assert_eq!(found(Kind::Server, "[DEFAULT]\nuser = 65534\n"), None);
     assert_eq!(
         found(Kind::Server, "[DEFAULT]\n# \u{e9}\nworkers = 2\n"),
@@ -149,17 +149,21 @@ fn what_keeps_a_server_from_starting_is_named_with_its_line() {
     ] {
         assert_eq!(server(lines).as_deref(), Some(what), "{lines}");
     }
+}
+
+#[test]
+fn a_user_and_a_port_are_named_with_their_line() {
     let of = |text: &str| found(Kind::Server, &format!("[DEFAULT]\n{text}\n{APP}")).unwrap();
     assert_eq!(
-        of("user = nobody-there"),
-        "user a.conf:2: user: no such user: nobody-there"
+        of("user = no-such-user"),
+        "user a.conf:2: user: no such user: no-such-user"
     );
     let user = format!("user = {}", me());
     assert_eq!(of(&user), "port a.conf: bind_port: not set");
     let ports = format!("{user}\nbind_port = 65536");
     assert_eq!(of(&ports), "port a.conf:3: bind_port: not a port: 65536");
-    let set = format!("[DEFAULT]\n{user}\n{APP}set user = nobody-there\n");
-    let what = "user a.conf:7: user: no such user: nobody-there";
+    let set = format!("[DEFAULT]\n{user}\n{APP}set user = no-such-user\n");
+    let what = "user a.conf:7: user: no such user: no-such-user";
     assert_eq!(found(Kind::Server, &set).as_deref(), Some(what));
     // Without `set`, [DEFAULT] wins.
     let not_set = set
@@ -184,8 +188,8 @@ fn a_daemon_uses_its_own_section_and_binds_nothing() {
         Some("section a.conf: no section object-updater")
     );
     assert_eq!(
-        of(&format!("{fine}[object-updater]\nuser = nobody-there\n")).as_deref(),
-        Some("user a.conf:6: user: no such user: nobody-there")
+        of(&format!("{fine}[object-updater]\nuser = no-such-user\n")).as_deref(),
+        Some("user a.conf:6: user: no such user: no-such-user")
     );
     assert_eq!(
         of(&format!("{fine}[object-updater]\nx = %(y)s\n")).as_deref(),
@@ -254,10 +258,10 @@ fn root_looks_with_the_eyes_of_the_workers_user() {
     if !nix::unistd::geteuid().is_root() {
         return only_root_becomes_another_user();
     }
-    let Known::User(nobody) = user::look_up("nobody") else {
+    let Known::User(other) = user::look_up("nobody") else {
         panic!("every Linux has a user nobody");
     };
-    assert_ne!(nobody.uid, 0);
+    assert_ne!(other.uid, 0);
     let directory = directory();
     let config = directory.path().join("proxy-server.conf.d");
     fs::create_dir(&config).unwrap();
@@ -283,16 +287,16 @@ fn root_looks_with_the_eyes_of_the_workers_user() {
     assert_eq!(look(), Ok(()));
     write("20.conf", APP, 0o600);
     assert_eq!(look().unwrap_err().text, denied("20.conf"));
-    // One that nobody starts leaves it out as well.
-    let by_nobody = Preflight {
+    // The user nobody leaves it out as well.
+    let by_other = Preflight {
         runner: Runner {
-            other: Some(nobody.clone()),
-            uid: nobody.uid,
+            other: Some(other.clone()),
+            uid: other.uid,
             ..Runner::own()
         },
         ..preflight(Kind::Server, &config)
     };
-    let text = by_nobody.check().unwrap_err().text;
+    let text = by_other.check().unwrap_err().text;
     assert!(text.ends_with("/20.conf: Permission denied"), "{text}");
     write("20.conf", APP, 0o644);
     let ring = directory.path().join("account.ring.gz");

@@ -63,7 +63,7 @@ pub enum Look {
 pub enum Cause {
     /// No thread waits for it.
     NotAwaited,
-    /// It has more threads than are examined.
+    /// Has more threads than are examined.
     TooManyThreads,
     /// A thread waits in a way that does not show for what.
     Opaque,
@@ -171,7 +171,7 @@ impl Thread {
     /// Marks the sockets that this thread waits for.
     fn examine(&self, search: &mut Search) -> io::Result<()> {
         let before = fs::read_to_string(self.0.join("syscall"))?;
-        let Some(call) = Call::parse(&before) else {
+        let Some(call) = SystemCall::parse(&before) else {
             return Ok(());
         };
         let found = match call.waits_for() {
@@ -271,13 +271,13 @@ impl Thread {
 
 /// A system call that a thread is blocked in.
 #[derive(Debug, PartialEq)]
-struct Call {
+struct SystemCall {
     number: libc::c_long,
     args: [u64; 6],
     stack: u64,
 }
 
-/// What a call waits for.
+/// The events that a call waits for.
 #[derive(Debug, PartialEq)]
 enum Wait {
     Nothing,
@@ -288,10 +288,10 @@ enum Wait {
     Select(u64, usize),
 }
 
-impl Call {
+impl SystemCall {
     /// Reads the number in decimal, and six arguments, the stack pointer and the program counter in
     /// hexadecimal; none of a thread that runs or is blocked elsewhere.
-    fn parse(text: &str) -> Option<Call> {
+    fn parse(text: &str) -> Option<SystemCall> {
         let mut words = text.split_whitespace();
         let number = words.next()?.parse().ok()?;
         let mut hex = words.map(|word| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok());
@@ -300,7 +300,7 @@ impl Call {
             *arg = hex.next()??;
         }
         let stack = hex.next()??;
-        Some(Call {
+        Some(SystemCall {
             number,
             args,
             stack,

@@ -1,4 +1,4 @@
-//! What a process runs: its command line, proc_pid_cmdline(5).
+//! The command line of a process, proc_pid_cmdline(5).
 
 use std::ffi::OsStr;
 use std::fs;
@@ -47,12 +47,12 @@ impl CommandLine {
         args.take(if self.0.is_empty() { 0 } else { usize::MAX })
     }
 
-    /// Whether the process may have more arguments than are known of it.
+    /// True when the process may have more arguments than are known of it.
     pub fn is_cut(&self) -> bool {
         self.0.len() >= PROC_MAX
     }
 
-    /// The program's name without its folder.
+    /// The program's name without its directory.
     pub(super) fn name(&self) -> Option<&OsStr> {
         self.args().next().and_then(basename)
     }
@@ -107,7 +107,7 @@ impl CommandLine {
     }
 }
 
-/// Whether a path is a server's config, or the one that another source of the
+/// True when a path is a server's config, or the one that another source of the
 /// server has in its place. `found` is where the path leads from here.
 pub(super) fn is_config(
     server: &Server,
@@ -124,7 +124,7 @@ pub(super) fn is_config(
     Ok(false)
 }
 
-/// Whether a script's first line names that program as its interpreter.
+/// True when a script's first line names that program as its interpreter.
 fn is_interpreter(program: &OsStr, script: &Path) -> bool {
     let mut text = Vec::new();
     let file = regular_file::open(script);
@@ -141,7 +141,7 @@ fn is_interpreter(program: &OsStr, script: &Path) -> bool {
     name.is_some() && words.any(|word| basename(word) == name)
 }
 
-/// Whether a file can be a script that an interpreter runs, and not a log or a
+/// True when a file can be a script that an interpreter runs, and not a log or a
 /// text of the same name that a pager shows: it is executable. A script that is
 /// gone, as after an upgrade, tells nothing.
 fn may_be_script(script: &Path) -> bool {
@@ -149,7 +149,7 @@ fn may_be_script(script: &Path) -> bool {
         || fs::symlink_metadata(script).is_err()
 }
 
-/// A path as the process means it: a relative one begins at its own folder.
+/// A path as the process means it: a relative one begins at its own directory.
 pub(super) fn seen_from(pid: Pid, path: &Path) -> PathBuf {
     if path.is_absolute() {
         path.into()
@@ -271,8 +271,8 @@ mod tests {
 
     #[test]
     fn a_reader_of_a_log_of_that_name_is_not_the_server() {
-        let folder = tempfile::tempdir().unwrap();
-        let script = folder.path().join("swift-a");
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("swift-a");
         let runs = |interpreter: &str| {
             let me = Pid::own();
             let line = line(&[interpreter, script.to_str().unwrap(), "/x"]);
@@ -294,11 +294,11 @@ mod tests {
 
     #[test]
     fn a_config_of_another_name_counts_when_it_is_the_same_file() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let (one, two, other) = (
-            folder.path().join("1.conf"),
-            folder.path().join("2.conf"),
-            folder.path().join("3.conf"),
+            directory.path().join("1.conf"),
+            directory.path().join("2.conf"),
+            directory.path().join("3.conf"),
         );
         fs::write(&one, "").unwrap();
         fs::write(&other, "").unwrap();

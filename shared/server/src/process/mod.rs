@@ -4,7 +4,7 @@
 //! A number read from a file proves nothing: it may have passed to another
 //! process. So the order is always the same: open a pidfd, look at /proc, act
 //! through the pidfd. Had the number passed on between the first two, the pidfd
-//! stands for the dead one, and acting through it reaches nobody.
+//! stands for the dead one, and acting through it reaches no process.
 
 pub mod accepting;
 mod children;
@@ -87,7 +87,7 @@ impl Process {
         gone(pidfd::send(&self.fd, signal))
     }
 
-    /// Whether it may be signalled; `None` when it is gone.
+    /// True when it may be signalled; `None` when it is gone.
     pub fn may_signal(&self) -> io::Result<Option<bool>> {
         match pidfd::probe(&self.fd) {
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(Some(false)),
@@ -95,13 +95,13 @@ impl Process {
         }
     }
 
-    /// Whether it has ended. A zombie has.
+    /// True when it has ended. A zombie has.
     pub fn has_ended(&self) -> io::Result<bool> {
         swift_sys::fd::is_readable(&self.fd)
     }
 
-    /// Whether it has ended and nobody has taken its status: as long as that is so,
-    /// nobody else can have its number.
+    /// True when it has ended and its status was not taken: as long as that is so,
+    /// no other process can have its pid.
     pub fn is_zombie(&self) -> io::Result<bool> {
         Ok(self.has_ended()? && self.may_signal()?.is_some())
     }
@@ -321,19 +321,19 @@ impl From<Runs> for Identity {
     }
 }
 
-/// What a process is to a row.
+/// The relation of a process to a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// It has ended, or nobody has waited for its end yet.
+    /// Ended, perhaps not waited for yet.
     Gone,
-    /// It is somebody else.
+    /// Another process.
     Mismatch,
-    /// It runs the server's program with this config, which is not the row's.
+    /// Runs the server's program with this config, which is not the row's.
     /// Had it ended before the look, that may be the process that has its pid now.
     OtherConfig(PathBuf),
-    /// It stands between clone and exec, or inside exec.
+    /// Stands between clone and exec, or inside exec.
     Starting,
-    /// It is the server.
+    /// The server.
     Server,
 }
 

@@ -63,11 +63,11 @@ pub fn has_capabilities(pid: Pid) -> bool {
 /// The disposition of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disposition {
-    /// It has a handler.
+    /// Has a handler.
     pub caught: bool,
-    /// It is blocked.
+    /// Is blocked.
     pub blocked: bool,
-    /// It is ignored.
+    /// Is ignored.
     pub ignored: bool,
 }
 
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_not_root_counts() {
+    fn users_other_than_root_count() {
         let of = |uids: &str| {
             let text = format!("Name:\tUid: 7\nUid:\t{uids}\nGid:\t6\t6\t6\t6\nGroups:\t6 8 \n");
             parse_user(text.as_bytes()).unwrap()

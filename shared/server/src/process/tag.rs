@@ -1,6 +1,6 @@
 //! The tag: two variables in the environment of what swift-spawn starts.
 //!
-//! It survives every exec and whatever a process calls itself. /proc shows the
+//! The tag survives every exec and every change of name. /proc shows the
 //! environment as it was at the last exec, proc_pid_environ(5); a program that
 //! writes its title over that memory takes the tag away.
 
@@ -77,7 +77,7 @@ impl Environment {
     }
 }
 
-/// Whether a path is that of a row's pid file: the run directory may have
+/// True when a path is that of a row's pid file: the run directory may have
 /// several names, as /run and /var/run have.
 fn is_pid_file(path: &Path, pid_path: &PidPath) -> io::Result<bool> {
     let beneath = pid_path.beneath.as_os_str().as_bytes();
@@ -134,14 +134,14 @@ mod tests {
 
     #[test]
     fn a_run_directory_may_have_several_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("link");
-        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(directory.path(), &link).unwrap();
         let tag = format!(
             "SWIFT_PIDFILE={}/a/1.pid SWIFT_CONFIG=/etc/1.conf",
             link.display()
         );
-        assert_eq!(compare(&tag, "/etc/1.conf", folder.path()), Runs::Config);
+        assert_eq!(compare(&tag, "/etc/1.conf", directory.path()), Runs::Config);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use swift_sys::pid::Pid;
 /// The variable that holds the pid of the process which systemd has executed.
 const EXEC_PID: &str = "SYSTEMD_EXEC_PID";
 
-/// What a service may run to have its servers started: the name as /proc/PID/comm
+/// The programs that a service may run to start its servers: the name as /proc/PID/comm
 /// has it, which is that of a script as well.
 const RUNNER: &[u8] = b"swift-init\n";
 
@@ -67,7 +67,7 @@ impl Unit {
         Ok(unit.runs(pid)?.then_some(unit))
     }
 
-    /// Whether its main process is the server, or a swift-init above it.
+    /// True when its main process is the server, or a swift-init above it.
     fn runs(&self, server: Pid) -> io::Result<bool> {
         let mut pid = server;
         for _ in 0..ANCESTORS {
@@ -101,7 +101,7 @@ impl Unit {
     }
 }
 
-/// Whether systemd has executed this process itself, as its environment says; not
+/// True when systemd has executed this process itself, as its environment says; not
 /// when that may not be read. Another value is that of a process above it.
 fn is_main_process(pid: Pid) -> io::Result<bool> {
     let environment = match Environment::read(pid) {

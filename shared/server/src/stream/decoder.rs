@@ -64,7 +64,7 @@ impl Decoder {
         Ok(n)
     }
 
-    /// What is left moves only when at least as much is let go. So no byte moves
+    /// The rest moves only when at least as much is let go. So no byte moves
     /// more than twice, even if more rows come than are taken.
     fn forget_taken(&mut self) {
         if self.taken >= self.buffer.len() - self.taken {
@@ -102,7 +102,7 @@ impl Decoder {
         None
     }
 
-    /// What is left when no more bytes come: a line without its newline may
+    /// The rest when no more bytes come: a line without its newline may
     /// have been cut short, so it is never obeyed.
     pub fn finish(&mut self) -> Option<BadLine> {
         if self.taken == self.buffer.len() {

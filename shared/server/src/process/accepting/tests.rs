@@ -172,7 +172,7 @@ fn a_look_at_more_threads_than_are_examined_says_so() {
 
 #[test]
 fn calls_are_read() {
-    let call = |text: &str| Call::parse(text).map(|call| call.waits_for());
+    let call = |text: &str| SystemCall::parse(text).map(|call| call.waits_for());
     assert_eq!(call("running\n"), None);
     assert_eq!(call("-1 0x7ffc00000000 0x7f0000000000\n"), None);
     assert_eq!(call(""), None);
