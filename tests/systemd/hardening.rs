@@ -239,7 +239,7 @@ fn exposure_is_low() {
 fn what_the_page_says_passes_does() {
     let page = documents::page("swift-systemd.7");
     let (_, table) = page
-        .split_once(".Ss What was tried\n")
+        .split_once(".Ss Tested settings\n")
         .expect("the table is there");
     let (table, _) = table.split_once("\n.El\n").expect("it has an end");
     let named = |line: &str| {
