@@ -96,7 +96,7 @@ impl<O> CommandLine<O> {
 #[derive(Debug)]
 pub enum Arg<O: 'static> {
     /// An option without a value.
-    Flag(&'static str, Flag<O>),
+    Flag(&'static str, &'static Flag<O>),
     /// An option with its value.
     Value(&'static str, PlaceOf<O>, Value),
     /// A word that is no option.
@@ -133,9 +133,9 @@ impl<O> Iterator for Args<O> {
 impl<O> Args<O> {
     /// An option, as it was spelled, with its value where it takes one.
     fn option(&mut self, opt: &'static Opt<O>, option: String) -> Result<Arg<O>, UsageError> {
-        match opt.effect {
+        match &opt.effect {
             Effect::Value(_, place) => match self.parser.value() {
-                Ok(raw) => Ok(Arg::Value(opt.long, place, Value { option, raw })),
+                Ok(raw) => Ok(Arg::Value(opt.long, *place, Value { option, raw })),
                 Err(_) => Err(UsageError(format!("{option} option requires 1 argument"))),
             },
             // Only a long option can have been given a value with =; after a

@@ -16,6 +16,6 @@ mod value;
 
 pub use args::{Arg, Args, CommandLine, no_operand};
 pub use exit::Exit;
-pub use options::{Flag, Opt, PlaceOf, SWIFT_DIR, SwiftDir};
+pub use options::{Flag, Opt, PlaceOf, SwiftDir};
 pub use tool::{Action, Tool, UNWRITABLE, is_broken_pipe, print};
 pub use value::{Destination, FromValue, UsageError, Value};

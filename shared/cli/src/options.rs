@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::value::{Destination, FromValue, UsageError, Value};
 
 /// Where configs and the site's catalogue lie by default.
-pub const SWIFT_DIR: &str = "/etc/swift";
+const SWIFT_DIR: &str = "/etc/swift";
 
 /// One option of a tool, whose command line is read into an `O`.
 #[derive(Debug)]
@@ -40,15 +40,6 @@ pub enum Flag<O> {
     Set(fn(&mut O)),
 }
 
-// Without the bounds on O that a derived one has.
-impl<O> Clone for Flag<O> {
-    fn clone(&self) -> Flag<O> {
-        *self
-    }
-}
-
-impl<O> Copy for Flag<O> {}
-
 /// Where in the options a value goes.
 pub type PlaceOf<O> = fn(&mut O) -> &mut dyn Destination;
 
@@ -75,7 +66,7 @@ impl<O> Opt<O> {
         Opt::new(short, long, Effect::Value(value, place))
     }
 
-    /// `--swift-dir`, which every tool has: the site's own catalogue lies there.
+    /// `--swift-dir`, which every tool but swift-serve has: the site's own catalogue lies there.
     pub const fn swift_dir(place: PlaceOf<O>) -> Opt<O> {
         Opt::value(None, "swift-dir", "DIR", place)
             .help("where configs and swift-init.toml lie (default /etc/swift)")

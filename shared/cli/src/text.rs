@@ -18,7 +18,7 @@ pub fn backslash_replace(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// True when a character is none to be read, but says how others are to be shown.
+/// True for a character that is not shown itself and changes how others are shown.
 /// Control characters drive a terminal. Those that turn the direction of text
 /// around (Bidi_Control in the Unicode Character Database) do not, but make one
 /// name look like another, and those that part lines or paragraphs make two

@@ -117,9 +117,12 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 /// The message for a standard output that is full.
 pub const UNWRITABLE: &str = "cannot write standard output";
 
+/// Shows help or a version. A reader that has seen enough is no failure.
 fn show(text: &str) -> anyhow::Result<Exit> {
-    print(text)?;
-    Ok(Exit::Ok)
+    match print(text) {
+        Err(error) if is_broken_pipe(&error) => Ok(Exit::Ok),
+        shown => shown.map(|()| Exit::Ok),
+    }
 }
 
 /// True for an error that means that the reader of our output is gone.

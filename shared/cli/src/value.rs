@@ -90,9 +90,9 @@ impl FromValue for i64 {
 /// The number of a config, counted from 1; 0 asks for every config, as in the original.
 impl FromValue for Option<NonZeroUsize> {
     fn from_value(value: Value) -> Result<Option<NonZeroUsize>, UsageError> {
-        value.read("integer value", integer)?;
-        value.read("config number", |s| {
-            Some(NonZeroUsize::new(integer(s)?.try_into().ok()?))
+        let number = value.read("integer value", integer)?;
+        value.read("config number", |_| {
+            Some(NonZeroUsize::new(number.try_into().ok()?))
         })
     }
 }

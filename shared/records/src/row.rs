@@ -92,6 +92,10 @@ impl Row {
 
     /// The reason why the pid file cannot be removed, when the detail has it: `stale kept WHY`.
     pub fn kept(&self) -> Option<&[u8]> {
+        // Behind other reasons stands what a server printed.
+        let Some(Reason::Stale | Reason::Invalid | Reason::WrongProcess) = self.reason() else {
+            return None;
+        };
         let text = self.text();
         let end = text.iter().position(|b| *b == b' ')?;
         (Reason::from_word(&text[..end]) == Some(Reason::Kept)).then_some(&text[end + 1..])
@@ -313,6 +317,8 @@ mod tests {
         assert_eq!(row.detail, b"stale kept Read-only file system");
         assert_eq!(row.reason(), Some(Reason::Stale));
         assert_eq!(row.kept(), Some(&b"Read-only file system"[..]));
+        let printed = row.with(State::Failed, Reason::Output, b"kept alive: no");
+        assert_eq!(printed.kept(), None);
     }
 
     #[test]

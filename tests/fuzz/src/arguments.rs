@@ -107,7 +107,7 @@ fn holds<O, T: Debug>(
 }
 
 fn asks_for_help(result: Result<&str, &UsageError>) -> bool {
-    result.is_ok_and(|what| what.starts_with("Help(") || what == "Version" || what == "Run(Help)")
+    result.is_ok_and(|what| what.starts_with("Help(") || what == "Version")
 }
 
 fn argument<O>(line: &CommandLine<O>, cursor: &mut Cursor<'_>) -> OsString {

@@ -39,7 +39,8 @@ pub fn next_event(run: &mut Run) -> anyhow::Result<Option<Event>> {
 /// Releases the lines about signals once all of these are sent. From then on, a request to end this
 /// process is a new one.
 fn release(run: &mut Run) {
-    if run.actors.has_begun(Role::Signal) {
+    let is_pending = run.console.stdout.is_deferred() || run.actors.ignores_requests;
+    if is_pending && run.actors.has_begun(Role::Signal) {
         run.console.stdout.release();
         run.actors.ignores_requests = false;
     }

@@ -94,7 +94,7 @@ pub fn reloaded(run: &mut Run, at: RowIndex, row: &Row) {
     run.replace(at, row.clone());
     match row.state {
         State::Signalled => {
-            if let Some(signal) = run.table.group(at).server.seamless {
+            if let Some(signal) = run.table.groups[at.group].server.seamless {
                 run.console.stdout.signal(row, signal);
             }
         }
@@ -117,7 +117,7 @@ pub fn spawned(run: &mut Run, at: RowIndex, row: &Row) {
             if reason == Some(Reason::Output) {
                 print(run, at, row);
             }
-            let once = run.options.once && run.table.group(at).server.once;
+            let once = run.options.once && run.table.groups[at.group].server.once;
             if row.state == State::Finished && !run.options.foreground && !once {
                 run.console.report(row);
             }
@@ -139,7 +139,7 @@ pub fn spawned(run: &mut Run, at: RowIndex, row: &Row) {
         }
         (State::Running | State::Starting, _) => {
             run.console.stdout.running(row);
-            if !run.table.group(at).rows.iter().any(is_ours) {
+            if !run.table.groups[at.group].rows.iter().any(is_ours) {
                 run.console.stdout.already_started(&row.server);
                 // A restart is content with what another command has started.
                 let only_starts = run.options.command.starts() && !run.options.command.restarts();

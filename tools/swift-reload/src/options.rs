@@ -94,9 +94,10 @@ impl Options {
         if self.pid.is_some() {
             return Err(UsageError(format!("more than one PID: {quoted}")));
         }
-        self.pid = word.to_str().and_then(|word| word.trim().parse().ok());
         let bad = || UsageError(format!("argument PID: invalid int value: {quoted}"));
-        self.pid.map(|_| ()).ok_or_else(bad)
+        let pid = word.to_str().and_then(|word| word.trim().parse().ok());
+        self.pid = Some(pid.ok_or_else(bad)?);
+        Ok(())
     }
 
     /// The options, when they go together.

@@ -56,8 +56,10 @@ pub struct Options {
 
 impl Options {
     fn operand(&mut self, word: OsString) -> Result<(), UsageError> {
-        let quoted = |word: OsString| text::quote(word.as_encoded_bytes());
-        let bad = |word| UsageError(format!("not a server's name: {}", quoted(word)));
+        let bad = |word: OsString| {
+            let quoted = text::quote(word.as_encoded_bytes());
+            UsageError(format!("not a server's name: {quoted}"))
+        };
         self.names.push(word.into_string().map_err(bad)?);
         Ok(())
     }

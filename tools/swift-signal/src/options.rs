@@ -108,10 +108,13 @@ impl Options {
         if self.spec.is_some() {
             return Err(UsageError(ONE_SIGNAL.into()));
         }
-        self.spec = word.to_str().and_then(SignalSpec::parse);
-        let quoted = text::quote(word.as_encoded_bytes());
-        let unknown = || UsageError(format!("no such signal: {quoted}"));
-        self.spec.map(|_| ()).ok_or_else(unknown)
+        let unknown = || {
+            let quoted = text::quote(word.as_encoded_bytes());
+            UsageError(format!("no such signal: {quoted}"))
+        };
+        let spec = word.to_str().and_then(SignalSpec::parse);
+        self.spec = Some(spec.ok_or_else(unknown)?);
+        Ok(())
     }
 
     /// The signal with the options, when they go together.

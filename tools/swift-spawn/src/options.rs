@@ -68,7 +68,7 @@ pub enum Stdio {
 /// The command line's options.
 #[derive(Debug, Default, PartialEq)]
 pub struct Options {
-    /// Have servers that can do one pass.
+    /// Let servers that can do one pass.
     pub once: bool,
     no_wait: bool,
     /// Run servers on the caller's terminal.

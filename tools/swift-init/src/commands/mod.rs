@@ -17,6 +17,7 @@ use swift_cli::{self as cli, Exit};
 use swift_records::catalogue::Catalogue;
 use swift_records::row::Row;
 use swift_records::state::State;
+use swift_server::check;
 use swift_sys::failpoint;
 
 use crate::console::{Console, Stdout};
@@ -26,9 +27,7 @@ use crate::table::{self, Table};
 use crate::{environment, explain, observe, reaper};
 use start::After;
 
-/// The time that checks of configs may take unless it is said, and the time for all else that is
-/// looked at (swift-check-config(1)).
-const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
+/// The time for all that is observed besides the checks of configs.
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// Does what was asked for.
@@ -85,7 +84,7 @@ fn carry_out(mut options: Options) -> anyhow::Result<Exit> {
     let selection = catalogue.select(options.servers.iter().map(String::as_str));
     let strict = options.strict.unwrap_or(selection.strict);
     failpoint::at("begun");
-    let checks = options.check_timeout.unwrap_or(CHECK_TIMEOUT);
+    let checks = options.check_timeout.unwrap_or(check::TIMEOUT);
     let mut console = Console::new(options.verbose);
     console.systemd.extend(checks + MARGIN);
     let rows = observe::run(&options, &catalogue, &mut console)?;
@@ -137,7 +136,7 @@ fn none_installed(options: &Options, catalogue: &Catalogue, console: &mut Consol
     }
 }
 
-/// True when a server runs that was to.
+/// True when a server is up: this command started or reloaded it, or it ran before.
 fn came_up(row: &Row) -> bool {
     matches!(row.state, State::Started | State::Ready | State::Reloaded) || table::runs(row)
 }

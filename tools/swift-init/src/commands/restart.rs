@@ -4,8 +4,6 @@ use swift_records::state::State;
 
 use super::start::{self, After};
 use super::stop::{self, Then};
-use crate::actors::Role;
-use crate::interrupt;
 use crate::run::Run;
 use crate::table;
 
@@ -24,9 +22,7 @@ pub fn restart(run: &mut Run) -> anyhow::Result<bool> {
     }
     stop::end_all(run, Then::Start, stop::end_one)?;
     if run.table.groups.iter().all(start::left_alone) {
-        run.actors.close(Role::Spawn);
-        while interrupt::next_event(run)?.is_some() {}
-        return Ok(!run.has_failed());
+        return start::finish(run);
     }
     start::start(run, After::Stopping)
 }

@@ -57,7 +57,7 @@ pub fn announce(run: &mut Run, after: After) -> Vec<RowIndex> {
 }
 
 /// Says which limits could not be raised.
-pub fn say_limits(run: &mut Run) {
+fn say_limits(run: &mut Run) {
     let warnings = run.actors.limit_warnings();
     warnings
         .iter()
@@ -72,7 +72,12 @@ fn announce_group(run: &mut Run, number: usize, after: After) -> Vec<RowIndex> {
     }
     if after == After::Observing {
         for at in run.table.indices_of(number) {
-            let row = run.table[at].clone();
+            // Most rows have nothing that is to be said, and there may be many.
+            let row = &run.table[at];
+            if row.reason().is_none() && !is_denied(row) {
+                continue;
+            }
+            let row = row.clone();
             outcome::removed(run, at, &row);
             match row.state {
                 State::Denied => outcome::denied(run, at, &row),
@@ -112,7 +117,7 @@ pub fn to_start(run: &Run, at: RowIndex) -> Row {
 }
 
 /// Says that an instance is started.
-pub fn say_starting(run: &mut Run, at: RowIndex) {
+fn say_starting(run: &mut Run, at: RowIndex) {
     let server = &run.table.groups[at.group].server;
     let config = &run.table[at].config;
     let once = run.options.once && server.once;
@@ -135,9 +140,13 @@ fn is_reported(row: &Row) -> bool {
     matches!(row.state, State::Misconfigured | State::Owned)
 }
 
+/// True when an instance may not be touched.
+fn is_denied(row: &Row) -> bool {
+    matches!(row.state, State::Denied | State::WrongConfig)
+}
+
 /// True when a server was left alone on purpose, which was reported already.
 pub fn left_alone(group: &Group) -> bool {
-    let denied = |row: &Row| matches!(row.state, State::Denied | State::WrongConfig);
     let mut rows = group.rows.iter();
-    !group.rows.is_empty() && rows.all(|row| is_reported(row) || denied(row))
+    !group.rows.is_empty() && rows.all(|row| is_reported(row) || is_denied(row))
 }

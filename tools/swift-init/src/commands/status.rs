@@ -43,10 +43,7 @@ pub fn group_status(options: &Options, group: &Group, stdout: &mut Stdout) -> bo
     let name = &group.server.name;
     match (options.number, group.configured().next()) {
         (None, _) => stdout.none_running(name),
-        (Some(number), Some(row)) => {
-            let config = row.config.as_deref().unwrap_or("".as_ref()).display();
-            stdout.line(&format!("{name} #{number} not running ({config})"));
-        }
+        (Some(number), Some(row)) => stdout.not_running(name, number, &row.config),
         // It was said already that there is no such config.
         (Some(_), None) => {}
     }

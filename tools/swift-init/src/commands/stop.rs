@@ -97,7 +97,7 @@ pub fn end_all(
 pub fn end_one(run: &mut Run, at: RowIndex) -> anyhow::Result<()> {
     let row = run.table[at].clone();
     let command = run.options.command;
-    let server = &run.table.group(at).server;
+    let server = &run.table.groups[at.group].server;
     let signal = match command {
         Command::ReloadSeamless => server.seamless.unwrap_or(server.stop),
         _ if run.options.graceful => server.graceful,

@@ -27,7 +27,6 @@ pub struct Console {
     pub systemd: Systemd,
     /// The line on the terminal.
     pub progress: Progress,
-    verbose: bool,
 }
 
 impl Console {
@@ -37,7 +36,6 @@ impl Console {
             stdout: Stdout::new(verbose),
             systemd: Systemd::from_env(),
             progress: Progress::new(),
-            verbose,
         }
     }
 
@@ -63,7 +61,7 @@ impl Console {
             return;
         };
         self.error(&line);
-        if self.verbose && row.state == State::Misconfigured {
+        if self.stdout.verbose && row.state == State::Misconfigured {
             for line in text::backslash_replace(row.text()).lines() {
                 self.error(&format!("| {line}"));
             }

@@ -1,6 +1,7 @@
 //! Standard output in Swift's words, to the byte.
 
 use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use swift_cli::text;
@@ -16,7 +17,7 @@ pub struct Stdout {
     error: Option<io::Error>,
     /// True while lines are deferred.
     deferred: bool,
-    verbose: bool,
+    pub(super) verbose: bool,
 }
 
 impl Stdout {
@@ -30,6 +31,11 @@ impl Stdout {
             deferred: false,
             verbose,
         }
+    }
+
+    /// True while lines are deferred.
+    pub fn is_deferred(&self) -> bool {
+        self.deferred
     }
 
     /// True when there is something to write now.
@@ -97,6 +103,12 @@ impl Stdout {
     /// `No object-server running`.
     pub fn none_running(&mut self, server: &str) {
         self.line(&format!("No {server} running"));
+    }
+
+    /// The server of the config with that number does not run.
+    pub fn not_running(&mut self, server: &str, number: NonZeroUsize, config: &Option<PathBuf>) {
+        let config = path(config);
+        self.line(&format!("{server} #{number} not running ({config})"));
     }
 
     /// A server is started, or a daemon for one pass.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use swift_server::sd_notify::{Message, SdNotify};
 use swift_sys::epoll::deadline_in;
 
-/// The interval at which a phase is prolonged, and the time added each time. A process that hangs is given up by
-/// systemd after that.
+/// The interval at which a phase is prolonged, and the time that is added each time. systemd gives up
+/// a process that hangs after that time.
 const EXTEND_EVERY: Duration = Duration::from_secs(10);
 const EXTEND_BY: Duration = Duration::from_secs(60);
 
