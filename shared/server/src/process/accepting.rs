@@ -63,7 +63,7 @@ pub enum Look {
 pub enum Cause {
     /// No thread waits for it.
     NotAwaited,
-    /// Has more threads than are examined.
+    /// It has more threads than are examined.
     TooManyThreads,
     /// A thread waits in a way that does not show for what.
     Opaque,
@@ -162,9 +162,8 @@ impl Search<'_> {
 struct Thread(PathBuf);
 
 fn threads(pid: Pid) -> impl Iterator<Item = Thread> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
-    let tasks = tasks.into_iter().flatten().flatten();
-    tasks.map(|task| Thread(task.path()))
+    let threads = super::stat::threads(pid).into_iter().flatten().flatten();
+    threads.map(move |thread| Thread(format!("/proc/{pid}/task/{thread}").into()))
 }
 
 impl Thread {
@@ -246,7 +245,12 @@ impl Thread {
     fn memory(&self, address: u64, length: usize) -> io::Result<Vec<u8>> {
         const PRESENT_OR_SWAPPED: u64 = 3 << 62;
         let page = sysconf(SysconfVar::PAGE_SIZE)?.ok_or(io::ErrorKind::Unsupported)? as u64;
-        let (first, last) = (address / page, (address + length as u64 - 1) / page);
+        // The process chose both numbers.
+        let end = address.checked_add(length as u64);
+        let last = end
+            .and_then(|end| end.checked_sub(1))
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        let (first, last) = (address / page, last.max(address) / page);
         let mut entries = vec![0; (last - first + 1) as usize * 8];
         File::open(self.0.join("pagemap"))?.read_exact_at(&mut entries, first * 8)?;
         let in_memory = entries.chunks_exact(8).all(|entry| {

@@ -90,6 +90,23 @@ fn an_edge_triggered_epoll_is_no_proof() {
     seen(expected, move |one| wait_on(&epoll_of(one, flags)));
 }
 
+/// A process may be stopped with any arguments in its registers.
+#[test]
+fn memory_that_wraps_around_is_an_error() {
+    let thread = Thread(format!("/proc/self/task/{}", nix::unistd::gettid()).into());
+    for (address, length) in [
+        (u64::MAX, 1),
+        (u64::MAX - 7, 16),
+        (u64::MAX - 4096, 4096),
+        (0, 0),
+    ] {
+        assert!(
+            thread.memory(address, length).is_err(),
+            "{address:x}, {length}"
+        );
+    }
+}
+
 /// As a server does that listens and then loads what it serves.
 #[test]
 fn a_registered_socket_that_no_thread_waits_for_is_no_proof() {
