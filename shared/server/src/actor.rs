@@ -50,7 +50,7 @@ impl From<u64> for Token {
 pub enum Pace {
     /// At once: the next row may be taken in before events are looked at.
     Quick,
-    /// Took a while, so events are looked at before the next row.
+    /// After a while, so events are looked at before the next row.
     Slow,
 }
 

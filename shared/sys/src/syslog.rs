@@ -28,7 +28,7 @@ const MAX_LEN: usize = 2048;
 /// The result for a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// Sent, or there is no reader.
+    /// The line was sent, or there is no reader.
     Done,
     /// The queue is full. It may be tried again.
     Full,

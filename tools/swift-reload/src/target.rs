@@ -210,7 +210,7 @@ impl Target {
     /// own. A user who may write pid files can make root inspect a process of
     /// their own, and its command line must not be executed with root's rights;
     /// the process itself will not have them either.
-    pub fn other_user(&self) -> Option<User> {
+    fn other_user(&self) -> Option<User> {
         is_other(&self.user).then(|| self.user.clone())
     }
 

@@ -51,9 +51,9 @@ pub struct Found {
 enum Fate {
     /// No search has found it, and it is there.
     There,
-    /// Is gone.
+    /// The config is gone.
     Gone,
-    /// Cannot be looked for.
+    /// The config cannot be looked for.
     Unknown,
 }
 

@@ -150,7 +150,7 @@ mod tests {
     /// Fails when the first that is open counts as the first whose wait is over: then one that was let
     /// go of meanwhile is noticed only when the wait for one that was killed before is over, too.
     #[test]
-    fn one_that_comes_back_late_is_due_max_open() {
+    fn one_that_comes_back_late_is_due_at_once() {
         let (epoll, mut jobs) = (Epoll::new().unwrap(), Jobs::new(2));
         jobs.add(&epoll, job("killed").killed(LONG), this())
             .unwrap();

@@ -205,8 +205,11 @@ impl StartedServer {
         }
         failpoint::at("output-ended");
         self.pipe = None;
+        if self.phase != Phase::Ready {
+            return Ok(Progress::Awaited);
+        }
         let stat = process::stat(self.process.pid)?;
-        if self.phase != Phase::Ready || stat.is_none_or(|stat| stat.is_ending()) {
+        if stat.is_none_or(|stat| stat.is_ending()) {
             // Exit closes a process's files before its pidfd says that it is
             // gone: this is no server that is ready.
             return Ok(Progress::Awaited);

@@ -31,15 +31,15 @@ pub struct Server {
     pub graceful: Signal,
     /// The signal that makes it execute itself anew under the same PID.
     pub seamless: Option<Signal>,
-    /// Takes the argument `once`.
+    /// True when it takes the argument `once`.
     pub once: bool,
     /// The way in which it reads its config, when its program is one of Swift's own.
     pub swift: Option<Kind>,
-    /// Can check its config: `COMMAND CONF --test-config`.
+    /// True when it can check its config: `COMMAND CONF --test-config`.
     pub check: bool,
-    /// Announces READY=1.
+    /// True when it announces READY=1.
     pub notify: bool,
-    /// Is run by swift-serve, which needs its pid file.
+    /// True when it is run by swift-serve, which needs its pid file.
     pub serve: bool,
 }
 

@@ -48,9 +48,9 @@ const PROCESS: u8 = 2;
 pub enum Verdict {
     /// The server accepts its config.
     Good,
-    /// Does not, or the check could not run: the reason, and its output.
+    /// The server does not accept it, or the check could not run: the reason, and its output.
     Bad(Reason, Vec<u8>),
-    /// Is too old to check its config, and has no swift-config beside it
+    /// The server is too old to check its config, and has no swift-config beside it
     /// (Swift before 2.32).
     TooOld,
 }

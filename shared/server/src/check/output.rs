@@ -76,7 +76,7 @@ impl Output {
     }
 
     /// Reads what is there in one pipe, up to a limit; takes it out of the
-    /// watch at its end.
+    /// epoll set at its end.
     pub fn read(&mut self, which: usize, epoll: &Epoll) -> io::Result<()> {
         let Some(pipe) = &self.pipes[which] else {
             return Ok(());

@@ -17,8 +17,8 @@ use swift_sys::failpoint;
 pub enum Finding {
     /// Nothing runs, for that reason; the pid is the one in the file.
     Stopped(Reason, Option<Pid>),
-    /// Is no pid file, or may not be read; the text says why. It is
-    /// not known what runs, so nothing may be started in its place.
+    /// It is no pid file, or may not be read; the text says why. What runs is not known, so
+    /// nothing may be started in its place.
     Unreadable(String),
     /// The process is being started.
     Starting(Pid),

@@ -151,8 +151,7 @@ impl<'a> Conf<'a> {
         found.ok().flatten()
     }
 
-    /// True when a key that is missing is missing in a config for Swift, and not
-    /// in one of something else.
+    /// True when a missing key is missing in a config for Swift, not in one of something else.
     pub(super) fn is_swifts(&self) -> bool {
         self.section
             .as_deref()

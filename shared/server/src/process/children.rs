@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use swift_sys::failpoint;
 use swift_sys::pid::Pid;
@@ -15,9 +16,12 @@ pub fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
     let threads = threads(pid)?;
     failpoint::at("children-asked");
     for thread in threads {
-        match fs::read(format!("/proc/{pid}/task/{}/children", thread?)) {
+        let thread = format!("/proc/{pid}/task/{}", thread?);
+        match fs::read(format!("{thread}/children")) {
             Ok(text) => all.extend(text.split(|b| *b == b' ').filter_map(Pid::parse)),
-            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
+            // It has ended meanwhile. Without CONFIG_PROC_CHILDREN the thread is there, and the
+            // file is not.
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) || !Path::new(&thread).exists() => {}
             Err(_) => return search_children(pid),
         }
     }

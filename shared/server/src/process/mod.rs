@@ -129,7 +129,10 @@ impl Process {
     fn kill_members(&self) -> io::Result<()> {
         for pid in pids()? {
             let pid = pid?;
-            let Some(member) = Process::open(pid)?.filter(|member| member.pid != self.pid) else {
+            if pid == self.pid {
+                continue;
+            }
+            let Some(member) = Process::open(pid)? else {
                 continue;
             };
             failpoint::at("member-opened");
@@ -235,6 +238,28 @@ impl Process {
         Ok(Some(runs.into()))
     }
 
+    /// True when it carries the tag of an instance, whatever its command line.
+    ///
+    /// # Errors
+    /// Also when its environment may not be read.
+    pub fn carries_tag(&self, instance: &Instance) -> io::Result<bool> {
+        for _ in 0..LOOKS {
+            let Some(mut environment) = Environment::read(self.pid)? else {
+                return Ok(false);
+            };
+            // Inside exec a process shows neither this nor a command line, and after it both.
+            if environment.is_empty() {
+                match command_line(self.pid)? {
+                    None => return Ok(false),
+                    Some(line) if line.0.is_empty() => continue,
+                    Some(_) => environment = Environment::read(self.pid)?.unwrap_or(environment),
+                }
+            }
+            return Ok(environment.runs(instance)? == Runs::Config);
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     /// Its command line; `None` when it has ended.
     ///
     /// # Errors
@@ -328,10 +353,10 @@ pub enum Identity {
     Gone,
     /// Another process.
     Mismatch,
-    /// Runs the server's program with this config, which is not the row's.
+    /// The server's program with this config, which is not the row's.
     /// Had it ended before the look, that may be the process that has its pid now.
     OtherConfig(PathBuf),
-    /// Stands between clone and exec, or inside exec.
+    /// A process between clone and exec, or inside exec.
     Starting,
     /// The server.
     Server,

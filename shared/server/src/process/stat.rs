@@ -1,6 +1,5 @@
 //! Files of /proc/PID, and the first of them: proc_pid_stat(5).
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -122,23 +121,26 @@ pub(super) fn read_proc(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
 
 /// The pids of all processes.
 pub fn pids() -> io::Result<impl Iterator<Item = io::Result<Pid>>> {
-    numbered("/proc")
+    Ok(fs::read_dir("/proc")?.filter_map(numbered))
 }
 
-/// The threads of a process, by their numbers; empty when no process has that pid.
+/// The threads of a process, by their numbers; no more when it has ended.
 pub(super) fn threads(pid: Pid) -> io::Result<impl Iterator<Item = io::Result<Pid>>> {
-    numbered(&format!("/proc/{pid}/task"))
-}
-
-/// The entries of a directory whose names are numbers.
-fn numbered(dir: &str) -> io::Result<impl Iterator<Item = io::Result<Pid>> + use<>> {
-    let entries = match fs::read_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+    // Reading the directory says ENOENT as well, of a process that ends meanwhile.
+    let is_gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
+    let entries = match fs::read_dir(format!("/proc/{pid}/task")) {
+        Err(e) if is_gone(&e) => None,
         entries => Some(entries?),
     };
-    let number = |name: OsString| Pid::parse(name.as_bytes());
     let entries = entries.into_iter().flatten();
-    Ok(entries.filter_map(move |entry| entry.map(|entry| number(entry.file_name())).transpose()))
+    let entries = entries.take_while(move |entry| !entry.as_ref().is_err_and(is_gone));
+    Ok(entries.filter_map(numbered))
+}
+
+/// The number that an entry has for a name.
+fn numbered(entry: io::Result<fs::DirEntry>) -> Option<io::Result<Pid>> {
+    let number = |entry: fs::DirEntry| Pid::parse(entry.file_name().as_bytes());
+    entry.map(number).transpose()
 }
 
 /// The environment that a process was executed with, as NAME=VALUE with a NUL
@@ -148,13 +150,15 @@ pub fn environment(pid: Pid) -> io::Result<Option<Vec<u8>>> {
     read_proc(pid, "environ")
 }
 
-/// Reads and parses a file of /proc/PID; none when no process has that pid.
+/// Reads and parses a file of /proc/PID; none when no process has that pid. One that is cut is
+/// not parsed: it may end in the middle of a number.
 pub(super) fn parse_proc<T>(
     pid: Pid,
     file: &str,
     parse: impl FnOnce(&[u8]) -> Option<T>,
 ) -> io::Result<Option<T>> {
-    let parsed = read_proc(pid, file)?.map(|text| parse(&text));
+    let whole = |text: Vec<u8>| (text.len() < PROC_MAX).then_some(text);
+    let parsed = read_proc(pid, file)?.map(|text| parse(&whole(text)?));
     match parsed {
         Some(None) => Err(io::Error::other(format!(
             "cannot understand /proc/{pid}/{file}"

@@ -63,11 +63,11 @@ pub fn has_capabilities(pid: Pid) -> bool {
 /// The disposition of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disposition {
-    /// Has a handler.
+    /// True when it has a handler.
     pub caught: bool,
-    /// Is blocked.
+    /// True when it is blocked.
     pub blocked: bool,
-    /// Is ignored.
+    /// True when it is ignored.
     pub ignored: bool,
 }
 

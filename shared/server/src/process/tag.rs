@@ -45,7 +45,7 @@ impl Environment {
         Ok(environment(pid)?.map(Environment))
     }
 
-    /// True when it has no variable, and of a process inside exec.
+    /// True when it has no variable, as that of a process inside exec.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
