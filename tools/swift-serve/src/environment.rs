@@ -3,8 +3,8 @@
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// The note that a manager leaves for the image that it executes: its
-/// descriptor, a colon, and the number of the process that it is meant for.
+/// The memfd with the state for the image that is executed: its descriptor, a colon, and the pid
+/// that it is meant for.
 pub const HANDOVER: &str = "SWIFT_SERVE_HANDOVER";
 /// The manager that started a worker.
 pub const MANAGER: &str = "SWIFT_SERVE_MANAGER";
@@ -37,7 +37,7 @@ const NOT_FOR_WORKERS: &[&str] = &[
     "MAINPID",
 ];
 
-/// The descriptor of the note that was left for this very process.
+/// The descriptor of the memfd for this very process.
 pub fn handed_over() -> Option<RawFd> {
     let value = std::env::var(HANDOVER).ok()?;
     let (number, pid) = value.split_once(':')?;

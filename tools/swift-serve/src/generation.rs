@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use swift_sys::epoll::{deadline_in, min_deadline};
 
-use crate::file::Settings;
+use crate::file::{Ready, Settings};
 use crate::readiness::Expected;
 use crate::sockets::Listener;
 use crate::worker::{Worker, WorkerState};
@@ -86,8 +86,8 @@ impl Generation {
         due
     }
 
-    /// Has the places filled that have no worker, as those of a generation that
-    /// was handed over while one was missing.
+    /// Has the places filled that have no worker, as those of a generation that was handed over while
+    /// one was missing, and has no worker waited for whose channel is gone.
     pub fn fill_gaps(&mut self) {
         let slots = self.settings.workers as usize;
         self.slots.resize(slots, Slot::default());
@@ -96,10 +96,12 @@ impl Generation {
                 slot.again_at = Some(Instant::now());
             }
         }
-        // The image that waited for their report to hold is gone.
-        let settling = |one: &&mut Worker| one.state == WorkerState::Settling;
-        for worker in self.workers.iter_mut().filter(settling) {
-            worker.state = WorkerState::Ready;
+        // A report came, or would have come, to the last image. Only what is seen can still be awaited.
+        let is_seen = self.settings.ready == Ready::Accept;
+        for worker in self.workers.iter_mut().filter(|one| one.is_unready()) {
+            if worker.state == WorkerState::Settling || !is_seen {
+                (worker.state, worker.was_ready) = (WorkerState::Ready, true);
+            }
         }
     }
 
@@ -122,7 +124,7 @@ impl Generation {
         unready.fold(None, |at, worker| min_deadline(at, worker.proof.next))
     }
 
-    /// Decides which of its workers are ready by now; `true` when there are more of them.
+    /// Decides which of its workers are ready by now; `true` when one has just become ready.
     pub fn advance(&mut self, pause_max: Duration, end: Instant) -> bool {
         let now = Instant::now();
         if self.next_look().is_none_or(|at| at > now) {
@@ -156,7 +158,38 @@ fn pause(failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use swift_server::process::{Pid, Process};
+
     use super::*;
+    use crate::file;
+    use crate::options::Server;
+
+    /// A report that was under way is lost with the image that waited for it.
+    #[test]
+    fn no_worker_is_awaited_over_a_channel_that_is_gone() {
+        use WorkerState::{Ready, Settling, Starting};
+        for (ready, after) in [("notify", [Ready; 3]), ("accept", [Starting, Ready, Ready])] {
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join("file");
+            let text = "listen = [\"127.0.0.1:8080\"]\ncommand = [\"true\"]\nworkers = 3\n";
+            std::fs::write(&file, format!("{text}ready = \"{ready}\"\n")).unwrap();
+            let server = Server {
+                file,
+                conf: None,
+                verbose: false,
+            };
+            let mut generation = Generation::new(1, file::load(&server).unwrap(), Vec::new());
+            for (slot, state) in [Starting, Settling, Ready].into_iter().enumerate() {
+                let process = Process::open(Pid::own()).unwrap().unwrap();
+                let mut worker = Worker::adopted(process, 1);
+                (worker.slot, worker.state) = (slot, state);
+                generation.workers.push(worker);
+            }
+            generation.fill_gaps();
+            let states: Vec<_> = generation.workers.iter().map(|one| one.state).collect();
+            assert_eq!(states, after, "{ready}");
+        }
+    }
 
     #[test]
     fn pauses_grow() {

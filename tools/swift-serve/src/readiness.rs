@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use swift_server::process::Pid;
 use swift_server::process::accepting::{self, Cause, Look, Socket};
+use swift_sys::epoll::min_deadline;
 
 use crate::file::{Ready, Settings};
 use crate::sockets::Listener;
@@ -21,7 +22,7 @@ const PAUSE_PER_LOOK: u32 = 10;
 #[derive(Clone, Debug)]
 pub struct Proof {
     reported: Option<Instant>,
-    /// When that is decided next.
+    /// When its readiness is decided next.
     pub next: Option<Instant>,
     pause: Duration,
     look: Look,
@@ -88,7 +89,13 @@ impl Proof {
         }
         if !has_settled {
             let took = (now - begun) * PAUSE_PER_LOOK * expected.count;
-            self.next = Some(now + self.pause.max(took));
+            // Looks that take long leave time for some of them, and a report that holds waits for none.
+            let pause = self
+                .pause
+                .max(took.min(expected.settings.reload_timeout() / 4));
+            let holds = self.reported.filter(|_| ready != Ready::Accept);
+            let holds = holds.map(|at| at + expected.settle());
+            self.next = min_deadline(Some(now + pause), holds);
             self.pause = (self.pause * 2).min(expected.pause_max);
         }
         has_settled

@@ -115,14 +115,10 @@ impl Manager {
     /// Puts the new generation in the place of the old one once all of its
     /// workers are ready.
     pub fn commit_if_ready(&mut self) {
-        if !self
-            .phase
-            .pending()
-            .is_some_and(|one| one.generation.is_ready())
-        {
-            return;
-        }
-        let Some(generation) = self.phase.enter(Phase::Serving) else {
+        let pending = self.phase.pending();
+        let is_ready = pending.is_some_and(|one| one.generation.is_ready());
+        let next = is_ready.then(|| self.phase.enter(Phase::Serving));
+        let Some(generation) = next.flatten() else {
             return;
         };
         failpoint::at("workers-ready");
@@ -149,6 +145,9 @@ impl Manager {
             }
             // The old workers are let go first: their release waits for no number.
             let open = connections::Open::count(&generation.listeners, connections::BUDGET);
+            let open = open.map_or("open connections not counted".into(), |open| {
+                open.to_string()
+            });
             verdict.push_str(&format!(": {open}, {waiting} waiting ones handed over"));
         }
         self.state.current = Some(generation);

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use swift_cli::Exit;
-use swift_server::check::Checks;
 use swift_sys::epoll::{Epoll, deadline_in, min_deadline};
 use swift_sys::failpoint;
 use swift_sys::signal::Signal;
@@ -138,7 +137,7 @@ impl Manager {
                 ));
             }
             Phase::Checking(checks) => {
-                let is_over = is_over(Checks::deadline(checks));
+                let is_over = is_over(checks.deadline());
                 self.replace_workers();
                 if is_over {
                     self.advance_check();
@@ -149,8 +148,8 @@ impl Manager {
         }
     }
 
-    /// Fills the places of workers that have ended. What takes over after a failed reload has to know
-    /// every worker of the old generation, so none is replaced while a new one starts.
+    /// Fills the places of workers that have ended. Not while a new generation starts: a standby that
+    /// takes over has to know every old worker.
     fn replace_workers(&mut self) {
         let Some(mut current) = self.state.current.take() else {
             return;

@@ -53,9 +53,8 @@ impl Manager {
             false => Phase::Starting(pending),
         };
         failpoint::at("workers-started");
-        match result {
-            Ok(()) => self.commit_if_ready(),
-            Err(why) => self.fail(&why),
+        if let Err(why) = result {
+            self.fail(&why);
         }
     }
 
@@ -105,7 +104,7 @@ impl Manager {
         }
     }
 
-    /// Gives the pending generation, or the reload before there is one, up. The generation that serves
+    /// Gives up the pending generation, or a reload that has none yet. The generation that serves
     /// goes on serving.
     pub fn fail(&mut self, why: &str) {
         let is_announced = matches!(self.phase, Phase::Preparing(_));

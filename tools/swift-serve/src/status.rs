@@ -10,7 +10,7 @@ use swift_server::process::Pid;
 use swift_sys::{fd, netns, socket};
 
 use crate::manager::Manager;
-use crate::worker::{WorkerState, now};
+use crate::worker::now;
 
 fn name(pid: u32) -> Vec<u8> {
     format!("swift-serve\0{pid}").into_bytes()
@@ -89,14 +89,9 @@ fn rows(manager: &Manager) -> String {
         }
     }
     for worker in manager.workers() {
-        let state = match worker.state {
-            WorkerState::Starting => "starting\t-",
-            WorkerState::Settling => "settling\t-",
-            WorkerState::Ready => "ready\t-",
-            WorkerState::Leaving => "leaving\t-",
-        };
+        let rest = format!("{}\t-", worker.state.word());
         let pid = Some(worker.pid().raw());
-        row(worker.generation, "worker", pid, age(worker.begun), state);
+        row(worker.generation, "worker", pid, age(worker.begun), &rest);
     }
     out
 }
@@ -104,10 +99,7 @@ fn rows(manager: &Manager) -> String {
 /// The seconds since a process was started.
 fn started_ago(pid: i32) -> Option<u64> {
     let stat = swift_server::process::stat(Pid::new(pid)?).ok()??;
-    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
-    let uptime: f64 = uptime.split_ascii_whitespace().next()?.parse().ok()?;
-    // Linux counts them in hundredths for everybody (USER_HZ).
-    Some((uptime as u64).saturating_sub(stat.start / 100))
+    Some(stat.age().ok()?.as_secs())
 }
 
 /// Asks a running server, and shows what it says.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use swift_cli::Exit;
 use swift_server::process;
-use swift_sys::epoll::Epoll;
 use swift_sys::handover::{Forked, fork};
 use swift_sys::signal::Signal;
 use swift_sys::{fd, session};
@@ -14,6 +13,7 @@ use crate::manager::Manager;
 use crate::sockets;
 use crate::standby;
 use crate::state::Phase;
+use crate::workers::READ_BUDGET;
 
 impl Manager {
     /// Begins to end everything.
@@ -57,15 +57,13 @@ impl Manager {
         self.state.leaving.clear();
         self.state.status = None;
         self.state.output[1] = fd::duplicate(&self.null)?.into();
-        let epoll = Epoll::new()?;
-        epoll.add(&self.state.output[0], 0)?;
-        let mut buffer = vec![0; 64 * 1024];
+        let mut buffer = vec![0; READ_BUDGET];
         loop {
             match fd::read(&self.state.output[0], &mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(length) => self.log_lines(&buffer[..length]),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    epoll.wait(None)?;
+                    fd::wait_readable(&self.state.output[0])?;
                 }
                 Err(e) => return Err(e),
             }

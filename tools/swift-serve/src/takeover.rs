@@ -19,8 +19,7 @@ use crate::event::SIGNALS;
 use crate::manager::Manager;
 use crate::sockets::{self, Listener};
 use crate::standby::{DONE, RELEASE, STOP, Standby};
-use crate::state::Phase;
-use crate::worker::{Worker, WorkerState};
+use crate::worker::Worker;
 use crate::{connections, orphans, pid_file};
 
 const CONTROL: u64 = 1;
@@ -131,9 +130,7 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
 fn leave(manager: &mut Manager, parent: &Process) -> io::Result<Infallible> {
     manager.notifier.barrier();
     if hand_on_signals(manager, parent)? {
-        let epoll = Epoll::new()?;
-        epoll.add(parent, MANAGER)?;
-        epoll.wait(None)?;
+        fd::wait_readable(parent)?;
         std::process::exit(0);
     }
     std::process::exit(i32::from(parent.has_ended()?))
@@ -177,7 +174,6 @@ impl Manager {
     /// Makes this process, which was the standby, the manager.
     fn take_over(&mut self, dead: Pid) {
         session::lead();
-        self.phase = Phase::Serving;
         self.open_status();
         self.state.number += 1;
         self.end_orphans(dead);
@@ -207,7 +203,7 @@ impl Manager {
         let settings = &current.settings;
         let number = self.state.number;
         for process in orphans::of_generation(&self.invocation, dead, number) {
-            let mut worker = Worker::adopted(process, number, WorkerState::Leaving);
+            let mut worker = Worker::adopted(process, number);
             worker.leave(Some(settings.graceful), settings.reload_timeout());
             self.state.leaving.push(worker);
         }

@@ -33,6 +33,18 @@ pub enum WorkerState {
     Leaving,
 }
 
+impl WorkerState {
+    /// The word for it in a status.
+    pub fn word(self) -> &'static str {
+        match self {
+            WorkerState::Starting => "starting",
+            WorkerState::Settling => "settling",
+            WorkerState::Ready => "ready",
+            WorkerState::Leaving => "leaving",
+        }
+    }
+}
+
 /// The channel by which a worker says that it is ready.
 #[derive(Debug)]
 enum Readiness {
@@ -56,7 +68,7 @@ pub struct Worker {
     pub begun: u64,
     /// The state.
     pub state: WorkerState,
-    /// True once it has been ready.
+    /// True once it has reported readiness or was seen to accept: it may have connections to finish.
     pub was_ready: bool,
     /// When it is killed.
     #[serde(default, with = "handover::deadline")]
@@ -136,7 +148,7 @@ impl Worker {
         let mut worker = Worker {
             slot,
             readiness,
-            ..Worker::adopted(process, generation, WorkerState::Starting)
+            ..Worker::adopted(process, generation)
         };
         if settings.ready == Ready::Exec {
             worker.report_ready();
@@ -144,14 +156,14 @@ impl Worker {
         Ok(worker)
     }
 
-    /// A worker that another manager has started.
-    pub fn adopted(process: Process, generation: u64, state: WorkerState) -> Worker {
+    /// A worker of which only the process is known.
+    pub fn adopted(process: Process, generation: u64) -> Worker {
         Worker {
             process,
             generation,
             slot: 0,
             begun: now(),
-            state,
+            state: WorkerState::Starting,
             was_ready: false,
             kill_at: None,
             proof: Proof::default(),

@@ -15,7 +15,7 @@ use crate::state::Phase;
 use crate::worker::Worker;
 
 /// The most output that is read at a time.
-const READ_BUDGET: usize = 64 * 1024;
+pub const READ_BUDGET: usize = 64 * 1024;
 
 /// The longest pause between looks at a worker that a pending generation waits for.
 const PAUSE_MAX: Duration = Duration::from_millis(50);

@@ -52,7 +52,8 @@ impl Socket {
 pub enum Look {
     /// Each socket is awaited by one of its threads or more.
     Accepting,
-    /// The socket with this index is awaited edge-triggered, as are others, or else are awaited.
+    /// The socket with this index is awaited edge-triggered alone; each other one is awaited, in this
+    /// way or level-triggered.
     EdgeTriggered(usize),
     /// The socket with this index is not seen to be awaited.
     NotSeen(usize, Cause),
