@@ -17,7 +17,7 @@ use swift_sys::failpoint;
 pub enum Finding {
     /// Nothing runs, for that reason; the pid is the one in the file.
     Stopped(Reason, Option<Pid>),
-    /// It is no pid file, or may not be read; the text says why. What runs is not known, so
+    /// The file is no pid file, or may not be read; the text says why. What runs is not known, so
     /// nothing may be started in its place.
     Unreadable(String),
     /// The process is being started.

@@ -64,7 +64,7 @@ pub enum Look {
 pub enum Cause {
     /// No thread waits for it.
     NotAwaited,
-    /// It has more threads than are examined.
+    /// The process has more threads than are examined.
     TooManyThreads,
     /// A thread waits in a way that does not show for what.
     Opaque,
