@@ -3,7 +3,8 @@
 use std::io;
 
 use swift_records::instance::Instance;
-use swift_server::process::{self, Pid, Process};
+use swift_server::process::tag::Environment;
+use swift_server::process::{self, Pid, Process, Runs};
 use swift_sys::epoll::Epoll;
 use swift_sys::failpoint;
 use swift_sys::signal::Signal;
@@ -116,8 +117,8 @@ pub fn find(own: Pid, tag: Option<&Instance>) -> Vec<Process> {
         found.clear();
         let mut ended = Vec::new();
         for pid in others_than(own) {
-            let found_one = member(pid, |process, session| {
-                session == own.raw() || tag.is_some_and(|tag| carries_tag(process, session, tag))
+            let found_one = member(pid, |session| {
+                session == own.raw() || tag.is_some_and(|tag| carries_tag(pid, tag))
             });
             match found_one {
                 Ok(process) => found.extend(process),
@@ -143,12 +144,12 @@ fn others_than(own: Pid) -> Vec<Pid> {
 pub struct Ended;
 
 /// Opens a process that is a member; none when it is not, or cannot be inspected.
-pub fn member(pid: Pid, is_one: impl Fn(&Process, i32) -> bool) -> Result<Option<Process>, Ended> {
+pub fn member(pid: Pid, is_one: impl Fn(i32) -> bool) -> Result<Option<Process>, Ended> {
     let inspect = || -> io::Result<Result<Option<Process>, Ended>> {
         let (Some(process), Some(stat)) = (Process::open(pid)?, process::stat(pid)?) else {
             return Ok(Err(Ended));
         };
-        let is_one = is_one(&process, stat.session);
+        let is_one = is_one(stat.session);
         // Had it ended before this, another process may have been met; and
         // exit takes its environment before the pidfd says that it is gone.
         let is_ending = process::stat(pid)?.is_none_or(|stat| stat.is_ending());
@@ -160,8 +161,12 @@ pub fn member(pid: Pid, is_one: impl Fn(&Process, i32) -> bool) -> Result<Option
     inspect().unwrap_or(Ok(None))
 }
 
-/// True when a process of a session carries the tag. One whose environment may not be read carries
-/// none that can be seen, nor does a thread of the kernel, which is in no session.
-pub fn carries_tag(process: &Process, session: i32, instance: &Instance) -> bool {
-    session != 0 && process.carries_tag(instance).unwrap_or(false)
+/// True when a process carries the tag. One whose environment may not be read
+/// carries none that can be seen.
+pub fn carries_tag(pid: Pid, instance: &Instance) -> bool {
+    let runs = Environment::read(pid).and_then(|environment| match environment {
+        Some(environment) => environment.runs(instance),
+        None => Ok(Runs::Nothing),
+    });
+    runs.is_ok_and(|runs| runs == Runs::Config)
 }

@@ -83,8 +83,8 @@ fn departed_ones(own: Pid, instance: &Instance) -> Vec<Process> {
         let children = parents.iter().map(|pid| process::child_numbers(*pid));
         parents = children.filter_map(io::Result::ok).flatten().collect();
         found.extend(parents.iter().filter_map(|pid| {
-            member(*pid, |process, session| {
-                session != own.raw() && carries_tag(process, session, instance)
+            member(*pid, |session| {
+                session != own.raw() && carries_tag(*pid, instance)
             })
             .ok()?
         }));

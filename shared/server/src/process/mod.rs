@@ -37,16 +37,13 @@ pub use swift_sys::pid::Pid;
 pub use unit::Unit;
 
 use line::is_config;
-use stat::PF_KTHREAD;
+use stat::{LOOKS, PF_KTHREAD};
 use tag::Environment;
 
 /// The name of the tool that starts servers. A child of it that stands between
 /// clone and exec has its command line, and a name of its own:
 /// [`swift_sys::spawn::PRE_EXEC`].
 const STARTER: &str = "swift-spawn";
-
-/// How often a process is looked at that executes something each time.
-const LOOKS: usize = 16;
 
 /// A process that cannot turn into another one.
 #[derive(Debug)]
@@ -184,7 +181,7 @@ impl Process {
             }));
         }
         if !is_starter {
-            return self.look_at_tag(instance, &line, runs, &stat);
+            return self.look_at_tag(instance, runs, &stat).map(Some);
         }
         if stat.pre_exec {
             return Ok(Some(Identity::Starting));
@@ -195,33 +192,20 @@ impl Process {
 
     /// The second proof, when the command line is none: the process leads its
     /// session, so it is no worker, and carries the tag of this very row.
-    fn look_at_tag(
-        &self,
-        instance: &Instance,
-        line: &CommandLine,
-        runs: Runs,
-        stat: &Stat,
-    ) -> io::Result<Option<Identity>> {
+    fn look_at_tag(&self, instance: &Instance, runs: Runs, stat: &Stat) -> io::Result<Identity> {
         // The first process of a namespace was started by none of these tools.
         let may_be_tagged = stat.session == self.pid.raw() && self.pid.raw() != 1;
         let is_relative = matches!(&runs, Runs::OtherConfig(config) if config.is_relative());
         if !may_be_tagged && !is_relative {
-            return Ok(Some(runs.into()));
+            return Ok(runs.into());
         }
-        let Some(mut environment) = Environment::read(self.pid)? else {
-            return self.not_seen().map(Some);
+        let Some(environment) = Environment::read(self.pid)? else {
+            return self.not_seen();
         };
-        // Inside exec a process shows neither, and after it both.
-        if environment.is_empty() {
-            if command_line(self.pid)?.as_ref() != Some(line) {
-                return Ok(None);
-            }
-            environment = Environment::read(self.pid)?.unwrap_or(environment);
-        }
         if may_be_tagged {
             match environment.runs(instance)? {
                 Runs::Nothing => {}
-                runs => return Ok(Some(runs.into())),
+                runs => return Ok(runs.into()),
             }
         }
         // Swift's servers go to `/`, so a relative config leads from where they
@@ -229,35 +213,13 @@ impl Process {
         if let (Runs::OtherConfig(config), Some(begin)) = (&runs, environment.value("PWD")) {
             let found = begin.join(config);
             if is_config(instance.server, instance.config, &found, &found)? {
-                return Ok(Some(Identity::Server));
+                return Ok(Identity::Server);
             }
             if found.exists() {
-                return Ok(Some(Identity::OtherConfig(found)));
+                return Ok(Identity::OtherConfig(found));
             }
         }
-        Ok(Some(runs.into()))
-    }
-
-    /// True when it carries the tag of an instance, whatever its command line.
-    ///
-    /// # Errors
-    /// Also when its environment may not be read.
-    pub fn carries_tag(&self, instance: &Instance) -> io::Result<bool> {
-        for _ in 0..LOOKS {
-            let Some(mut environment) = Environment::read(self.pid)? else {
-                return Ok(false);
-            };
-            // Inside exec a process shows neither this nor a command line, and after it both.
-            if environment.is_empty() {
-                match command_line(self.pid)? {
-                    None => return Ok(false),
-                    Some(line) if line.0.is_empty() => continue,
-                    Some(_) => environment = Environment::read(self.pid)?.unwrap_or(environment),
-                }
-            }
-            return Ok(environment.runs(instance)? == Runs::Config);
-        }
-        Err(io::ErrorKind::WouldBlock.into())
+        Ok(runs.into())
     }
 
     /// Its command line; `None` when it has ended.

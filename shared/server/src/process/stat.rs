@@ -10,6 +10,8 @@ use swift_sys::fd;
 use swift_sys::pid::Pid;
 use swift_sys::spawn::PRE_EXEC;
 
+/// How often a process is looked at that executes something meanwhile.
+pub(super) const LOOKS: usize = 16;
 /// The process exits: `PF_EXITING` in include/linux/sched.h of Linux.
 const PF_EXITING: u64 = 0x4;
 /// A kernel thread: `PF_KTHREAD` there.
@@ -34,6 +36,9 @@ pub struct Stat {
     pub used: u64,
     /// Field 22: the start, in clock ticks since boot.
     pub start: u64,
+    /// Field 26: where its program's code begins. 0 without memory of its own, and inside exec until
+    /// arguments and environment are in place (`load_elf_binary` in fs/binfmt_elf.c of Linux).
+    pub code: u64,
     /// Field 28: where its stack begins. A child has it from its parent, and an
     /// exec changes it where addresses are randomised. None for a reader who may
     /// not trace the process (PTRACE_MODE_READ in ptrace(2)), who is shown 0.
@@ -61,6 +66,7 @@ impl Stat {
             flags: field(9)?.parse().ok()?,
             used: ticks(14)?.saturating_add(ticks(15)?),
             start: ticks(22)?,
+            code: ticks(26).unwrap_or(0),
             stack: ticks(28).filter(|address| *address != 0),
         })
     }
@@ -146,8 +152,31 @@ fn numbered(entry: io::Result<fs::DirEntry>) -> Option<io::Result<Pid>> {
 /// The environment that a process was executed with, as NAME=VALUE with a NUL
 /// after each, cut after [`PROC_MAX`]; none when no process has that pid.
 /// proc_pid_environ(5).
+///
+/// Inside exec it is empty too. So an empty one counts when the same program, with its environment in
+/// place, was there before and after it was read.
+///
+/// # Errors
+/// Also, of the kind `WouldBlock`, when the process executes something each time.
 pub fn environment(pid: Pid) -> io::Result<Option<Vec<u8>>> {
-    read_proc(pid, "environ")
+    let mut before = None;
+    for _ in 0..LOOKS {
+        match read_proc(pid, "environ")? {
+            Some(environment) if environment.is_empty() => {}
+            found => return Ok(found),
+        }
+        let Some(stat) = stat(pid)? else {
+            return Ok(None);
+        };
+        let image = (stat.code, stat.stack);
+        let has_none = stat.is_ending() || stat.flags & PF_KTHREAD != 0;
+        if has_none || (stat.code != 0 && before == Some(image)) {
+            return Ok(Some(Vec::new()));
+        }
+        before = Some(image);
+    }
+    // It executes something each time, as only one that wants to does.
+    Err(io::ErrorKind::WouldBlock.into())
 }
 
 /// Reads and parses a file of /proc/PID; none when no process has that pid. One that is cut is
@@ -170,6 +199,27 @@ pub(super) fn parse_proc<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_environment_may_be_empty() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .env_clear()
+            .spawn()
+            .unwrap();
+        let pid = Pid::new(child.id() as i32).unwrap();
+        // spawn returns when exec has begun; it is over when this is no longer an error.
+        let empty = loop {
+            match environment(pid) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
+                found => break found.unwrap(),
+            }
+        };
+        child.kill().unwrap();
+        assert_eq!(empty, Some(Vec::new()));
+        child.wait().unwrap();
+        assert_eq!(environment(pid).unwrap(), None);
+    }
 
     #[test]
     fn a_programs_name_may_hold_anything() {

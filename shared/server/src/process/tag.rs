@@ -45,11 +45,6 @@ impl Environment {
         Ok(environment(pid)?.map(Environment))
     }
 
-    /// True when it has no variable, as that of a process inside exec.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The value of a variable: that of the first of its name.
     pub fn value(&self, name: &str) -> Option<&Path> {
         let mut pairs = self.0.split(|b| *b == 0);
