@@ -3,20 +3,23 @@
 use std::ffi::OsString;
 
 use crate::closest::{closest, hint};
+use crate::exit::Exit;
 use crate::options::{Effect, Flag, Opt, PlaceOf};
 use crate::text;
 use crate::tool::{Action, Tool};
 use crate::value::{UsageError, Value};
 
-/// A tool's command line, which is read into an `O`.
+/// A tool's command line, which is read into an `O`, from which a `T` is made.
 #[derive(Debug)]
-pub struct CommandLine<O: 'static> {
+pub struct CommandLine<O: 'static, T = O> {
     /// The tool.
     pub tool: &'static Tool,
     /// Its options.
     pub options: &'static [Opt<O>],
     /// Takes a word that is no option.
     pub operand: fn(&mut O, OsString) -> Result<(), UsageError>,
+    /// Checks that the options go together, and makes the tool's task of them.
+    pub checked: fn(O) -> Result<T, UsageError>,
 }
 
 /// Refuses every operand, for a tool that reads rows.
@@ -25,9 +28,15 @@ pub fn no_operand<O>(_: &mut O, word: OsString) -> Result<(), UsageError> {
     Err(UsageError(format!("rows come from standard input: {word}")))
 }
 
-impl<O: Default> CommandLine<O> {
+impl<O: Default, T> CommandLine<O, T> {
+    /// The program, from its arguments to its exit status.
+    pub fn main(&self, run: impl FnOnce(T) -> anyhow::Result<Exit>) -> Exit {
+        let action = self.parse(std::env::args_os().skip(1));
+        self.tool.main(action, run)
+    }
+
     /// Reads the arguments that follow the program's name.
-    pub fn parse<I>(&self, args: I) -> Result<Action<O>, UsageError>
+    pub fn parse<I>(&self, args: I) -> Result<Action<T>, UsageError>
     where
         I: IntoIterator<Item = OsString, IntoIter: 'static>,
     {
@@ -41,11 +50,11 @@ impl<O: Default> CommandLine<O> {
                 Arg::Operand(word) => (self.operand)(&mut options, word)?,
             }
         }
-        Ok(Action::Run(options))
+        (self.checked)(options).map(Action::Run)
     }
 }
 
-impl<O> CommandLine<O> {
+impl<O, T> CommandLine<O, T> {
     /// The text of `--help`.
     pub fn help(&self) -> String {
         let tool = self.tool;
@@ -200,6 +209,7 @@ mod tests {
             Opt::value(Some('c'), "config-num", "N", |()| unreachable!()),
         ],
         operand: no_operand,
+        checked: Ok,
     };
 
     fn parse(words: &[&str]) -> Result<Seen, String> {

@@ -28,7 +28,7 @@ impl Shell {
     }
 
     /// The file: the tool's options, and the words that can be its operands.
-    pub fn file<O>(self, line: &CommandLine<O>, words: &[&str]) -> String {
+    pub fn file<O, T>(self, line: &CommandLine<O, T>, words: &[&str]) -> String {
         let name = line.tool.name;
         match self {
             Shell::Bash => {
@@ -124,6 +124,7 @@ mod tests {
             Opt::<()>::value(None, "wait", "S", |()| unreachable!()).help("don't wait longer"),
         ],
         operand: no_operand,
+        checked: Ok,
     };
 
     #[test]

@@ -39,20 +39,6 @@ pub enum Action<T> {
     Run(T),
 }
 
-impl<T> Action<T> {
-    /// The same with the options turned into something else.
-    pub fn try_map<U>(
-        self,
-        f: impl FnOnce(T) -> Result<U, UsageError>,
-    ) -> Result<Action<U>, UsageError> {
-        Ok(match self {
-            Action::Help(text) => Action::Help(text),
-            Action::Version => Action::Version,
-            Action::Run(options) => Action::Run(f(options)?),
-        })
-    }
-}
-
 impl Tool {
     /// The text of `--version`: the name, and the version of all tools.
     pub fn version(&self) -> String {

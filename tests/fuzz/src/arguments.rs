@@ -17,20 +17,14 @@ fn shown<T: Debug>(action: Result<Action<T>, UsageError>) -> Result<String, Usag
 
 /// Every tool: its table of options, and how it reads a command line.
 const TOOLS: [fn(Cursor<'_>); 8] = [
-    |input| holds(&tools::init::COMMAND_LINE, tools::init::parse, input),
-    |input| holds(&tools::resolve::COMMAND_LINE, tools::resolve::parse, input),
-    |input| {
-        let line = &tools::pidfile::COMMAND_LINE;
-        holds(line, |args| line.parse(args), input);
-    },
-    |input| {
-        let line = &tools::check::COMMAND_LINE;
-        holds(line, |args| line.parse(args), input);
-    },
-    |input| holds(&tools::signal::COMMAND_LINE, tools::signal::parse, input),
-    |input| holds(&tools::reload::COMMAND_LINE, tools::reload::parse, input),
-    |input| holds(&tools::spawn::COMMAND_LINE, tools::spawn::parse, input),
-    |input| holds(&serve::COMMAND_LINE, serve::parse, input),
+    |input| holds(&tools::init::COMMAND_LINE, input),
+    |input| holds(&tools::resolve::COMMAND_LINE, input),
+    |input| holds(&tools::pidfile::COMMAND_LINE, input),
+    |input| holds(&tools::check::COMMAND_LINE, input),
+    |input| holds(&tools::signal::COMMAND_LINE, input),
+    |input| holds(&tools::reload::COMMAND_LINE, input),
+    |input| holds(&tools::spawn::COMMAND_LINE, input),
+    |input| holds(&serve::COMMAND_LINE, input),
 ];
 
 /// Words that are an argument or its beginning.
@@ -80,17 +74,13 @@ pub fn check(data: &[u8]) {
     TOOLS[cursor.below(TOOLS.len())](cursor);
 }
 
-fn holds<O, T: Debug>(
-    line: &CommandLine<O>,
-    parse: impl Fn(Vec<OsString>) -> Result<Action<T>, UsageError>,
-    mut cursor: Cursor<'_>,
-) {
+fn holds<O: Default, T: Debug>(line: &CommandLine<O, T>, mut cursor: Cursor<'_>) {
     let mut args = Vec::new();
     while !cursor.is_empty() && args.len() < 64 {
         args.push(argument(line, &mut cursor));
     }
-    let result = shown(parse(args.clone()));
-    assert_eq!(shown(parse(args.clone())), result);
+    let result = shown(line.parse(args.clone()));
+    assert_eq!(shown(line.parse(args.clone())), result);
     if let Err(UsageError(what)) = &result {
         let line = text::one_line(what.as_bytes());
         assert!(
@@ -110,7 +100,7 @@ fn asks_for_help(result: Result<&str, &UsageError>) -> bool {
     result.is_ok_and(|what| what.starts_with("Help(") || what == "Version")
 }
 
-fn argument<O>(line: &CommandLine<O>, cursor: &mut Cursor<'_>) -> OsString {
+fn argument<O, T>(line: &CommandLine<O, T>, cursor: &mut Cursor<'_>) -> OsString {
     let kind = cursor.byte();
     let mut word = Vec::new();
     let options = line.options;
@@ -144,7 +134,7 @@ fn operand(word: OsString) -> Part {
 }
 
 /// The arguments one by one, as the shared reader gives them.
-fn separate<O>(line: &CommandLine<O>, args: &[OsString]) -> Result<Vec<Part>, UsageError> {
+fn separate<O, T>(line: &CommandLine<O, T>, args: &[OsString]) -> Result<Vec<Part>, UsageError> {
     let read = |arg| {
         let part = match arg? {
             Arg::Operand(word) => return Ok(operand(word)),
@@ -160,7 +150,7 @@ fn separate<O>(line: &CommandLine<O>, args: &[OsString]) -> Result<Vec<Part>, Us
 }
 
 /// With `--` at its end, whatever follows is an operand, byte for byte.
-fn operands_end_options<O>(line: &CommandLine<O>, args: &[OsString], parts: &[Part]) {
+fn operands_end_options<O, T>(line: &CommandLine<O, T>, args: &[OsString], parts: &[Part]) {
     let more = ["--help", "-h", "--", "-", "--zork=1"].map(OsString::from);
     let ended: Vec<OsString> = args
         .iter()
@@ -279,7 +269,7 @@ pub fn init(data: &[u8]) {
         let all = values.chain(["main".into(), command.into()]);
         all.map(OsString::from).collect()
     };
-    let read = |words: Vec<OsString>| shown(tools::init::parse(words));
+    let read = |words: Vec<OsString>| shown(tools::init::COMMAND_LINE.parse(words));
     let plain = read(words(&[two], command));
     assert!(
         plain.as_ref().is_ok_and(|what| what.starts_with("Run(Do(")),

@@ -213,7 +213,7 @@ fn conf_continued(size: usize) {
 }
 
 fn parse(words: Vec<OsString>) {
-    assert!(tools::init::parse(words).is_ok());
+    assert!(tools::init::COMMAND_LINE.parse(words).is_ok());
 }
 
 fn arguments(size: usize) {

@@ -21,7 +21,7 @@ pub fn page(name: &str) -> String {
 /// Panics when an option or the example of `--help` is missing from the tool's
 /// manual page, or when the files with completions are not what the table of options makes them. With
 /// `COMPLETIONS=write` in the environment the files are written instead.
-pub fn check<O>(line: &CommandLine<O>, words: &[&str]) {
+pub fn check<O, T>(line: &CommandLine<O, T>, words: &[&str]) {
     let tool = line.tool;
     let page = root().join(format!("man/{}.1", tool.name));
     let text = fs::read_to_string(&page).expect("the tool has a manual page");

@@ -28,6 +28,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
         Opt::VERSION,
     ],
     operand: no_operand,
+    checked: Ok,
 };
 
 /// The command line's options.

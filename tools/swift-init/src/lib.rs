@@ -24,5 +24,5 @@ use swift_cli::Exit;
 
 /// The program, from its arguments to its exit status.
 pub fn main() -> Exit {
-    options::TOOL.main(options::parse(std::env::args_os().skip(1)), commands::run)
+    options::COMMAND_LINE.main(commands::run)
 }

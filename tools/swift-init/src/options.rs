@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use swift_cli::{Action, CommandLine, Exit, SwiftDir, Tool, UsageError};
+use swift_cli::{CommandLine, Exit, SwiftDir, Tool, UsageError};
 
 type Opt = swift_cli::Opt<Options>;
 
@@ -44,7 +44,7 @@ Commands:
 };
 
 /// The table of options.
-pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
+pub static COMMAND_LINE: CommandLine<Options, Request> = CommandLine {
     tool: &TOOL,
     options: &[
         Opt::HELP,
@@ -87,6 +87,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
         Opt::VERSION,
     ],
     operand: Options::operand,
+    checked: |options| Ok(request(options)),
 };
 
 /// The commands. Of two names for the same, the last one is its name.
@@ -249,15 +250,6 @@ impl Options {
     }
 }
 
-/// Reads the arguments that follow the program's name.
-pub fn parse(
-    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
-) -> Result<Action<Request>, UsageError> {
-    COMMAND_LINE
-        .parse(args)?
-        .try_map(|options| Ok(request(options)))
-}
-
 /// Parts the words into servers and command. The command stands last or first. Where both could be
 /// one, that counts which is spelled exactly, and of two such the last, as in the original; which
 /// does not find a command that comes first in another spelling.
@@ -285,10 +277,11 @@ fn request(mut options: Options) -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use swift_cli::Action;
 
     fn read(line: &str) -> Result<Request, String> {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        match parse(words) {
+        match COMMAND_LINE.parse(words) {
             Ok(Action::Run(request)) => Ok(request),
             Ok(other) => panic!("{other:?}"),
             Err(UsageError(what)) => Err(what),

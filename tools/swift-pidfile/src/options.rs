@@ -30,6 +30,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
         Opt::VERSION,
     ],
     operand: no_operand,
+    checked: Ok,
 };
 
 /// How rows are examined.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use swift_cli::text;
-use swift_cli::{Action, CommandLine, Exit, SwiftDir, Tool, UsageError};
+use swift_cli::{CommandLine, Exit, SwiftDir, Tool, UsageError};
 use swift_server::check;
 
 /// How long a reload may take unless the user says otherwise.
@@ -44,6 +44,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
             .help("say what is being done, step by step"),
     ],
     operand: Options::operand,
+    checked: Options::checked,
 };
 
 /// How a reload is done.
@@ -109,20 +110,14 @@ impl Options {
     }
 }
 
-/// Reads the arguments that follow the program's name.
-pub fn parse(
-    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
-) -> Result<Action<Options>, UsageError> {
-    COMMAND_LINE.parse(args)?.try_map(Options::checked)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use swift_cli::Action;
 
     fn parse(words: &[&str]) -> Result<Options, String> {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        match super::parse(words) {
+        match COMMAND_LINE.parse(words) {
             Ok(Action::Run(options)) => Ok(options),
             Ok(other) => panic!("{other:?}"),
             Err(UsageError(what)) => Err(what),

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use swift_cli::text;
-use swift_cli::{Action, CommandLine, Exit, SwiftDir, Tool, UsageError};
+use swift_cli::{CommandLine, Exit, SwiftDir, Tool, UsageError};
 
 type Opt = swift_cli::Opt<Options>;
 
@@ -35,6 +35,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
         Opt::VERSION,
     ],
     operand: Options::operand,
+    checked: Options::checked,
 };
 
 /// The command line.
@@ -79,20 +80,14 @@ impl Options {
     }
 }
 
-/// Reads the arguments that follow the program's name.
-pub fn parse(
-    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
-) -> Result<Action<Options>, UsageError> {
-    COMMAND_LINE.parse(args)?.try_map(Options::checked)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use swift_cli::Action;
 
     fn options(args: &[&str]) -> Result<Options, String> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        match parse(args) {
+        match COMMAND_LINE.parse(args) {
             Ok(Action::Run(options)) => Ok(options),
             Ok(other) => panic!("{other:?}"),
             Err(UsageError(what)) => Err(what),

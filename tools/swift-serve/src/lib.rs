@@ -36,7 +36,7 @@ use options::Job;
 
 /// The program, from its arguments to its exit status.
 pub fn main() -> Exit {
-    options::TOOL.main(options::parse(invocation::arguments()), run)
+    options::TOOL.main(options::COMMAND_LINE.parse(invocation::arguments()), run)
 }
 
 /// Does what was asked for.

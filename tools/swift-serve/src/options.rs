@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use swift_cli::text;
-use swift_cli::{Action, CommandLine, Exit, Tool, UsageError};
+use swift_cli::{CommandLine, Exit, Tool, UsageError};
 use swift_server::process::Pid;
 
 type Opt = swift_cli::Opt<Options>;
@@ -20,7 +20,7 @@ pub static TOOL: Tool = Tool {
 };
 
 /// The table of options.
-pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
+pub static COMMAND_LINE: CommandLine<Options, Job> = CommandLine {
     tool: &TOOL,
     options: &[
         Opt::flag(None, "test-config", |o| o.check = true)
@@ -33,6 +33,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
         Opt::VERSION,
     ],
     operand: Options::operand,
+    checked: Options::job,
 };
 
 /// The task.
@@ -100,20 +101,14 @@ impl Options {
     }
 }
 
-/// Reads the arguments that follow the program's name.
-pub fn parse(
-    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
-) -> Result<Action<Job>, UsageError> {
-    COMMAND_LINE.parse(args)?.try_map(Options::job)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use swift_cli::Action;
 
     fn job(args: &[&str]) -> Result<Action<Job>, UsageError> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        parse(args)
+        COMMAND_LINE.parse(args)
     }
 
     fn server(verbose: bool) -> Server {

@@ -11,5 +11,5 @@ use swift_cli::Exit;
 
 /// The program, from its arguments to its exit status.
 pub fn main() -> Exit {
-    options::TOOL.main(options::parse(std::env::args_os().skip(1)), run::run)
+    options::COMMAND_LINE.main(run::run)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use swift_cli::text;
-use swift_cli::{Action, CommandLine, Exit, SwiftDir, Tool, UsageError};
+use swift_cli::{CommandLine, Exit, SwiftDir, Tool, UsageError};
 use swift_records::catalogue::Server;
 use swift_sys::signal::Signal;
 
@@ -23,7 +23,7 @@ pub static TOOL: Tool = Tool {
 };
 
 /// The table of options.
-pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
+pub static COMMAND_LINE: CommandLine<Options, (SignalSpec, Options)> = CommandLine {
     tool: &TOOL,
     options: &[
         Opt::HELP,
@@ -42,6 +42,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
             .help("signal the workers, and leave their parent alone"),
     ],
     operand: Options::operand,
+    checked: Options::checked,
 };
 
 /// Which signal is meant.
@@ -135,19 +136,13 @@ impl Options {
 
 const ONE_SIGNAL: &str = "exactly one signal is wanted";
 
-/// Reads the arguments that follow the program's name.
-pub fn parse(
-    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
-) -> Result<Action<(SignalSpec, Options)>, UsageError> {
-    COMMAND_LINE.parse(args)?.try_map(Options::checked)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use swift_cli::Action;
 
     fn parse(words: &'static [&'static str]) -> Result<Action<(SignalSpec, Options)>, UsageError> {
-        super::parse(words.iter().map(OsString::from))
+        COMMAND_LINE.parse(words.iter().map(OsString::from))
     }
 
     #[test]
@@ -168,7 +163,7 @@ mod tests {
             ("10", SignalSpec::Signal(Signal::USR1)),
             ("graceful", SignalSpec::Graceful),
         ] {
-            let Ok(Action::Run((found, _))) = super::parse([OsString::from(word)]) else {
+            let Ok(Action::Run((found, _))) = COMMAND_LINE.parse([OsString::from(word)]) else {
                 panic!("{word}")
             };
             assert_eq!(found, spec);

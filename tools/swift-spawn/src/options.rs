@@ -1,10 +1,9 @@
 //! The command line.
 
-use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use swift_cli::{Action, CommandLine, Exit, SwiftDir, Tool, UsageError, no_operand};
+use swift_cli::{CommandLine, Exit, SwiftDir, Tool, UsageError, no_operand};
 
 type Opt = swift_cli::Opt<Options>;
 
@@ -45,6 +44,7 @@ pub static COMMAND_LINE: CommandLine<Options> = CommandLine {
         Opt::VERSION,
     ],
     operand: no_operand,
+    checked: Options::checked,
 };
 
 /// The standard input, output and error of a server.
@@ -129,19 +129,15 @@ impl Options {
     }
 }
 
-/// Reads the arguments that follow the program's name.
-pub fn parse(
-    args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
-) -> Result<Action<Options>, UsageError> {
-    COMMAND_LINE.parse(args)?.try_map(Options::checked)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsString;
+
+    use swift_cli::Action;
 
     fn parse(words: &[&str]) -> Result<Action<Options>, UsageError> {
-        super::parse(words.iter().map(OsString::from).collect::<Vec<_>>())
+        COMMAND_LINE.parse(words.iter().map(OsString::from).collect::<Vec<_>>())
     }
 
     fn options(words: &[&str]) -> Options {
