@@ -92,3 +92,28 @@ fn an_address_in_use() {
         "8089",
     );
 }
+
+/// Fails when they are opened as regular files are: the reload waits for a writer.
+#[test]
+fn a_config_or_a_file_that_is_a_fifo() {
+    let site = Site::new();
+    let pid = site.start();
+    let config = "/etc/swift/hello-server.conf".to_owned();
+    let file = site.program().display().to_string();
+    // The file is the program that is executed for the check.
+    for (path, why) in [(config, "a fifo"), (file, "Permission denied")] {
+        site.must(&format!("mv {path} kept; mkfifo -m 755 {path}"));
+        for check in ["", "--no-check"] {
+            let outcome = site.sh(&format!("timeout 120 swift-reload {check} {pid}"));
+            assert_eq!(outcome.code(), 1, "{path}: {outcome}");
+            assert!(outcome.err().contains(why), "{path}: {outcome}");
+            assert_eq!(site.told("generation"), "1");
+        }
+        let started = format!("timeout -s KILL 60 swift-serve {path} {path}");
+        let outcome = site.sh(&started);
+        let line = format!("swift-serve: cannot read {path}: a fifo\n");
+        assert_eq!((outcome.code(), outcome.err()), (1, line));
+        site.must(&format!("mv kept {path}"));
+    }
+    site.must(&format!("swift-reload {pid}"));
+}

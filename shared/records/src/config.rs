@@ -30,6 +30,18 @@ fn files_that_count(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     paths
 }
 
+/// Refuses a config with something in the place of a file that could make its server wait for ever. What
+/// does not exist, or may not be seen, is left to the server.
+pub fn require_regular(config: &Path) -> Result<(), String> {
+    for file in files(config).unwrap_or_default() {
+        let kind = fs::metadata(&file).map(|status| status.file_type());
+        if let Some(Err(e)) = kind.ok().map(regular_file::require) {
+            return Err(format!("{}: {}", file.display(), reason_of(&e)));
+        }
+    }
+    Ok(())
+}
+
 /// Reads a config. All of its files are read, since one that makes no sense
 /// spoils the config. The error names the file, and the line where it makes no
 /// sense.

@@ -1,6 +1,6 @@
 //! Files that are read whole, whatever lies in their place.
 
-use std::fs::File;
+use std::fs::{File, FileType};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -19,13 +19,17 @@ pub fn open(path: &Path) -> io::Result<File> {
     if kind.is_dir() {
         return Err(io::Error::from_raw_os_error(libc::EISDIR));
     }
-    if kind.is_fifo() {
-        return Err(io::Error::other("a fifo"));
-    }
-    if !kind.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
+    require(kind)?;
     Ok(file)
+}
+
+/// Refuses what could make a reader wait for ever: all but a regular file and a directory.
+pub fn require(kind: FileType) -> io::Result<()> {
+    match kind {
+        _ if kind.is_fifo() => Err(io::Error::other("a fifo")),
+        _ if kind.is_file() || kind.is_dir() => Ok(()),
+        _ => Err(io::Error::other("not a regular file")),
+    }
 }
 
 /// Reads a regular file of at most [`MAX_SIZE`].

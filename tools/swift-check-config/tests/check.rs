@@ -142,3 +142,26 @@ fn rows_from_a_pipe_are_checked_as_they_come() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), rows(&["1"]));
 }
+
+/// Fails when the server's own check is run, which waits for a writer.
+#[test]
+fn a_config_that_is_a_fifo_is_refused_at_once() {
+    let sandbox = with_check("cat $1");
+    let config = sandbox.etc().join("object-server");
+    fs::create_dir(&config).unwrap();
+    let row = rows(&["1"])
+        .replace("1.conf", "1.conf.d")
+        .replace("1.pid", "1.pid.d");
+    let refused = |rows: &str, path: &str| {
+        let outcome = check(&sandbox, &["-q", "--timeout", "1"], rows);
+        assert_eq!(outcome.code(), 1, "{outcome}");
+        let detail = format!("misconfigured file etc/object-server/{path}: a fifo");
+        assert_eq!(details(&outcome), [detail]);
+    };
+    for (path, rows) in [("1.conf", rows(&["1"])), ("1.conf.d/a.conf", row)] {
+        let file = config.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        run(sandbox.command("mkfifo").arg(&file));
+        refused(&rows, path);
+    }
+}

@@ -1,14 +1,15 @@
 //! The file that says how a server is served: swift-serve.toml(5).
 
-use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use swift_cli::program::SearchPath;
 use swift_server::user;
+use swift_sys::error::reason_of;
+use swift_sys::regular_file;
 use swift_sys::signal::Signal;
 use swift_sys::spawn::User;
 use toml::Spanned;
@@ -101,7 +102,8 @@ enum Count {
 /// file, the line and the key.
 pub fn load(server: &Server) -> anyhow::Result<Settings> {
     let file = server.file.display();
-    let text = fs::read_to_string(&server.file).with_context(|| format!("cannot read {file}"))?;
+    let text = regular_file::read_text(&server.file)
+        .map_err(|e| anyhow!("cannot read {file}: {}", reason_of(&e)))?;
     let line = |span: Range<usize>| {
         let end = span.start.min(text.len());
         text.as_bytes()[..end]
@@ -268,6 +270,8 @@ fn expand(text: &str, conf: Option<&(String, Values)>) -> Result<String, String>
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn loaded(file: &str, conf: &str) -> Result<Settings, String> {

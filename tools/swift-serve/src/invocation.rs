@@ -6,14 +6,14 @@
 //! tools look for, and what they execute to have the config checked.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use swift_cli::program::SearchPath;
-use swift_sys::handover;
+use swift_sys::{handover, regular_file};
 
 use crate::options::Server;
 
@@ -119,15 +119,8 @@ impl Invocation {
 /// The program that a file's first line names; none when it names none.
 fn interpreter(file: &Path) -> Option<PathBuf> {
     let mut text = Vec::new();
-    let status = fs::metadata(file).ok()?;
-    if !status.is_file() {
-        return None;
-    }
-    File::open(file)
-        .ok()?
-        .take(FIRST_LINE)
-        .read_to_end(&mut text)
-        .ok()?;
+    let opened = regular_file::open(file).ok()?;
+    opened.take(FIRST_LINE).read_to_end(&mut text).ok()?;
     let line = text.split(|b| *b == b'\n').next()?.strip_prefix(b"#!")?;
     let mut words = line
         .split(|b| b.is_ascii_whitespace())

@@ -2,13 +2,13 @@
 //! interpreter that its first line names (execve(2)).
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use swift_cli::program::is_executable;
 use swift_sys::error::reason_of;
+use swift_sys::regular_file;
 
 /// The kernel reads as much of a program to find its interpreter
 /// (BINPRM_BUF_SIZE in linux/binfmts.h).
@@ -42,7 +42,7 @@ pub fn explain(program: &Path, error: &io::Error) -> String {
 /// The interpreter that a script's first line names.
 fn interpreter(program: &Path) -> Option<PathBuf> {
     let mut head = Vec::new();
-    let file = File::open(program).ok()?;
+    let file = regular_file::open(program).ok()?;
     file.take(FIRST_LINE).read_to_end(&mut head).ok()?;
     let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
     let word = line.trim_ascii_start().split(|b| matches!(b, b' ' | b'\t'));

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use crate::actor::Token;
 use crate::preflight::Preflight;
 use crate::process::Process;
 use swift_cli::program::is_executable;
+use swift_records::config;
 use swift_records::reason::Reason;
 use swift_sys::epoll::{Epoll, deadline_in};
 use swift_sys::error::reason_of;
@@ -249,6 +250,13 @@ impl Checks {
         if job.asked == Asked::SwiftConfig && command.args.last().is_some_and(is_missing) {
             return Err(Obstacle::Verdict(Verdict::Bad(Reason::Absent, Vec::new())));
         }
+        if let Err(why) = check
+            .config()
+            .map_or(Ok(()), |path| config::require_regular(&path))
+        {
+            let verdict = Verdict::Bad(Reason::File, why.into_bytes());
+            return Err(Obstacle::Verdict(verdict));
+        }
         let null = fd::null().map_err(cannot)?;
         let relay = self.relay.as_ref().map(Relay::to).transpose();
         let (output, ends) = Output::new(relay.map_err(cannot)?).map_err(cannot)?;
@@ -333,6 +341,16 @@ impl Checks {
 }
 
 impl ConfigCheck {
+    /// The path of the config, as this process can reach it, where a server checks it.
+    fn config(&self) -> Option<PathBuf> {
+        let args = &self.command.as_ref()?.args;
+        let config = Path::new(args.iter().rfind(|word| *word != TEST_CONFIG)?);
+        Some(match &self.directory {
+            Some(fd) => Path::new(&format!("/proc/self/fd/{}", fd.as_raw_fd())).join(config),
+            None => config.to_owned(),
+        })
+    }
+
     /// The verdict after the preflight of a config that passed its check.
     fn verdict(&self, verdict: Verdict) -> Verdict {
         let finding = match (&verdict, &self.preflight) {
