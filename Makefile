@@ -51,7 +51,7 @@ FAULTS := swift-init/faults,swift-serve/faults
 FUZZ_SECONDS ?= 600
 FUZZ ?= $(basename $(notdir $(wildcard tests/fuzz/corpus/*.txt)))
 
-.PHONY: all check lint venv venvs test test-versions test-systemd soak fuzz growth bench bench-growth bench-reload demo \
+.PHONY: all check lint venv venvs test test-versions test-systemd soak fuzz growth bench bench-growth bench-reload bench-serve demo \
 	demo-swift installable install dist clean
 
 all:
@@ -138,6 +138,11 @@ bench-growth: all
 
 bench-reload: all venv
 	"$(SWIFT_VENV)/bin/python3" tests/bench/reload.py "$(RELEASE)/swift-init"
+
+# Beside nginx, HAProxy and gunicorn, in four minutes: tests/bench/README.md says what is measured.
+bench-serve: all venv
+	tests/bench/setup-peers
+	python3 tests/bench/serve.py --tools "$(RELEASE)" --gunicorn "$(SWIFT_VENV)/bin/gunicorn"
 
 demo: all
 	$(CARGO) build --package test-helpers
