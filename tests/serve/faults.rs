@@ -98,9 +98,9 @@ fn killed_at(site: &Site, point: &str, after: After) {
             counts.all_answered();
         }
         After::Orphans => {
-            load.end().all_answered();
             site.must("swift-init hello-server start");
             site.until("new workers answer", || site.told("text") == "again");
+            load.end().all_answered();
         }
     }
     site.must("swift-init hello-server stop");

@@ -3,6 +3,7 @@
 
 mod basics;
 mod graceful;
+mod killed;
 mod original;
 mod port;
 mod ready;

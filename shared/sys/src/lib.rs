@@ -14,6 +14,7 @@ pub mod fd;
 pub mod handover;
 pub mod inet_diag;
 pub mod limits;
+pub mod listening;
 pub mod netns;
 mod openat2;
 pub mod pid;

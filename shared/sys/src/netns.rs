@@ -29,6 +29,11 @@ pub fn in_that_of<T: Send>(pid: Pid, make: impl FnOnce() -> io::Result<T> + Send
     })
 }
 
+/// True when a process is seen to be in another network namespace than this one.
+pub fn is_foreign(pid: Pid) -> bool {
+    foreign(pid).is_some()
+}
+
 /// The network namespace of a process, when it is seen to be another one than the caller's.
 fn foreign(pid: Pid) -> Option<File> {
     let path = format!("/proc/{pid}/ns/net");

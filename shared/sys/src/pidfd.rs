@@ -17,6 +17,10 @@ const SEND: Needed = Needed {
     eperm_is_refusal: false,
     ..Needed::new("pidfd_send_signal", "5.1")
 };
+const GET_FD: Needed = Needed {
+    eperm_is_refusal: false,
+    ..Needed::new("pidfd_getfd", "5.6")
+};
 const WAIT: Needed = Needed::new("waitid", "5.4");
 
 /// Sends to the whole process group of the pidfd's process (Linux 6.9).
@@ -63,6 +67,19 @@ pub fn probe(pidfd: &impl AsFd) -> io::Result<()> {
 /// error is EINVAL where the kernel is older than 6.9.
 pub fn send_group(pidfd: &impl AsFd, signal: Signal) -> io::Result<()> {
     send_with_flags(pidfd, signal.number(), SIGNAL_PROCESS_GROUP)
+}
+
+/// A copy of a descriptor of the pidfd's process, by its number there; none when that is not open. The
+/// error is EPERM when the process may not be traced (PTRACE_MODE_ATTACH_REALCREDS in ptrace(2)).
+pub fn get_fd(pidfd: &impl AsFd, number: RawFd) -> io::Result<Option<OwnedFd>> {
+    let pidfd = pidfd.as_fd().as_raw_fd();
+    // SAFETY: the pidfd is open for the time of the call, and the kernel checks the numbers.
+    match Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd, number, 0) }) {
+        // SAFETY: the kernel has just made this descriptor, which nothing else owns.
+        Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })),
+        Err(Errno::EBADF) => Ok(None),
+        Err(e) => Err(GET_FD.error(e.into())),
+    }
 }
 
 /// Takes the status of a child of this process if it has ended.

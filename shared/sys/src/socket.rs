@@ -95,11 +95,15 @@ pub fn accept(listener: &impl AsFd) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// A connection to an abstract name, and the pid of the process that listens there.
-pub fn connect_abstract(name: &[u8]) -> io::Result<(OwnedFd, i32)> {
+/// A connection to an abstract name, and the process that listens there.
+pub fn connect_abstract(name: &[u8]) -> io::Result<(OwnedFd, Sender)> {
     let socket = UnixStream::connect_addr(&UnixName::from_abstract_name(name)?)?;
     let peer = getsockopt(&socket, sockopt::PeerCredentials)?;
-    Ok((socket.into(), peer.pid()))
+    let listener = Sender {
+        pid: peer.pid(),
+        user: peer.uid(),
+    };
+    Ok((socket.into(), listener))
 }
 
 /// Two connected sockets.
@@ -150,8 +154,8 @@ pub fn receive(mailbox: &impl AsFd) -> io::Result<Option<(Vec<u8>, u32)>> {
     Ok(None)
 }
 
-/// The process that sent a datagram, as the kernel says (`SO_PASSCRED` of
-/// unix(7)).
+/// The process that sent a datagram, or that listens, as the kernel says (`SO_PASSCRED` and `SO_PEERCRED`
+/// of unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
     /// Its pid; 0 when it is in no pid namespace that this process can see.

@@ -1,4 +1,4 @@
-//! Owners of Unix sockets, as the kernel knows them (sock_diag(7)).
+//! Owners and files of Unix sockets, as the kernel knows them (sock_diag(7)).
 
 use super::sock_diag::{BY_FAMILY, HEADER, Request};
 use std::io;
@@ -7,6 +7,10 @@ use std::io;
 const SHOW_UID: u32 = 0x40;
 /// `UNIX_DIAG_UID` there.
 const UID: u16 = 7;
+/// `UDIAG_SHOW_VFS` there.
+const SHOW_VFS: u32 = 0x2;
+/// `UNIX_DIAG_VFS` there.
+const VFS: u16 = 1;
 /// The size of `unix_diag_msg`.
 const ANSWER: usize = 16;
 
@@ -14,24 +18,35 @@ const ANSWER: usize = 16;
 /// process's user namespace. The process that holds the socket may be another,
 /// or hidden. An error where the kernel or a filter knows no such question.
 pub fn owner(inode: u32) -> io::Result<u32> {
-    let mut buffer = [0; 1024];
-    let length = Request::ask(0, &request(inode))?.read(&mut buffer)?;
-    uid(&buffer[..length])
+    number(inode, SHOW_UID, UID)?
         .ok_or_else(|| io::Error::other("the kernel does not say whose the socket is"))
 }
 
+/// The inode of the file to which the Unix socket with that inode is bound, cut to 32 bits.
+pub fn file(inode: u32) -> io::Result<u32> {
+    number(inode, SHOW_VFS, VFS)?
+        .ok_or_else(|| io::Error::other("the kernel does not say where the socket is bound"))
+}
+
+/// Asks for an attribute of a socket, and takes the number with which it begins.
+fn number(inode: u32, show: u32, attribute: u16) -> io::Result<Option<u32>> {
+    let mut buffer = [0; 1024];
+    let length = Request::ask(0, &request(inode, show))?.read(&mut buffer)?;
+    Ok(value(&buffer[..length], attribute))
+}
+
 /// `unix_diag_req`.
-fn request(inode: u32) -> Vec<u8> {
+fn request(inode: u32, show: u32) -> Vec<u8> {
     let any_state = u32::MAX;
     let no_cookie = u32::MAX;
     let mut out = vec![libc::AF_UNIX as u8, 0, 0, 0];
-    let rest = [any_state, inode, SHOW_UID, no_cookie, no_cookie];
+    let rest = [any_state, inode, show, no_cookie, no_cookie];
     out.extend(rest.map(u32::to_ne_bytes).concat());
     out
 }
 
-/// The value of the attribute that says the user.
-fn uid(answer: &[u8]) -> Option<u32> {
+/// The number with which the value of an attribute begins.
+fn value(answer: &[u8], attribute: u16) -> Option<u32> {
     let word = |at: usize| Some(u16::from_ne_bytes(answer.get(at..at + 2)?.try_into().ok()?));
     if word(4)? != BY_FAMILY {
         return None;
@@ -39,7 +54,7 @@ fn uid(answer: &[u8]) -> Option<u32> {
     let mut at = HEADER + ANSWER;
     loop {
         let (length, kind) = (usize::from(word(at)?), word(at + 2)?);
-        if kind == UID {
+        if kind == attribute {
             let value = answer.get(at + 4..at + 8)?;
             return Some(u32::from_ne_bytes(value.try_into().ok()?));
         }
@@ -73,12 +88,12 @@ mod tests {
     fn an_answer_that_is_cut_says_nothing() {
         let mut answer = vec![0; HEADER + ANSWER];
         answer[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
-        assert_eq!(uid(&answer), None);
+        assert_eq!(value(&answer, UID), None);
         answer.extend([[5, 0, 6, 0], [1, 0, 0, 0], [8, 0, 7, 0]].concat());
-        assert_eq!(uid(&answer), None);
+        assert_eq!(value(&answer, UID), None);
         answer.extend(7u32.to_ne_bytes());
-        assert_eq!(uid(&answer), Some(7));
+        assert_eq!(value(&answer, UID), Some(7));
         answer[4] = 2;
-        assert_eq!(uid(&answer), None);
+        assert_eq!(value(&answer, UID), None);
     }
 }

@@ -12,6 +12,8 @@ pub const MANAGER: &str = "SWIFT_SERVE_MANAGER";
 pub const GENERATION: &str = "SWIFT_SERVE_GENERATION";
 /// The server of a worker: FILE, a blank, CONF.
 pub const SERVER: &str = "SWIFT_SERVE_SERVER";
+/// The pid of a worker, which its own processes inherit.
+pub const WORKER: &str = "LISTEN_PID";
 /// Where the pid file lies.
 pub const PID_FILE: &str = swift_server::process::tag::PID_FILE;
 /// The directory under whose lock it is changed.
@@ -30,7 +32,7 @@ const NOT_FOR_WORKERS: &[&str] = &[
     "NOTIFY_SOCKET",
     "READY_FD",
     "LISTEN_FDS",
-    "LISTEN_PID",
+    WORKER,
     "LISTEN_FDNAMES",
     "WATCHDOG_PID",
     "WATCHDOG_USEC",

@@ -1,6 +1,7 @@
 //! Hold listen sockets, keep workers, reload without losing a connection.
 
 pub mod address;
+mod adopt;
 pub mod conf;
 mod connections;
 mod environment;
@@ -14,6 +15,7 @@ mod manager;
 mod notify;
 pub mod options;
 mod orphans;
+mod peers;
 mod pid_file;
 mod readiness;
 mod reload;

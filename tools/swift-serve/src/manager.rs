@@ -8,9 +8,11 @@ use swift_sys::signal::Signal;
 use swift_sys::signal_fd::SignalFd;
 
 use crate::event::{OUTPUT, SIGNALLED, STANDBY, STATUS};
+use crate::generation::Generation;
 use crate::invocation::Invocation;
 use crate::log::Log;
 use crate::notify::Notifier;
+use crate::sockets::Listener;
 use crate::state::{Phase, State};
 use crate::worker::Worker;
 
@@ -28,6 +30,9 @@ pub struct Manager {
     pub notifier: Notifier,
     /// State passed across exec.
     pub state: State,
+    /// Workers of a manager that was killed, and their sockets: they serve on until the first generation is
+    /// ready, and are left alone when it fails.
+    pub orphaned: Option<Generation>,
     /// The phase.
     pub phase: Phase,
     /// The signal that asks it to end.
@@ -54,9 +59,17 @@ impl Manager {
 
     /// All workers there are.
     pub fn workers(&self) -> impl Iterator<Item = &Worker> {
-        let pending = self.phase.pending().into_iter();
-        let pending = pending.flat_map(|one| &one.generation.workers);
-        self.state.workers().chain(pending)
+        let pending = self.phase.pending().map(|one| &one.generation);
+        let others = self.orphaned.iter().chain(pending);
+        self.state
+            .workers()
+            .chain(others.flat_map(|one| &one.workers))
+    }
+
+    /// The listening sockets that there are already.
+    pub fn listeners(&self) -> &[Listener] {
+        let generation = self.state.current.as_ref().or(self.orphaned.as_ref());
+        generation.map_or(&[][..], |one| &one.listeners)
     }
 
     /// Takes in the signals that have come.

@@ -1,14 +1,16 @@
 //! Workers that a manager which was killed has left behind, found by what
 //! stands in their environment.
 
+use std::io;
 use std::path::Path;
 
-use swift_server::process::{Pid, Process, command_line, environment, pids};
-use swift_sys::signal::Signal;
+use swift_server::process::{self, Pid, Process, command_line, environment, pids};
+use swift_server::user;
+use swift_sys::netns;
 
-use crate::environment::{GENERATION, MANAGER, SERVER};
+use crate::environment::{GENERATION, MANAGER, SERVER, WORKER};
 use crate::invocation::Invocation;
-use crate::status;
+use crate::peers::{self, Peer};
 
 /// Searches for workers that are just about to execute.
 const ROUNDS: usize = 10;
@@ -24,28 +26,42 @@ pub fn mark(invocation: &Invocation) -> String {
     format!("{} {conf}", whole(&server.file))
 }
 
+/// A process with its environment.
+struct Found {
+    process: Process,
+    environment: Vec<u8>,
+}
+
+impl Found {
+    /// The value of a variable, if it is a number.
+    fn number(&self, name: &str) -> Option<u64> {
+        let mut all = self.environment.split(|b| *b == 0);
+        let value = all.find_map(|one| one.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+        std::str::from_utf8(value).ok()?.parse().ok()
+    }
+}
+
 /// All processes whose environment has these variables, this process aside.
 /// Each was opened before its environment was read.
-fn search(variables: &[(&str, String)]) -> Vec<Process> {
+fn search(variables: &[(&str, String)]) -> Vec<Found> {
     let wanted: Vec<Vec<u8>> = variables
         .iter()
         .map(|(name, value)| format!("{name}={value}").into_bytes())
         .collect();
-    let own = std::process::id() as i32;
+    let own = Pid::own();
+    let pids = pids().into_iter().flatten().flatten();
     let mut found = Vec::new();
-    for pid in pids()
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|pid| pid.raw() != own)
-    {
+    for pid in pids.filter(|pid| *pid != own) {
         let Ok(Some(process)) = Process::open(pid) else {
             continue;
         };
         let environment = environment(pid).ok().flatten().unwrap_or_default();
         let has = |one: &Vec<u8>| environment.split(|b| *b == 0).any(|other| other == one);
         if wanted.iter().all(has) && !process.has_ended().unwrap_or(true) {
-            found.push(process);
+            found.push(Found {
+                process,
+                environment,
+            });
         }
     }
     found
@@ -64,7 +80,7 @@ pub fn of_generation(invocation: &Invocation, manager: Pid, generation: u64) -> 
     let mut all: Vec<Process> = Vec::new();
     for _ in 0..ROUNDS {
         let before = all.len();
-        for process in search(&variables) {
+        for Found { process, .. } in search(&variables) {
             if !all.iter().any(|other| other.pid == process.pid) {
                 all.push(process);
             }
@@ -76,26 +92,46 @@ pub fn of_generation(invocation: &Invocation, manager: Pid, generation: u64) -> 
     all
 }
 
-/// Signals the workers of this server that have no manager any more, and
-/// returns their number. With a live manager there are none.
-pub fn end(invocation: &Invocation, signal: Signal) -> usize {
-    let own = Pid::own();
-    let line = command_line(own).ok().flatten();
-    // A process that only waits for another one's end bears the same command line.
-    let is_managed = pids().into_iter().flatten().flatten().any(|pid| {
-        let same = || {
-            command_line(pid)
-                .ok()
-                .flatten()
-                .is_some_and(|it| Some(it) == line)
-        };
-        pid != own && same() && status::is_manager(pid)
-    });
-    if is_managed {
-        return 0;
+/// The workers of this server that no manager has, each with its generation. Workers run as root, as the
+/// user of this process, or as `identity`: another user's process may say of itself what it likes.
+pub fn find(invocation: &Invocation, identity: Option<u32>) -> io::Result<Vec<(Process, u64)>> {
+    let mut found = search(&[(SERVER, mark(invocation))]);
+    if found.is_empty() {
+        return Ok(Vec::new());
     }
-    let left = search(&[(SERVER, mark(invocation))]);
-    left.iter()
-        .filter(|one| one.signal(signal).unwrap_or(false))
-        .count()
+    let users: Vec<u32> = [0, user::own()].into_iter().chain(identity).collect();
+    let is_ours = |one: &Found| {
+        let pid = one.process.pid;
+        let user = process::user(pid).ok().flatten();
+        user.is_some_and(|user| users.contains(&user.uid))
+            && !netns::is_foreign(pid)
+            && !one.process.has_ended().unwrap_or(true)
+    };
+    found.retain(is_ours);
+    let all: Vec<u64> = found
+        .iter()
+        .map(|one| one.process.pid.raw() as u64)
+        .collect();
+    // A worker's own processes have its environment. They are its to end, as long as it is there.
+    found.retain(|one| {
+        let worker = one.number(WORKER).unwrap_or(0);
+        worker == one.process.pid.raw() as u64 || !all.contains(&worker)
+    });
+    let line = command_line(Pid::own())?;
+    let peers = peers::all(&users)?;
+    let has = |peer: &Peer, one: &Found| match &peer.workers {
+        Some(workers) => workers.contains(&one.process.pid),
+        // One that is stopped, or just about to take over.
+        None => {
+            one.number(MANAGER) == Some(peer.pid.raw() as u64)
+                || command_line(peer.pid).ok().flatten() == line
+        }
+    };
+    found.retain(|one| !peers.iter().any(|peer| has(peer, one)));
+    let number = |one: &Found| one.number(GENERATION).unwrap_or(0);
+    let found = found.into_iter();
+    Ok(found
+        .map(|one| (number(&one), one))
+        .map(|(number, one)| (one.process, number))
+        .collect())
 }

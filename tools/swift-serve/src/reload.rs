@@ -13,6 +13,7 @@ use crate::sockets::{self, Listener};
 use crate::standby::{self, Standby};
 use crate::state::Phase;
 use crate::takeover::{self, Began};
+use crate::worker::WorkerState;
 use crate::{connections, environment};
 
 impl Manager {
@@ -127,7 +128,8 @@ impl Manager {
             "generation {} serves with {workers} workers",
             generation.number
         );
-        if let Some(old) = self.state.current.take() {
+        let old = self.state.current.take().or(self.orphaned.take());
+        if let Some(old) = old {
             let waiting = connections::waiting(&old.listeners);
             failpoint::at("before-release");
             let mut gone = old.listeners;
@@ -137,10 +139,10 @@ impl Manager {
             if !released {
                 sockets::discard(&gone, &[]);
             }
-            let graceful = (!released).then_some(old.settings.graceful);
             let timeout = Duration::from_secs(old.settings.stale_worker_timeout.into());
             for mut worker in old.workers {
-                worker.leave(graceful, timeout);
+                let is_told = released || worker.state == WorkerState::Leaving;
+                worker.leave((!is_told).then_some(old.settings.graceful), timeout);
                 self.state.leaving.push(worker);
             }
             // The old workers are let go first: their release waits for no number.

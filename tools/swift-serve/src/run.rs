@@ -39,6 +39,7 @@ pub fn run(invocation: Invocation, signals: SignalFd) -> anyhow::Result<Exit> {
         signals,
         notifier: Notifier::from_env(log),
         state,
+        orphaned: None,
         phase,
         asked: None,
         null: fd::null()?,

@@ -9,12 +9,13 @@ use crate::event::SIGNALLED;
 use crate::file::{Ready, Settings};
 use crate::generation::Generation;
 use crate::manager::Manager;
-use crate::orphans;
 use crate::sockets::{self, Listener};
 use crate::state::{PendingGeneration, Phase};
 
 /// The pause between attempts to bind an address in use: no event reports that it is free.
 const BIND_AGAIN: Duration = Duration::from_millis(100);
+/// The least part of that time during which no orphaned worker is looked for.
+const PAUSE_PER_SEARCH: u32 = 10;
 /// The time for which it is in use before the workers of a killed manager are ended.
 const LEFT_BEHIND: Duration = Duration::from_secs(2);
 /// The longest time that an address in use is tried again in a reload, where only a
@@ -26,13 +27,15 @@ const NEVER_READY: Duration = Duration::from_secs(10);
 impl Manager {
     /// Makes a generation from these settings.
     pub fn begin(&mut self, settings: Settings) {
-        self.state.number += 1;
         let is_reload = self.state.current.is_some();
         let timeout = self.bind_timeout(&settings) + settings.reload_timeout();
         let step = if is_reload { "reloading" } else { "starting" };
         let step = format!("{step}: awaiting {} workers", settings.workers);
         self.notifier.step(&step, timeout);
-        let listeners = match self.bind(&settings) {
+        let listeners = self.bind(&settings);
+        // Orphaned workers may have a later number than the last one that this process knows.
+        self.state.number += 1;
+        let listeners = match listeners {
             Ok(listeners) => listeners,
             Err(why) => return self.fail(&why),
         };
@@ -71,19 +74,19 @@ impl Manager {
         let begun = Instant::now();
         let is_reload = self.state.current.is_some();
         let timeout = self.bind_timeout(settings);
-        let mut ended_others = is_reload;
+        let mut has_given_up = is_reload;
         loop {
-            let before = self
-                .state
-                .current
-                .as_ref()
-                .map_or(&[][..], |one| &one.listeners);
-            match sockets::open(&settings.listen, before) {
+            let search = Instant::now();
+            if !is_reload {
+                self.adopt_orphans(settings);
+            }
+            let pause = BIND_AGAIN.max(search.elapsed() * PAUSE_PER_SEARCH);
+            match sockets::open(&settings.listen, self.listeners()) {
                 Ok(listeners) => return Ok(listeners),
                 Err(refused) if refused.in_use && begun.elapsed() < timeout => {
-                    if !ended_others && begun.elapsed() >= LEFT_BEHIND {
-                        ended_others = true;
-                        let count = orphans::end(&self.invocation, settings.graceful);
+                    if !has_given_up && begun.elapsed() >= LEFT_BEHIND {
+                        has_given_up = true;
+                        let count = self.give_up_orphans();
                         self.log.warn(&format!(
                             "{:#}: told {count} workers of a dead manager to leave",
                             refused.error
@@ -94,7 +97,7 @@ impl Manager {
             }
             let wait = Epoll::new().and_then(|epoll| {
                 epoll.add(&self.signals, SIGNALLED)?;
-                epoll.wait(deadline_in(BIND_AGAIN))
+                epoll.wait(deadline_in(pause))
             });
             wait.and_then(|_| self.take_signals())
                 .map_err(|e| e.to_string())?;
@@ -114,9 +117,7 @@ impl Manager {
         };
         let pending = self.phase.enter(next);
         if let Some(generation) = pending {
-            let current = self.state.current.as_ref();
-            let staying = current.map_or(&[][..], |one| &one.listeners);
-            sockets::discard(&generation.listeners, staying);
+            sockets::discard(&generation.listeners, self.listeners());
             let settings = &generation.settings;
             let stale = Duration::from_secs(settings.stale_worker_timeout.into());
             for mut worker in generation.workers {
@@ -129,6 +130,7 @@ impl Manager {
         let Some(current) = &self.state.current else {
             // A signal that asks for the end comes before the failure.
             if self.asked.is_none() {
+                self.orphaned = None;
                 self.end_all(Err(why.to_owned()), false);
             }
             return;

@@ -12,19 +12,16 @@ use swift_sys::{fd, netns, socket};
 use crate::manager::Manager;
 use crate::worker::now;
 
-fn name(pid: u32) -> Vec<u8> {
+/// The abstract name of a process's socket.
+pub fn name(pid: u32) -> Vec<u8> {
     format!("swift-serve\0{pid}").into_bytes()
 }
 
 /// A connection to the socket of a process, and the pid of the process that listens there.
 fn connect(pid: Pid) -> io::Result<(OwnedFd, i32)> {
-    netns::in_that_of(pid, || socket::connect_abstract(&name(pid.raw() as u32)))
-}
-
-/// True when this process answers.
-pub fn is_manager(pid: Pid) -> bool {
-    let server = connect(pid);
-    server.is_ok_and(|(_, listens)| listens == pid.raw())
+    let connect = || socket::connect_abstract(&name(pid.raw() as u32));
+    let (server, listener) = netns::in_that_of(pid, connect)?;
+    Ok((server, listener.pid))
 }
 
 impl Manager {
@@ -82,7 +79,8 @@ fn rows(manager: &Manager) -> String {
         row(serving, "standby", Some(pid), started_ago(pid), "-\t-");
     }
     let pending = manager.phase.pending().map(|one| &one.generation);
-    for generation in state.current.iter().chain(pending) {
+    let orphaned = manager.orphaned.iter();
+    for generation in state.current.iter().chain(orphaned).chain(pending) {
         for listener in &generation.listeners {
             let rest = format!("-\t{}", listener.address);
             row(generation.number, "listen", None, None, &rest);

@@ -35,7 +35,8 @@ impl Manager {
         self.dismiss_standby();
         self.notifier.barrier();
         let pending = self.phase.enter(Phase::Stopping(Ok(())));
-        for mut generation in self.state.current.take().into_iter().chain(pending) {
+        let all = self.state.current.take().into_iter().chain(pending);
+        for mut generation in all.chain(self.orphaned.take()) {
             sockets::discard(&generation.listeners, &[]);
             for worker in &mut generation.workers {
                 worker.leave(Some(generation.settings.graceful), Duration::MAX);
@@ -83,7 +84,8 @@ impl Manager {
     pub fn end_all(&mut self, outcome: Result<(), String>, with_group: bool) {
         let timeout = self.stop_timeout();
         let pending = self.phase.enter(Phase::Stopping(outcome));
-        for generation in self.state.current.take().into_iter().chain(pending) {
+        let all = self.state.current.take().into_iter().chain(pending);
+        for generation in all.chain(self.orphaned.take()) {
             sockets::discard(&generation.listeners, &[]);
             self.state.leaving.extend(generation.workers);
         }

@@ -138,7 +138,7 @@ impl Worker {
         extra.extend(far_end.iter().map(|end| end.as_fd()));
         let plan = Plan {
             environment: Some(environment::of_worker(&with)),
-            pid_variable: Some("LISTEN_PID"),
+            pid_variable: Some(environment::WORKER),
             extra,
             user: settings.identity.as_ref(),
             ..Plan::new(settings.program.as_os_str(), &settings.command, stdio)

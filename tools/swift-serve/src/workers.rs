@@ -95,6 +95,11 @@ impl Manager {
             // Its last words may say why.
             let _ = self.forward_output();
             self.fail(&format!("{end} before all were ready"));
+        } else if let Some(orphaned) = &mut self.orphaned
+            && let Some(at) = place(&orphaned.workers)
+        {
+            let end = take_end(&self.epoll, &orphaned.workers.remove(at));
+            self.log.info(&end);
         } else if let Some(current) = &mut self.state.current
             && let Some(at) = place(&current.workers)
         {
