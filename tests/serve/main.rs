@@ -5,6 +5,7 @@ mod basics;
 mod graceful;
 mod killed;
 mod original;
+mod paths;
 mod port;
 mod ready;
 mod refused;

@@ -47,8 +47,7 @@ fn sockets_of(process: &Process) -> io::Result<Vec<Listener>> {
         if let Some(address) = address(&socket)
             && all.iter().all(|one| one.address != address)
         {
-            let fd = socket.into();
-            all.push(Listener { address, fd });
+            all.push(Listener::new(address, socket.into()));
         }
     }
     Ok(all)

@@ -148,7 +148,7 @@ impl<'a> Expected<'a> {
         let sockets = listeners.iter();
         Expected {
             settings,
-            sockets: sockets.filter_map(|one| Socket::of(&one.fd).ok()).collect(),
+            sockets: sockets.filter_map(Listener::seen).collect(),
             count: count as u32,
             pause_max,
         }

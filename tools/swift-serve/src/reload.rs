@@ -130,10 +130,10 @@ impl Manager {
         );
         let old = self.state.current.take().or(self.orphaned.take());
         if let Some(old) = old {
-            let waiting = connections::waiting(&old.listeners);
+            let is_kept = |one: &Listener| generation.listeners.iter().any(|new| new.is(one));
+            let (kept, gone): (Vec<_>, Vec<_>) = old.listeners.into_iter().partition(is_kept);
+            let waiting = connections::waiting(&kept);
             failpoint::at("before-release");
-            let mut gone = old.listeners;
-            gone.retain(|one| !generation.settings.listen.contains(&one.address));
             let released = self.release(&gone, old.settings.graceful, &verdict);
             failpoint::at("after-release");
             if !released {

@@ -1,12 +1,15 @@
 //! Listen sockets: made, or taken over from the generation before.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
+use swift_server::process::accepting::Socket;
 use swift_sys::error::reason_of;
 use swift_sys::handover::Descriptor;
 use swift_sys::{fd, socket};
@@ -20,6 +23,71 @@ pub struct Listener {
     pub address: Address,
     /// The socket.
     pub fd: Descriptor,
+    /// The file of a unix socket.
+    file: Option<SocketFile>,
+    /// The socket as it is seen in /proc.
+    #[serde(skip)]
+    seen: OnceCell<Option<Socket>>,
+}
+
+/// The device and the inode of a socket's file. No other file has them for as long as the socket is open,
+/// even when the file was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SocketFile(i64, i64);
+
+impl SocketFile {
+    /// The socket that lies at a path.
+    fn at(path: &Path) -> Option<SocketFile> {
+        let status = fs::symlink_metadata(path).ok()?;
+        let is_socket = status.file_type().is_socket();
+        is_socket.then_some(SocketFile(status.dev() as i64, status.ino() as i64))
+    }
+}
+
+impl Listener {
+    /// A socket that listens on an address. What lies at the path of a unix socket is its file.
+    pub fn new(address: Address, fd: Descriptor) -> Listener {
+        let file = match &address {
+            Address::Tcp(_) => None,
+            Address::Unix(path) => SocketFile::at(path),
+        };
+        let seen = OnceCell::new();
+        Listener {
+            address,
+            fd,
+            file,
+            seen,
+        }
+    }
+
+    /// The same socket once more.
+    fn duplicate(&self) -> io::Result<Listener> {
+        Ok(Listener {
+            address: self.address.clone(),
+            fd: fd::duplicate(&self.fd)?.into(),
+            file: self.file,
+            seen: OnceCell::new(),
+        })
+    }
+
+    /// The socket as it is seen in /proc.
+    pub fn seen(&self) -> Option<Socket> {
+        *self.seen.get_or_init(|| Socket::of(&self.fd).ok())
+    }
+
+    /// True when both are the same socket. Another one may have the same address, when the file of the
+    /// first one was removed.
+    pub fn is(&self, other: &Listener) -> bool {
+        self.seen().is_some() && self.seen() == other.seen()
+    }
+
+    /// True when clients that connect to the address reach the socket.
+    fn is_reachable(&self) -> bool {
+        match &self.address {
+            Address::Tcp(_) => true,
+            Address::Unix(path) => self.file.is_some() && SocketFile::at(path) == self.file,
+        }
+    }
 }
 
 /// Why an address is not listened on.
@@ -31,20 +99,18 @@ pub struct Refused {
 }
 
 /// A listener for every address: that of the generation before where it has
-/// the same one, so that nothing that waits in its queue is lost.
+/// the same one, so that nothing that waits in its queue is lost. A unix socket
+/// whose file is gone is bound anew.
 pub fn open(addresses: &[Address], before: &[Listener]) -> Result<Vec<Listener>, Refused> {
     let mut all = Vec::new();
     for address in addresses {
-        let same = before.iter().find(|listener| listener.address == *address);
-        let fd = match same {
-            Some(listener) => fd::duplicate(&listener.fd),
-            None => bind(address),
+        let is_same = |one: &&Listener| one.address == *address && one.is_reachable();
+        let listener = match before.iter().find(is_same) {
+            Some(listener) => listener.duplicate(),
+            None => bind(address).map(|fd| Listener::new(address.clone(), fd.into())),
         };
-        match fd {
-            Ok(fd) => all.push(Listener {
-                address: address.clone(),
-                fd: fd.into(),
-            }),
+        match listener {
+            Ok(listener) => all.push(listener),
             Err(e) => {
                 discard(&all, before);
                 return Err(Refused {
@@ -62,7 +128,7 @@ fn bind(address: &Address) -> io::Result<OwnedFd> {
         Address::Tcp(address) => socket::listen_tcp(*address),
         Address::Unix(path) => {
             // What a server that was killed has left behind.
-            if is_socket(path) && socket::is_deserted(path)? {
+            if SocketFile::at(path).is_some() && socket::is_deserted(path)? {
                 fs::remove_file(path)?;
             }
             socket::listen_unix(path)
@@ -70,26 +136,16 @@ fn bind(address: &Address) -> io::Result<OwnedFd> {
     }
 }
 
-/// Takes the paths away of listeners that are given up, and that are not among
-/// these which stay.
+/// Removes the files of listeners that are given up, and that are not among these which stay. What another
+/// server has bound at their paths meanwhile stays, too.
 pub fn discard(listeners: &[Listener], staying: &[Listener]) {
-    for listener in listeners {
-        if staying
-            .iter()
-            .any(|other| other.address == listener.address)
-        {
-            continue;
-        }
+    let is_staying = |listener: &Listener| staying.iter().any(|other| other.is(listener));
+    for listener in listeners.iter().filter(|one| !is_staying(one)) {
         if let Address::Unix(path) = &listener.address
-            && is_socket(path)
+            && listener.is_reachable()
         {
             // A path that stays is found to have no listener by the next start.
             let _ = fs::remove_file(path);
         }
     }
-}
-
-fn is_socket(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
-    fs::symlink_metadata(path).is_ok_and(|status| status.file_type().is_socket())
 }
