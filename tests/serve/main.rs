@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod basics;
+mod descendants;
 mod graceful;
 mod killed;
 mod original;

@@ -41,6 +41,14 @@ pub fn fork() -> io::Result<Forked> {
 /// (PR_SET_CHILD_SUBREAPER of prctl(2)). Its exit status is not for this process.
 pub fn fork_orphan() -> io::Result<Forked> {
     let (told, tell) = super::fd::pipe()?;
+    let takes_in = super::session::takes_in_orphans()?;
+    super::session::take_in_orphans(false)?;
+    let forked = fork_twice(&told, tell);
+    super::session::take_in_orphans(takes_in)?;
+    forked
+}
+
+fn fork_twice(told: &OwnedFd, tell: OwnedFd) -> io::Result<Forked> {
     match fork()? {
         Forked::Child => match fork() {
             Ok(Forked::Child) => Ok(Forked::Child),
@@ -55,7 +63,7 @@ pub fn fork_orphan() -> io::Result<Forked> {
             drop(tell);
             nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(middle.raw()), None)?;
             let mut pid = [0; 4];
-            let length = super::fd::read(&told, &mut pid)?;
+            let length = super::fd::read(told, &mut pid)?;
             let pid = Pid::new(i32::from_ne_bytes(pid)).filter(|_| length == 4);
             let no_child = || io::Error::other("the second fork failed");
             Ok(Forked::Parent(pid.ok_or_else(no_child)?))

@@ -26,6 +26,17 @@ pub fn is_init() -> bool {
     nix::unistd::getpid().as_raw() == 1
 }
 
+/// Decides whether descendants of this process become its children when their parent ends
+/// (`PR_SET_CHILD_SUBREAPER` of prctl(2)). This lasts across exec, and is not inherited.
+pub fn take_in_orphans(takes: bool) -> io::Result<()> {
+    Ok(nix::sys::prctl::set_child_subreaper(takes)?)
+}
+
+/// True when they do.
+pub fn takes_in_orphans() -> io::Result<bool> {
+    Ok(nix::sys::prctl::get_child_subreaper()?)
+}
+
 /// True when this process leads its process group.
 pub fn leads_group() -> bool {
     nix::unistd::getpgrp() == nix::unistd::getpid()

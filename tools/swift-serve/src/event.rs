@@ -5,7 +5,13 @@ use swift_sys::signal::Signal;
 
 /// The signals that a manager takes. They are blocked from the first moment on,
 /// across every exec.
-pub const SIGNALS: &[Signal] = &[Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1];
+pub const SIGNALS: &[Signal] = &[
+    Signal::TERM,
+    Signal::INT,
+    Signal::HUP,
+    Signal::USR1,
+    Signal::CHLD,
+];
 
 /// Signals have come.
 pub const SIGNALLED: u64 = u64::MAX;

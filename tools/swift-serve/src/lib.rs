@@ -4,6 +4,7 @@ pub mod address;
 mod adopt;
 pub mod conf;
 mod connections;
+mod descendants;
 mod environment;
 mod event;
 pub mod file;

@@ -76,6 +76,7 @@ impl Manager {
     pub fn take_signals(&mut self) -> io::Result<()> {
         while let Some(signal) = self.signals.take()? {
             match signal {
+                Signal::CHLD => self.reap_orphans(),
                 Signal::USR1 => self.state.reload_again = true,
                 // Leaving at once is outdone by ending.
                 Signal::HUP if self.asked.is_none() => self.asked = Some(signal),

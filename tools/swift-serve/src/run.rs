@@ -45,6 +45,7 @@ pub fn run(invocation: Invocation, signals: SignalFd) -> anyhow::Result<Exit> {
         null: fd::null()?,
         invocation,
     };
+    manager.take_in_orphans();
     if memfd.is_some() {
         manager.watch_all()?;
         failpoint::at("state-read");
@@ -72,6 +73,9 @@ impl Manager {
             match &self.phase {
                 Phase::Stopping(outcome) if self.state.leaving.is_empty() => {
                     let outcome = outcome.clone();
+                    if self.kill_descendants() {
+                        continue;
+                    }
                     return outcome.map(|()| Exit::Ok).map_err(|why| anyhow!(why));
                 }
                 Phase::Stopping(_) => {}

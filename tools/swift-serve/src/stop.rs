@@ -79,8 +79,8 @@ impl Manager {
         Duration::from_secs(seconds.unwrap_or(10).into())
     }
 
-    /// Tells all workers to end, and with them everything in this process's group if asked to. Those
-    /// that take too long are killed.
+    /// Tells all workers and all that they have started to end, and with them everything in this process's
+    /// group if asked to. Those that take too long are killed.
     pub fn end_all(&mut self, outcome: Result<(), String>, with_group: bool) {
         let timeout = self.stop_timeout();
         let pending = self.phase.enter(Phase::Stopping(outcome));
@@ -95,10 +95,20 @@ impl Manager {
             let _ = session::signal_group(Signal::TERM);
         }
         let own = std::process::id() as i32;
+        self.await_descendants();
         for worker in &mut self.state.leaving {
             let stat = process::stat(worker.pid()).ok().flatten();
             let is_signalled = group && stat.is_some_and(|stat| stat.group == own);
             worker.leave((!is_signalled).then_some(Signal::TERM), timeout);
         }
+    }
+
+    /// Kills what workers have left behind, once they have ended; `false` when there is nothing.
+    pub fn kill_descendants(&mut self) -> bool {
+        let is_left = self.await_descendants();
+        for worker in &mut self.state.leaving {
+            worker.leave(Some(Signal::KILL), Duration::MAX);
+        }
+        is_left
     }
 }

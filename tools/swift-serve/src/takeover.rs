@@ -142,6 +142,9 @@ fn leave(manager: &mut Manager, parent: &Process) -> io::Result<Infallible> {
 fn hand_on_signals(manager: &mut Manager, parent: &Process) -> io::Result<bool> {
     let mut is_stopping = false;
     while let Some(signal) = manager.signals.take()? {
+        if signal == Signal::CHLD {
+            continue;
+        }
         let is_end = matches!(signal, Signal::TERM | Signal::INT);
         if manager.notifier.has_systemd() {
             parent.signal(signal)?;
@@ -174,6 +177,7 @@ impl Manager {
     /// Makes this process, which was the standby, the manager.
     fn take_over(&mut self, dead: Pid) {
         session::lead();
+        self.take_in_orphans();
         self.open_status();
         self.state.number += 1;
         self.end_orphans(dead);

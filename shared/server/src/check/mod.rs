@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::actor::Token;
 use crate::preflight::Preflight;
-use crate::process::Process;
+use crate::process::{Pid, Process};
 use swift_cli::program::is_executable;
 use swift_records::config;
 use swift_records::reason::Reason;
@@ -170,6 +170,11 @@ impl Checks {
     /// True when no check is waiting or running.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    /// True when the process of a check that runs has this pid.
+    pub fn has(&self, pid: Pid) -> bool {
+        self.running.values().any(|run| run.process.pid == pid)
     }
 
     /// The deadline for the next call of [`Checks::advance`].

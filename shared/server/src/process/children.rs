@@ -28,6 +28,22 @@ pub fn child_numbers(pid: Pid) -> io::Result<Vec<Pid>> {
     Ok(all)
 }
 
+/// The pids of the descendants of these processes, and of no other process. What begins meanwhile may be
+/// left out.
+pub fn descendants(of: impl IntoIterator<Item = Pid>) -> io::Result<Vec<Pid>> {
+    let mut parents: Vec<Pid> = of.into_iter().collect();
+    let mut all: Vec<Pid> = Vec::new();
+    while let Some(parent) = parents.pop() {
+        for child in child_numbers(parent)? {
+            if !all.contains(&child) {
+                all.push(child);
+                parents.push(child);
+            }
+        }
+    }
+    Ok(all)
+}
+
 fn search_children(parent: Pid) -> io::Result<Vec<Pid>> {
     let mut all = Vec::new();
     for pid in pids()? {

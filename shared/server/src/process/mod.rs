@@ -26,7 +26,7 @@ use swift_sys::failpoint;
 use swift_sys::pidfd;
 use swift_sys::signal::Signal;
 
-pub use children::child_numbers;
+pub use children::{child_numbers, descendants};
 pub use effect::{Effect, effect};
 pub use line::{CommandLine, Runs, command_line};
 pub use stat::{PROC_MAX, Stat, environment, pids, stat};
