@@ -4,6 +4,7 @@
 mod basics;
 mod descendants;
 mod graceful;
+mod hostile;
 mod killed;
 mod original;
 mod paths;

@@ -22,7 +22,7 @@ fn a_storm_of_signals_is_one_more_reload() {
     };
     let first = open();
     site.must(&format!(
-        "i=0; while [ $i -lt 1000 ]; do kill -USR1 {pid} || exit; i=$((i + 1)); done"
+        "i=0; while [ $i -lt 1000 ]; do kill -USR1 {pid} && kill -CHLD {pid} || exit; i=$((i + 1)); done"
     ));
     drop(first);
     site.until("the second generation answers", || {
@@ -43,4 +43,22 @@ fn a_storm_of_signals_is_one_more_reload() {
     });
     site.until("it is at rest", || site.is_at_rest());
     assert_eq!(site.told("generation"), "4");
+}
+
+/// Fails when a reload that was asked for again comes before the end that was asked for, too.
+#[test]
+fn a_storm_of_all_signals_ends_the_server() {
+    for end in ["TERM", "HUP"] {
+        let site = Site::new();
+        let pid = site.start();
+        let line = format!(
+            "i=0; while kill -USR1 {pid} && kill -CHLD {pid}; do i=$((i + 1)); \
+             [ $i -ne 500 ] || kill -{end} {pid}; done 2>/dev/null; true"
+        );
+        site.must(&line);
+        site.must("swift-init hello-server start");
+        assert_eq!(site.told("text"), "hello", "{end}");
+        site.must("swift-init hello-server stop");
+        assert_eq!(site.sh(crate::site::WORKERS).out(), "", "{end}");
+    }
 }

@@ -34,6 +34,13 @@ impl Epoll {
         Ok(self.0.add(fd, event)?)
     }
 
+    /// Adds a descriptor whose token is reported once it hangs up, and not when it can be read.
+    pub fn add_hangup(&self, fd: &impl AsFd, token: u64) -> io::Result<()> {
+        // EPOLLHUP is always reported.
+        let event = EpollEvent::new(EpollFlags::EPOLLRDHUP, token);
+        Ok(self.0.add(fd, event)?)
+    }
+
     /// Takes a descriptor out.
     pub fn remove(&self, fd: &impl AsFd) -> io::Result<()> {
         Ok(self.0.delete(fd)?)

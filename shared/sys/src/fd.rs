@@ -128,7 +128,11 @@ pub(crate) fn wait_writable(fd: &impl AsFd, deadline: Option<Instant>) -> io::Re
     wait_for(fd, PollFlags::POLLOUT, deadline)
 }
 
-fn wait_for(fd: &impl AsFd, events: PollFlags, deadline: Option<Instant>) -> io::Result<bool> {
+pub(crate) fn wait_for(
+    fd: &impl AsFd,
+    events: PollFlags,
+    deadline: Option<Instant>,
+) -> io::Result<bool> {
     let mut fds = [PollFd::new(fd.as_fd(), events)];
     loop {
         let ready = retry(|| poll(&mut fds, timeout(deadline)))? > 0;

@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr as UnixName, UnixListener, UnixStream};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::PollFlags;
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage,
     UnixAddr, accept4, bind, connect, getsockname, getsockopt, listen, sendmsg, setsockopt, socket,
@@ -16,7 +17,7 @@ use nix::sys::socket::{
 };
 
 use super::epoll::deadline_in;
-use super::fd::{retry, wait_writable};
+use super::fd::{retry, wait_for, wait_writable};
 
 /// How many connections may wait to be accepted; net.core.somaxconn is the
 /// limit that counts when it is lower.
@@ -49,6 +50,26 @@ pub fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
     listen(&socket, Backlog::new(BACKLOG)?)?;
     Ok(socket)
+}
+
+/// Lets a listen socket listen as its maker left it: with the full queue and without a filter, also after
+/// shutdown(2). Any process that shares the socket can have changed that. `false` for a Unix socket
+/// that was shut down: it refuses connections for good.
+pub fn listen_again(listener: &impl AsFd) -> io::Result<bool> {
+    // No filter was there, or it is locked, and with it (SO_LOCK_FILTER) the socket stays as it is.
+    let _ = set_option(listener, libc::SO_DETACH_FILTER, &0);
+    listen(&listener.as_fd(), Backlog::new(BACKLOG)?)?;
+    Ok(!is_shut_down(listener)?)
+}
+
+/// True when a process has called shutdown(2) on a listen socket.
+pub fn is_shut_down(listener: &impl AsFd) -> io::Result<bool> {
+    // POLLHUP is always reported, and nix has no name for the other one.
+    wait_for(
+        listener,
+        PollFlags::from_bits_retain(libc::POLLRDHUP),
+        Some(Instant::now()),
+    )
 }
 
 /// Binds a socket to a TCP address as Swift's servers do (eventlet.listen: with
@@ -280,14 +301,20 @@ pub fn refuse_newcomers(listener: &impl AsFd) -> io::Result<()> {
         len: program.len() as u16,
         filter: program.as_mut_ptr(),
     };
-    // SAFETY: the kernel copies the program, which is as long as is said.
+    // The kernel copies the program, which is as long as is said.
+    set_option(listener, libc::SO_ATTACH_FILTER, &filter)
+}
+
+/// Sets an option for which nix has no name.
+fn set_option<T>(socket: &impl AsFd, option: i32, value: &T) -> io::Result<()> {
+    // SAFETY: the value is as long as is said, and outlives the call.
     let result = unsafe {
         libc::setsockopt(
-            listener.as_fd().as_raw_fd(),
+            socket.as_fd().as_raw_fd(),
             libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            (&raw const filter).cast(),
-            size_of::<libc::sock_fprog>() as libc::socklen_t,
+            option,
+            std::ptr::from_ref(value).cast(),
+            size_of::<T>() as libc::socklen_t,
         )
     };
     Ok(Errno::result(result).map(drop)?)
@@ -317,6 +344,36 @@ mod tests {
         super::super::fd::write(&accepted, b"x").unwrap();
         let mut byte = [0];
         assert_eq!(super::super::fd::read(&inside, &mut byte).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_listener_that_was_changed_listens_again() {
+        // A port that the kernel has chosen goes with the shutdown, one that was asked for stays.
+        let free = listen_tcp("127.0.0.77:0".parse().unwrap()).unwrap();
+        let address = local_address(free.as_fd()).unwrap();
+        drop(free);
+        let listener = listen_tcp(address).unwrap();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(50));
+        assert!(!is_shut_down(&listener).unwrap());
+        nix::sys::socket::shutdown(listener.as_raw_fd(), nix::sys::socket::Shutdown::Read).unwrap();
+        assert!(is_shut_down(&listener).unwrap());
+        assert!(connect().is_err());
+        assert!(listen_again(&listener).unwrap());
+        connect().unwrap();
+        refuse_newcomers(&listener).unwrap();
+        assert!(connect().is_err());
+        assert!(listen_again(&listener).unwrap());
+        connect().unwrap();
+    }
+
+    #[test]
+    fn a_unix_socket_that_was_shut_down_is_told_from_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = listen_unix(&directory.path().join("s")).unwrap();
+        assert!(listen_again(&listener).unwrap());
+        nix::sys::socket::shutdown(listener.as_raw_fd(), nix::sys::socket::Shutdown::Read).unwrap();
+        assert!(is_shut_down(&listener).unwrap());
+        assert!(!listen_again(&listener).unwrap());
     }
 
     #[test]

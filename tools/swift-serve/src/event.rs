@@ -23,6 +23,8 @@ pub const STATUS: u64 = u64::MAX - 2;
 pub const CHECK: u64 = u64::MAX - 3;
 /// A standby has ended.
 pub const STANDBY: u64 = u64::MAX - 4;
+/// A listening socket was shut down.
+pub const LISTENER: u64 = u64::MAX - 5;
 
 /// A worker's end, as the second part of a [`token`].
 pub const ENDED: u64 = 0;

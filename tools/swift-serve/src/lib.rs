@@ -13,6 +13,7 @@ mod handover;
 mod invocation;
 mod log;
 mod manager;
+mod mending;
 mod notify;
 pub mod options;
 mod orphans;

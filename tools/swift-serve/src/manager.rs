@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use swift_sys::epoll::Epoll;
 use swift_sys::signal::Signal;
@@ -37,6 +38,8 @@ pub struct Manager {
     pub phase: Phase,
     /// The signal that asks it to end.
     pub asked: Option<Signal>,
+    /// When clients of the status are answered again; they are answered now if none.
+    pub answers_at: Option<Instant>,
     /// /dev/null.
     pub null: OwnedFd,
 }
@@ -54,6 +57,7 @@ impl Manager {
         for standby in &state.standbys {
             self.epoll.add(&standby.process, STANDBY)?;
         }
+        self.watch_listeners()?;
         state.workers().try_for_each(|one| one.watch(&self.epoll))
     }
 

@@ -130,6 +130,10 @@ impl Manager {
         );
         let old = self.state.current.take().or(self.orphaned.take());
         if let Some(old) = old {
+            for listener in &old.listeners {
+                // The new generation may have it open too, and then it would be reported twice.
+                let _ = self.epoll.remove(&listener.fd);
+            }
             let is_kept = |one: &Listener| generation.listeners.iter().any(|new| new.is(one));
             let (kept, gone): (Vec<_>, Vec<_>) = old.listeners.into_iter().partition(is_kept);
             let waiting = connections::waiting(&kept);
@@ -153,6 +157,10 @@ impl Manager {
             verdict.push_str(&format!(": {open}, {waiting} waiting ones handed over"));
         }
         self.state.current = Some(generation);
+        if let Err(e) = self.watch_listeners() {
+            self.log
+                .warn(&format!("cannot watch the listening sockets: {e}"));
+        }
         if let Err(e) = self.close_output() {
             self.log.warn(&format!("cannot close the output: {e}"));
         }

@@ -10,7 +10,7 @@ use swift_sys::signal::Signal;
 use swift_sys::signal_fd::SignalFd;
 use swift_sys::{fd, session};
 
-use crate::event::{CHECK, OUTPUT, READY, SIGNALLED, STANDBY, STATUS};
+use crate::event::{CHECK, LISTENER, OUTPUT, READY, SIGNALLED, STANDBY, STATUS};
 use crate::generation::Generation;
 use crate::invocation::Invocation;
 use crate::log::Log;
@@ -42,6 +42,7 @@ pub fn run(invocation: Invocation, signals: SignalFd) -> anyhow::Result<Exit> {
         orphaned: None,
         phase,
         asked: None,
+        answers_at: None,
         null: fd::null()?,
         invocation,
     };
@@ -113,13 +114,18 @@ impl Manager {
             Phase::Stopping(_) => None,
         };
         let kills = self.state.leaving.iter().map(|worker| worker.kill_at);
-        kills.fold(min_deadline(deadline, next_look), min_deadline)
+        let deadline = min_deadline(min_deadline(deadline, next_look), self.answers_at);
+        kills.fold(deadline, min_deadline)
     }
 
     fn timers(&mut self) {
         let now = Instant::now();
         let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         self.advance_workers();
+        if is_over(self.answers_at) {
+            self.answers_at = None;
+            self.answer_status();
+        }
         let what = match self.phase {
             Phase::Stopping(_) => "end",
             _ => "finish",
@@ -176,6 +182,7 @@ impl Manager {
             STATUS => self.answer_status(),
             CHECK => self.advance_check(),
             STANDBY => self.on_standby_end(),
+            LISTENER => self.mend_listeners(),
             _ if token & 1 == READY => self.on_worker_readable(token >> 1)?,
             _ => self.on_worker_end(token >> 1),
         }

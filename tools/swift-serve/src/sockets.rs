@@ -100,11 +100,16 @@ pub struct Refused {
 
 /// A listener for every address: that of the generation before where it has
 /// the same one, so that nothing that waits in its queue is lost. A unix socket
-/// whose file is gone is bound anew.
+/// whose file is gone, or that was shut down, is bound anew.
 pub fn open(addresses: &[Address], before: &[Listener]) -> Result<Vec<Listener>, Refused> {
     let mut all = Vec::new();
     for address in addresses {
-        let is_same = |one: &&Listener| one.address == *address && one.is_reachable();
+        // A worker that shares a socket may have changed it.
+        let is_same = |one: &&Listener| {
+            one.address == *address
+                && one.is_reachable()
+                && socket::listen_again(&one.fd).unwrap_or(false)
+        };
         let listener = match before.iter().find(is_same) {
             Some(listener) => listener.duplicate(),
             None => bind(address).map(|fd| Listener::new(address.clone(), fd.into())),

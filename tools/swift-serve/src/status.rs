@@ -3,14 +3,23 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use swift_cli::Exit;
 use swift_server::process::Pid;
+use swift_sys::epoll::deadline_in;
+use swift_sys::error::reason_of;
 use swift_sys::{fd, netns, socket};
 
+use crate::event::STATUS;
 use crate::manager::Manager;
 use crate::worker::now;
+
+/// How many clients are answered in a row: any process in this network namespace can connect.
+const CLIENTS_BUDGET: usize = 16;
+/// The time in which a running server answers.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The abstract name of a process's socket.
 pub fn name(pid: u32) -> Vec<u8> {
@@ -36,15 +45,26 @@ impl Manager {
         };
     }
 
-    /// Answers the clients that wait.
-    pub fn answer_status(&self) {
+    /// Answers clients that wait.
+    pub fn answer_status(&mut self) {
         let Some(status) = &self.state.status else {
             return;
         };
-        while let Ok(Some(client)) = socket::accept(status) {
-            // A client that does not read gets what fits.
-            let _ = fd::write(&client, rows(self).as_bytes());
+        for _ in 0..CLIENTS_BUDGET {
+            match socket::accept(status) {
+                // A client that does not read gets what fits.
+                Ok(Some(client)) => drop(fd::write(&client, rows(self).as_bytes())),
+                Ok(None) => break,
+                // As when no descriptor is free: it would be reported on and on.
+                Err(_) => {
+                    let _ = self.epoll.remove(status);
+                    self.answers_at = deadline_in(Duration::from_secs(1));
+                    return;
+                }
+            }
         }
+        // It is there already unless an error has taken it out.
+        let _ = self.epoll.add(status, STATUS);
     }
 }
 
@@ -102,16 +122,21 @@ fn started_ago(pid: i32) -> Option<u64> {
 
 /// Asks a running server, and shows what it says.
 pub fn ask(pid: Pid) -> anyhow::Result<Exit> {
-    let (server, listens) = connect(pid).map_err(|e| {
-        anyhow::anyhow!("{pid} does not answer: {}", swift_sys::error::reason_of(&e))
-    })?;
+    let (server, listens) =
+        connect(pid).map_err(|e| anyhow!("{pid} does not answer: {}", reason_of(&e)))?;
     if listens != pid.raw() {
         bail!("{pid} does not answer: its name belongs to {listens}");
     }
     let mut text = Vec::new();
-    UnixStream::from(server)
-        .read_to_end(&mut text)
-        .with_context(|| format!("cannot ask {pid}"))?;
+    let mut server = UnixStream::from(server);
+    server.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    server.read_to_end(&mut text).map_err(|e| {
+        let seconds = ANSWER_TIMEOUT.as_secs();
+        match e.kind() {
+            io::ErrorKind::WouldBlock => anyhow!("{pid} does not answer within {seconds} seconds"),
+            _ => anyhow!("cannot ask {pid}: {}", reason_of(&e)),
+        }
+    })?;
     let mut out = io::stdout();
     out.write_all(&text)?;
     out.flush()?;

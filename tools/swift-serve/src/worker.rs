@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use swift_server::notify::READ_BUDGET;
 use swift_server::process::{Pid, Process};
 use swift_sys::epoll::{Epoll, deadline_in};
 use swift_sys::error::reason_of;
@@ -203,7 +204,10 @@ impl Worker {
             None => false,
             Some(Readiness::Notify(mailbox, identity)) => {
                 let mut is_ready = false;
-                while let Some((text, user)) = socket::receive(mailbox)? {
+                for _ in 0..READ_BUDGET {
+                    let Some((text, user)) = socket::receive(mailbox)? else {
+                        break;
+                    };
                     let is_trusted =
                         user == 0 || user == swift_server::user::own() || Some(user) == *identity;
                     is_ready |=
