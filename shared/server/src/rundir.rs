@@ -3,13 +3,11 @@
 //! The directory may belong to a user who is not to be trusted, so what lies in
 //! it is only reached through [`swift_sys::beneath`].
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -17,8 +15,8 @@ use anyhow::{Context as _, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg};
 
+use swift_sys::beneath;
 use swift_sys::error::reason_of;
-use swift_sys::{beneath, fd};
 
 /// The lock's name. It begins with a dot, since the original's swift-init
 /// removes everything that is named after a server.
@@ -32,7 +30,6 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 pub struct RunDir {
     path: PathBuf,
     dir: OwnedFd,
-    lock: RefCell<Option<OwnedFd>>,
 }
 
 /// The lock, released when this is dropped. While it is held no row may be
@@ -64,7 +61,6 @@ impl RunDir {
         Ok(Some(RunDir {
             path: path.to_owned(),
             dir,
-            lock: RefCell::new(None),
         }))
     }
 
@@ -93,13 +89,10 @@ impl RunDir {
         let cannot = || format!("cannot lock {}", name.display());
         let begin = Instant::now();
         loop {
-            let lock = self.lock_file().with_context(cannot)?;
+            let lock = self.open_lock().with_context(cannot)?;
             // Removing the file again and again makes nothing wait longer.
             let left = wait.saturating_sub(begin.elapsed());
             let Some(guard) = acquire(lock, left).with_context(cannot)? else {
-                // A thread still waits on this open file and unlocks it in the
-                // end; a lock that is taken later must be another one's.
-                self.lock.replace(None);
                 return Err(anyhow!(
                     "{} is held by another process for {} s",
                     name.display(),
@@ -112,7 +105,6 @@ impl RunDir {
                 self.in_place().with_context(cannot)?;
                 return Ok(guard);
             }
-            self.lock.replace(None);
             if begin.elapsed() > wait {
                 return Err(anyhow!("{} is replaced again and again", name.display()));
             }
@@ -140,16 +132,14 @@ impl RunDir {
         }
     }
 
-    /// A copy of the lock file's descriptor, opened once.
-    fn lock_file(&self) -> io::Result<OwnedFd> {
-        if self.lock.borrow().is_none() {
-            let file = beneath::open_or_create(&self.dir, Path::new(LOCK))?;
-            if beneath::status(&file)?.st_mode & libc::S_IFMT != libc::S_IFREG {
-                return Err(io::Error::other("not a regular file"));
-            }
-            self.lock.replace(Some(file));
+    /// Opens the lock file. Each lock is another open file, since a thread that waited too long unlocks
+    /// its own in the end.
+    fn open_lock(&self) -> io::Result<OwnedFd> {
+        let file = beneath::open_or_create(&self.dir, Path::new(LOCK))?;
+        match beneath::status(&file)?.st_mode & libc::S_IFMT {
+            libc::S_IFREG => Ok(file),
+            _ => Err(io::Error::other("not a regular file")),
         }
-        fd::duplicate(self.lock.borrow().as_ref().expect("it was opened just now"))
     }
 }
 
@@ -186,18 +176,16 @@ fn acquire(lock: OwnedFd, wait: Duration) -> io::Result<Option<Guard>> {
 
 /// The run directories that rows lead to, each opened once.
 #[derive(Debug, Default)]
-pub struct RunDirs(HashMap<PathBuf, Rc<RunDir>>);
+pub struct RunDirs(HashMap<PathBuf, RunDir>);
 
 impl RunDirs {
     /// The directory of that path; none when it does not exist.
-    pub fn get(&mut self, path: &Path) -> io::Result<Option<Rc<RunDir>>> {
-        if let Some(known) = self.0.get(path) {
-            return Ok(Some(known.clone()));
+    pub fn get(&mut self, path: &Path) -> io::Result<Option<&RunDir>> {
+        if !self.0.contains_key(path) {
+            let opened = RunDir::open(path)?;
+            self.0.extend(opened.map(|opened| (path.into(), opened)));
         }
-        let opened = RunDir::open(path)?.map(Rc::new);
-        let new = opened.iter().map(|opened| (path.into(), opened.clone()));
-        self.0.extend(new);
-        Ok(opened)
+        Ok(self.0.get(path))
     }
 }
 

@@ -63,16 +63,16 @@ pub fn examine(
         Ok(run_dir) => run_dir,
         Err(finding) => return Ok(Outcome::of(row, finding, None, None).into()),
     };
-    let (mut file, mut verified) = inspect(&run_dir);
+    let (mut file, mut verified) = inspect(run_dir);
     let mut kept = None;
     if mode.clean && verified.0.is_stale() {
         failpoint::at("stale-found");
         // What was seen without the lock may be the middle of a start.
-        match locks.take(&run_dir) {
+        match locks.take(run_dir) {
             Ok(_guard) => {
-                (file, verified) = inspect(&run_dir);
+                (file, verified) = inspect(run_dir);
                 if verified.0.is_stale() {
-                    let removed = pidfile::remove_if(&run_dir, &pid_path.beneath, &file.content);
+                    let removed = pidfile::remove_if(run_dir, &pid_path.beneath, &file.content);
                     failpoint::at("stale-removed");
                     kept = removed.err().map(|e| reason_of(&e));
                 }
@@ -97,26 +97,15 @@ pub fn examine(
 /// Verifies a pid file's content, and finds out the facts of what runs.
 fn verify(file: &Look, instance: &Instance, mode: Mode) -> Verified {
     let verified = pidfile::verify(file, instance).and_then(|finding| {
-        let (process, is_running) = match &finding {
-            Finding::Running { process, .. } => (process, true),
-            Finding::WrongConfig { process, .. } => (process, false),
-            _ => return Ok((finding, None, None)),
+        let owner = match &finding {
+            Finding::Running { process, .. } if mode.owned => Unit::owner(process.pid)?,
+            _ => None,
         };
-        let mut owner = None;
-        if mode.owned && is_running {
-            owner = Unit::owner(process.pid)?;
-        }
-        if mode.no_start {
-            return Ok((finding, None, owner));
-        }
-        Ok(match process.start()? {
-            Some(start) => (finding, Some(start), owner),
-            // The process ended after it was proven.
-            None => {
-                let stale = Finding::Stopped(Reason::Stale, Some(process.pid));
-                (stale, None, None)
-            }
-        })
+        let (finding, start) = match mode.no_start {
+            true => (finding, None),
+            false => finding.with_start()?,
+        };
+        Ok((finding, start, owner))
     });
     // A process that cannot be inspected may be the server, so its pid file is
     // neither cleaned away nor replaced.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
-use swift_records::row::Row;
+use swift_records::instance::RowInstance;
 use swift_server::actor::Token;
 use swift_server::process::Process;
 use swift_server::timers::Timers;
@@ -17,7 +17,7 @@ use swift_sys::epoll::{Epoll, deadline_in};
 /// One awaited process.
 pub struct Job {
     /// Its row.
-    pub row: Row,
+    pub target: RowInstance,
     /// The end of the wait for it.
     pub deadline: Option<Instant>,
     /// True when it was killed already.
@@ -112,9 +112,9 @@ impl Jobs {
 
 impl Job {
     /// A process that was signalled just now, and gets that long.
-    pub fn new(row: Row, wait: Duration) -> Job {
+    pub fn new(target: RowInstance, wait: Duration) -> Job {
         Job {
-            row,
+            target,
             deadline: deadline_in(wait),
             killed: false,
         }
@@ -133,6 +133,9 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use swift_records::catalogue::Server;
+    use swift_records::instance::PidPath;
+    use swift_records::row::Row;
     use swift_records::state::State;
     use swift_server::process::Pid;
 
@@ -142,7 +145,15 @@ mod tests {
     }
 
     fn job(name: &str) -> Job {
-        Job::new(Row::new(name, State::Running), Duration::ZERO)
+        let target = RowInstance {
+            row: Row::new(name, State::Running),
+            server: Server::unlisted(name),
+            pid_path: PidPath {
+                run_dir: "/run/swift".into(),
+                beneath: "1.pid".into(),
+            },
+        };
+        Job::new(target, Duration::ZERO)
     }
 
     const LONG: Duration = Duration::from_secs(1000);
@@ -160,7 +171,10 @@ mod tests {
                 .is_some_and(|deadline| deadline <= Instant::now())
         );
         let due = jobs.take_due(&epoll).unwrap();
-        let due: Vec<&str> = due.iter().map(|(job, _)| job.row.server.as_str()).collect();
+        let due: Vec<&str> = due
+            .iter()
+            .map(|(job, _)| job.target.row.server.as_str())
+            .collect();
         assert_eq!(due, ["parked"]);
         assert!(jobs.take_due(&epoll).unwrap().is_empty() && !jobs.is_empty());
     }
@@ -173,7 +187,7 @@ mod tests {
         jobs.add(&epoll, job("second"), this()).unwrap();
         let (first, process) = jobs.take_due(&epoll).unwrap().pop().unwrap();
         jobs.add(&epoll, first.killed(LONG), process).unwrap();
-        let next = jobs.take_parked().map(|job| job.row.server);
+        let next = jobs.take_parked().map(|job| job.target.row.server);
         assert_eq!(next.as_deref(), Some("second"));
     }
 }

@@ -1,7 +1,6 @@
 //! `swift-signal`: signal proven processes, wait for their end, then remove
 //! their pid files.
 
-mod cleaner;
 mod jobs;
 pub mod options;
 mod run;

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use swift_cli::Exit;
 use swift_records::catalogue::Catalogue;
-use swift_records::instance::{self, Instance, RowInstance};
+use swift_records::instance::RowInstance;
 use swift_records::reason::Reason;
 use swift_records::row::{Key, Row};
 use swift_records::state::State;
 use swift_server::actor::{self, Actor, Pace, Report, RowError, Token};
 use swift_server::outcome::Outcome;
+use swift_server::pidfile::PidFileCleaner;
 use swift_server::process::Process;
 use swift_sys as sys;
 use swift_sys::epoll::Epoll;
 use swift_sys::failpoint;
 
-use crate::cleaner::PidFileCleaner;
 use crate::jobs::{Job, Jobs};
 use crate::options::{Options, SignalSpec, TOOL};
 use crate::send;
@@ -80,7 +80,7 @@ impl Actor for Run {
     }
 
     fn events(&mut self, tokens: &[Token]) -> anyhow::Result<()> {
-        self.cleaner.forget_locks();
+        self.cleaner.locks.forget();
         let ended = tokens.iter().filter_map(|token| self.jobs.take(*token));
         let ended = ended.map(|(job, process)| (job, Some(process))).collect();
         self.end(ended);
@@ -131,10 +131,13 @@ impl Run {
                         .put(&target.row.clone().with_state(State::Signalled));
                 }
                 self.jobs
-                    .add(&self.epoll, Job::new(target.row, wait), process)?;
+                    .add(&self.epoll, Job::new(target, wait), process)?;
             }
             (Ok(_), None) => self.report.put(&target.row.with_state(State::Signalled)),
-            (Err(outcome), _) if outcome.is_stale() => self.clean(vec![(outcome.row, None)]),
+            (Err(outcome), _) if outcome.is_stale() => {
+                let row = outcome.row;
+                self.clean(vec![(RowInstance { row, ..target }, None)]);
+            }
             (Err(outcome), _) => self.report.put_outcome(&outcome),
         }
         Ok(())
@@ -142,12 +145,8 @@ impl Run {
 
     /// Opens again what was let go of, as far as there is room.
     fn reopen(&mut self) -> anyhow::Result<()> {
-        while let Some(mut job) = self.jobs.take_parked() {
-            let server = self.catalogue.server(&job.row.server);
-            let target = RowInstance::new(server, job.row).map_err(anyhow::Error::msg)?;
-            let proof = send::prove(&target);
-            job.row = target.row;
-            match proof {
+        while let Some(job) = self.jobs.take_parked() {
+            match send::prove(&job.target) {
                 Ok(process) => self.jobs.open(&self.epoll, job, process)?,
                 // The server that was signalled has ended, and another one may have its pid.
                 Err(outcome)
@@ -164,16 +163,15 @@ impl Run {
     /// These processes have ended.
     fn end(&mut self, jobs: Vec<(Job, Option<Process>)>) {
         let ended = jobs.into_iter().map(|(job, process)| {
-            let state = match (job.row.is_orphan(), job.killed) {
+            let state = match (job.target.row.is_orphan(), job.killed) {
                 (true, _) => State::Orphan,
                 (false, true) => State::Killed,
                 (false, false) => State::Stopped,
             };
-            let row = Row {
-                start: None,
-                ..job.row
-            };
-            (row.with_state(state), process)
+            let mut target = job.target;
+            target.row.start = None;
+            target.row = target.row.with_state(state);
+            (target, process)
         });
         let ended = ended.collect();
         self.clean(ended);
@@ -181,28 +179,18 @@ impl Run {
 
     /// Removes the pid files of rows whose processes have ended, and writes them. None is written
     /// meanwhile: its reader may be waiting for the lock.
-    fn clean(&mut self, ended: Vec<(Row, Option<Process>)>) {
+    fn clean(&mut self, ended: Vec<(RowInstance, Option<Process>)>) {
         if !ended.is_empty() {
             // The lock may have to be waited for.
             self.report.flush();
         }
-        let cleaned = ended.into_iter().map(|(row, process)| {
+        let cleaned = ended.into_iter().map(|(target, process)| {
             failpoint::at("ended");
-            let server = self.catalogue.server(&row.server);
-            let pid_path = instance::pid_path(&server, &row);
-            let removed = pid_path.and_then(|pid_path| {
-                let config = row.config.as_deref().unwrap_or(Path::new(""));
-                let instance = Instance {
-                    server: &server,
-                    config,
-                    pid_path: &pid_path,
-                };
-                self.cleaner.remove(&instance, process.as_ref())
-            });
+            let removed = self.cleaner.remove(&target.instance(), process.as_ref());
             failpoint::at("removed");
             match removed {
-                Ok(()) => row.into(),
-                Err(why) => not_removed(row, &why),
+                Ok(()) => target.row.into(),
+                Err(why) => not_removed(target.row, &why),
             }
         });
         let cleaned: Vec<Outcome> = cleaned.collect();
@@ -219,8 +207,11 @@ impl Run {
             return Ok(());
         }
         if !self.options.kill || job.killed {
-            let what = format!("{} ({}) has not ended in time", process.pid, job.row.server);
-            let row = job.row.with(State::Survived, Reason::Timeout, b"");
+            let what = format!(
+                "{} ({}) has not ended in time",
+                process.pid, job.target.row.server
+            );
+            let row = job.target.row.with(State::Survived, Reason::Timeout, b"");
             self.report.fail(&row, &what);
             return Ok(());
         }
@@ -233,7 +224,7 @@ impl Run {
             }
             // It has ended by itself in the last moment.
             Ok(false) => self.end(vec![(job, Some(process))]),
-            Err(e) => self.report.put_outcome(&send::denied(job.row, &e)),
+            Err(e) => self.report.put_outcome(&send::denied(job.target.row, &e)),
         }
         Ok(())
     }

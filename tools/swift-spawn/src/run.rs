@@ -14,6 +14,7 @@ use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::actor::{self, Actor, Pace, Report, RowError, Token};
+use swift_server::pidfile::PidFileCleaner;
 use swift_server::process::Process;
 use swift_server::timers::Timers;
 use swift_sys::epoll::Epoll;
@@ -45,6 +46,7 @@ struct Run {
     options: Options,
     catalogue: Catalogue,
     starter: Starter,
+    cleaner: PidFileCleaner,
     epoll: Rc<Epoll>,
     signals: SignalFd,
     servers: HashMap<u64, StartedServer>,
@@ -73,6 +75,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         options,
         catalogue,
         starter,
+        cleaner: PidFileCleaner::default(),
         epoll: epoll.clone(),
         signals,
         servers: HashMap::new(),
@@ -115,7 +118,7 @@ impl Actor for Run {
         }
         // The start may have to wait for the lock.
         self.report.flush();
-        match self.starter.start(&target) {
+        match self.starter.start(&target, &self.cleaner.locks) {
             Start::Done(row, process, output) => {
                 self.report.put(&row);
                 if self.options.stdio() != Stdio::Null {
@@ -135,7 +138,7 @@ impl Actor for Run {
     }
 
     fn rows_came(&mut self) {
-        self.starter.locks.forget();
+        self.cleaner.locks.forget();
     }
 
     fn events(&mut self, tokens: &[Token]) -> anyhow::Result<()> {
@@ -234,7 +237,7 @@ impl Run {
         let mut context = Context {
             epoll: &self.epoll,
             report: &mut self.report,
-            locks: &self.starter.locks,
+            cleaner: &mut self.cleaner,
         };
         match step(server, &mut context) {
             Ok(Progress::Awaited) => return self.timers.set(id, server.deadline()),

@@ -41,8 +41,6 @@ pub struct Starter {
     null: OwnedFd,
     /// Standard input, output and error, where they are not a pipe's.
     stdio: Option<[OwnedFd; 3]>,
-    /// The locks of run directories.
-    pub locks: Locks,
 }
 
 /// A row that was acted on.
@@ -81,20 +79,19 @@ impl Starter {
             foreground: options.foreground,
             null,
             stdio,
-            locks: Locks::default(),
         })
     }
 
     /// Starts a row's server, unless it runs by now.
-    pub fn start(&mut self, target: &RowInstance) -> Start {
-        self.try_start(target).unwrap_or_else(|failure| {
+    pub fn start(&self, target: &RowInstance, locks: &Locks) -> Start {
+        self.try_start(target, locks).unwrap_or_else(|failure| {
             let row = target.row.clone();
             let (pid, start) = (None, None);
             Start::NotDone(failure.of(Row { pid, start, ..row }))
         })
     }
 
-    fn try_start(&mut self, target: &RowInstance) -> Result<Start, Failure> {
+    fn try_start(&self, target: &RowInstance, locks: &Locks) -> Result<Start, Failure> {
         let program = self.program(&target.server)?;
         let (output, end) = match self.stdio {
             Some(_) => (None, None),
@@ -115,7 +112,7 @@ impl Starter {
             Failure::new(Reason::PidFile, &what)
         })?;
         failpoint::at("found");
-        let guard = self.locks.take(&run_dir);
+        let guard = locks.take(&run_dir);
         let guard = guard.map_err(|why| Failure::new(Reason::Lock, &why))?;
         failpoint::at("locked");
         if let Some(found) = inspect(row, &run_dir, &instance)? {
@@ -214,22 +211,14 @@ fn inspect(row: &Row, run_dir: &RunDir, instance: &Instance) -> Result<Option<Ou
         let shown = row.pidfile.as_deref().unwrap_or(path).display();
         Failure::new(Reason::Unreadable, why).saying(format!("cannot read {shown}: {why}"))
     };
-    let unknown = |e| unreadable(&reason_of(&e));
     let look = pidfile::read(run_dir, path);
-    let finding = pidfile::verify(&look, instance).map_err(unknown)?;
-    let start = match &finding {
+    let verified = pidfile::verify(&look, instance).and_then(Finding::with_start);
+    let (finding, start) = verified.map_err(|e| unreadable(&reason_of(&e)))?;
+    match &finding {
         Finding::Stopped(..) => return Ok(None),
         Finding::Unreadable(why) => return Err(unreadable(why)),
-        Finding::Starting(_) => None,
-        Finding::WrongConfig { process, .. } | Finding::Running { process, .. } => {
-            let start = process.start().map_err(unknown)?;
-            // Without a start, it has ended after it was proven.
-            if start.is_none() {
-                return Ok(None);
-            }
-            start
-        }
-    };
+        _ => {}
+    }
     let Outcome { row, failure } = Outcome::of(row.clone(), finding, start, None);
     let failure = failure.map(|what| format!("cannot start beside {what}"));
     Ok(Some(Outcome { row, failure }))

@@ -10,11 +10,9 @@ use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::actor::{Report, Token};
 use swift_server::head_tail::HeadTail;
-use swift_server::pidfile;
+use swift_server::pidfile::PidFileCleaner;
 use swift_server::process::{self, Process};
-use swift_server::rundir::{Locks, RunDir};
 use swift_sys::epoll::{Epoll, deadline_in, min_deadline};
-use swift_sys::error::reason_of;
 use swift_sys::failpoint;
 use swift_sys::fd;
 use swift_sys::pidfd::{self, Ended};
@@ -100,8 +98,8 @@ pub struct Context<'a> {
     pub epoll: &'a Epoll,
     /// The rows and messages.
     pub report: &'a mut Report,
-    /// The locks of run directories.
-    pub locks: &'a Locks,
+    /// The removal of pid files.
+    pub cleaner: &'a mut PidFileCleaner,
 }
 
 /// A started server that is awaited.
@@ -281,7 +279,10 @@ impl StartedServer {
         failpoint::at("ended");
         // The lock may have to be waited for.
         context.report.flush();
-        if let Err(why) = self.remove_pid_file(context.locks) {
+        failpoint::at("timed-out");
+        let removed = context.cleaner.remove(&self.target.instance(), None);
+        context.cleaner.unlock();
+        if let Err(why) = removed {
             let RowInstance { row, pid_path, .. } = &self.target;
             let path = row
                 .pidfile
@@ -291,18 +292,6 @@ impl StartedServer {
             TOOL.say(&format!("cannot remove {path}: {why}"));
         }
         self.report_failure(context)
-    }
-
-    /// Removes its pid file, unless it was started again meanwhile.
-    fn remove_pid_file(&self, locks: &Locks) -> Result<(), String> {
-        let run_dir = RunDir::open(&self.target.pid_path.run_dir).map_err(|e| reason_of(&e))?;
-        let Some(run_dir) = run_dir else {
-            return Ok(());
-        };
-        failpoint::at("timed-out");
-        let _guard = locks.take(&run_dir)?;
-        let removed = pidfile::remove_if_stale(&run_dir, &self.target.instance(), None);
-        removed.map(drop).map_err(|e| reason_of(&e))
     }
 
     fn report_failure(&mut self, context: &mut Context) -> Progress {

@@ -57,7 +57,7 @@ pub fn remove_if_stale(
 
 /// The same for many pid files under one lock: `directory` is kept from one to the next, with the
 /// path of its pid files' directory beneath the run directory.
-pub fn remove_in(
+pub(super) fn remove_in(
     directory: &mut Option<(PathBuf, OwnedFd)>,
     run_dir: &RunDir,
     instance: &Instance,

@@ -48,6 +48,19 @@ impl Finding {
             Finding::Stopped(Reason::Stale | Reason::Invalid | Reason::WrongProcess, _)
         )
     }
+
+    /// The finding with the start of its process. A process that ended after it was proven has none, and
+    /// its pid file is stale.
+    pub fn with_start(self) -> io::Result<(Finding, Option<u64>)> {
+        let (Finding::Running { process, .. } | Finding::WrongConfig { process, .. }) = &self
+        else {
+            return Ok((self, None));
+        };
+        Ok(match process.start()? {
+            None => (Finding::Stopped(Reason::Stale, Some(process.pid)), None),
+            start => (self, start),
+        })
+    }
 }
 
 /// Compares the process that a pid file names with the instance whose file it is.
