@@ -121,11 +121,7 @@ pub fn holder(pid: Pid) -> Option<Holder> {
     let inode = inode(pid)?;
     let wanted = format!("socket:[{inode}]");
     let mut pids = process::pids().into_iter().flatten().flatten();
-    let pid = pids.find(|pid| {
-        let fds = fs::read_dir(format!("/proc/{pid}/fd"));
-        let mut files = fds.into_iter().flatten().flatten();
-        files.any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str()))
-    });
+    let pid = pids.find(|pid| process::has_open(*pid, &wanted).unwrap_or(false));
     let uid = unix_diag::owner(inode).ok();
     let uid = uid.or_else(|| Some(process::user(pid?).ok()??.uid));
     Some(Holder {

@@ -1,18 +1,12 @@
 //! Why a program cannot be executed. The kernel's error does not say whether it means the program or the
 //! interpreter that its first line names (execve(2)).
 
-use std::ffi::OsStr;
-use std::io::{self, Read as _};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use swift_cli::program::is_executable;
+use swift_server::process;
 use swift_sys::error::reason_of;
-use swift_sys::regular_file;
-
-/// The kernel reads as much of a program to find its interpreter
-/// (BINPRM_BUF_SIZE in linux/binfmts.h).
-const FIRST_LINE: u64 = 256;
 
 /// Names the file because of which a program could not be executed, and says why.
 pub fn explain(program: &Path, error: &io::Error) -> String {
@@ -26,8 +20,9 @@ pub fn explain(program: &Path, error: &io::Error) -> String {
     if let Some(state) = state(program) {
         return format!("{shown} {state}");
     }
-    match interpreter(program) {
-        Some(path) => match state(&path) {
+    let words = process::shebang(program);
+    match words.as_deref().and_then(<[_]>::first).map(Path::new) {
+        Some(path) => match state(path) {
             Some(state) => format!("the interpreter {} of {shown} {state}", path.display()),
             None => format!("{shown} or its interpreter {}: {why}", path.display()),
         },
@@ -37,17 +32,6 @@ pub fn explain(program: &Path, error: &io::Error) -> String {
         }
         None => format!("{shown}: {why}"),
     }
-}
-
-/// The interpreter that a script's first line names.
-fn interpreter(program: &Path) -> Option<PathBuf> {
-    let mut head = Vec::new();
-    let file = regular_file::open(program).ok()?;
-    file.take(FIRST_LINE).read_to_end(&mut head).ok()?;
-    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
-    let word = line.trim_ascii_start().split(|b| matches!(b, b' ' | b'\t'));
-    let word = word.into_iter().next().filter(|word| !word.is_empty())?;
-    Some(OsStr::from_bytes(word).into())
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! The look-up of a started server as the next command will make it.
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use swift_records::instance::Instance;
-use swift_server::process::{self, Identity, Pid, Process, Runs};
+use swift_server::process::{self, Identity, Pid, Process};
 use swift_sys::beneath;
 
 use crate::company::{carries_tag, member};
@@ -27,19 +26,17 @@ pub enum Lookup {
 
 /// Inspects a server as the next command will do.
 pub fn inspect(process: &Process, instance: &Instance) -> Lookup {
-    if is_shown(process, instance) {
-        return Lookup::Found;
-    }
-    let why = match process.classify(instance) {
+    Lookup::NotFound(match process.classify(instance) {
+        // What was seen may have been the process that has its pid now.
+        Ok(Identity::Server) if process.has_ended().unwrap_or(false) => return Lookup::Ended,
+        Ok(Identity::Server) => return Lookup::Found,
         Ok(Identity::Gone) => return Lookup::Ended,
         Ok(Identity::Starting) => return Lookup::Executing,
         // By its tag alone it may be a wrapper whose server went elsewhere.
-        Ok(Identity::Server) => {
-            return match departed_ones(process.pid, instance).is_empty() {
-                true => Lookup::Found,
-                false => Lookup::NotFound(DEPARTED.to_owned()),
-            };
-        }
+        Ok(Identity::Tagged) => match departed_ones(process.pid, instance).is_empty() {
+            true => return Lookup::Found,
+            false => DEPARTED.to_owned(),
+        },
         Ok(Identity::OtherConfig(config)) => {
             format!("it runs with another config, {}", config.display())
         }
@@ -47,32 +44,22 @@ pub fn inspect(process: &Process, instance: &Instance) -> Lookup {
             "neither its command line nor its environment shows what it is".to_owned()
         }
         Err(e) => format!("cannot inspect it: {}", swift_sys::error::reason_of(&e)),
-    };
-    Lookup::NotFound(why)
-}
-
-/// True when its command line is the proof.
-fn is_shown(process: &Process, instance: &Instance) -> bool {
-    let runs = process::command_line(process.pid).and_then(|line| match line {
-        Some(line) => line.runs(instance.server, instance.config, process.pid),
-        None => Ok(Runs::Nothing),
-    });
-    runs.is_ok_and(|runs| runs == Runs::Config) && !process.has_ended().unwrap_or(true)
+    })
 }
 
 /// The reason for stopping one whose server went on in another process.
 pub const DEPARTED: &str = "it went on in another process, which its pid file does not name";
 
 /// True when the server of a process that is not ready went on in another one,
-/// which has closed its output.
+/// which has closed its output. One whose descriptors may not be seen is taken to have it open.
 pub fn has_departed(process: &Process, instance: &Instance, output: &OwnedFd) -> bool {
     let Ok(status) = beneath::status(output) else {
         return false;
     };
-    !is_shown(process, instance)
-        && departed_ones(process.pid, instance)
-            .iter()
-            .any(|one| !holds(one.pid, status.st_ino))
+    let pipe = format!("pipe:[{}]", status.st_ino);
+    let holds = |one: &Process| process::has_open(one.pid, &pipe).unwrap_or(true);
+    let is_shown = matches!(process.classify(instance), Ok(Identity::Server));
+    !is_shown && !departed_ones(process.pid, instance).iter().all(holds)
 }
 
 /// The descendants of a process that carry its tag in other sessions.
@@ -90,15 +77,4 @@ fn departed_ones(own: Pid, instance: &Instance) -> Vec<Process> {
         }));
     }
     found
-}
-
-/// True when a process has the pipe of that inode open. One whose descriptors may
-/// not be seen is taken to.
-fn holds(pid: Pid, inode: u64) -> bool {
-    let pipe = format!("pipe:[{inode}]");
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return true;
-    };
-    let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    links.into_iter().any(|link| link.as_os_str() == &*pipe)
 }

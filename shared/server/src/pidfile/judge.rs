@@ -103,7 +103,7 @@ pub fn prove(pid: Pid, instance: &Instance) -> io::Result<Result<Process, Findin
             Some(reason) => stopped(reason),
             None => Ok(Err(Finding::WrongConfig { process, config })),
         },
-        Identity::Server => Ok(Ok(process)),
+        Identity::Server | Identity::Tagged => Ok(Ok(process)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line of a process, proc_pid_cmdline(5).
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -124,21 +124,23 @@ pub(super) fn is_config(
     Ok(false)
 }
 
+/// The words behind `#!` in a script's first line; none when the file begins otherwise.
+pub fn shebang(script: &Path) -> Option<Vec<OsString>> {
+    let mut text = Vec::new();
+    let file = regular_file::open(script).ok()?;
+    file.take(FIRST_LINE).read_to_end(&mut text).ok()?;
+    let line = text.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    Some(words.map(|word| OsStr::from_bytes(word).into()).collect())
+}
+
 /// True when a script's first line names that program as its interpreter.
 fn is_interpreter(program: &OsStr, script: &Path) -> bool {
-    let mut text = Vec::new();
-    let file = regular_file::open(script);
-    let read = file.and_then(|file| file.take(FIRST_LINE).read_to_end(&mut text));
-    if read.is_err() {
-        return false;
-    }
-    let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
-    let Some(line) = line.strip_prefix(b"#!") else {
-        return false;
-    };
     let name = basename(program);
-    let mut words = line.split(u8::is_ascii_whitespace).map(OsStr::from_bytes);
-    name.is_some() && words.any(|word| basename(word) == name)
+    let words = shebang(script).unwrap_or_default();
+    name.is_some() && words.iter().any(|word| basename(word) == name)
 }
 
 /// True when a file can be a script that an interpreter runs, and not a log or a

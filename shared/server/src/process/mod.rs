@@ -28,8 +28,8 @@ use swift_sys::signal::Signal;
 
 pub use children::{child_numbers, descendants};
 pub use effect::{Effect, effect};
-pub use line::{CommandLine, Runs, command_line};
-pub use stat::{PROC_MAX, Stat, environment, pids, stat};
+pub use line::{CommandLine, Runs, command_line, shebang};
+pub use stat::{PROC_MAX, Stat, environment, has_open, pids, stat};
 pub use status::{
     Disposition, disposition, has_capabilities, may_be_signalled_by, parse_user, user,
 };
@@ -205,6 +205,7 @@ impl Process {
         if may_be_tagged {
             match environment.runs(instance)? {
                 Runs::Nothing => {}
+                Runs::Config => return Ok(Identity::Tagged),
                 runs => return Ok(runs.into()),
             }
         }
@@ -320,8 +321,10 @@ pub enum Identity {
     OtherConfig(PathBuf),
     /// A process between clone and exec, or inside exec.
     Starting,
-    /// The server.
+    /// The server, by its command line.
     Server,
+    /// The server, by its tag alone.
+    Tagged,
 }
 
 #[cfg(test)]

@@ -130,6 +130,12 @@ pub fn pids() -> io::Result<impl Iterator<Item = io::Result<Pid>>> {
     Ok(fs::read_dir("/proc")?.filter_map(numbered))
 }
 
+/// True when a process has the file open to which a link in /proc/PID/fd leads, such as `pipe:[4711]`.
+pub fn has_open(pid: Pid, file: &str) -> io::Result<bool> {
+    let mut fds = fs::read_dir(format!("/proc/{pid}/fd"))?.flatten();
+    Ok(fds.any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == file)))
+}
+
 /// The threads of a process, by their numbers; no more when it has ended.
 pub(super) fn threads(pid: Pid) -> io::Result<impl Iterator<Item = io::Result<Pid>>> {
     // Reading the directory says ENOENT as well, of a process that ends meanwhile.
