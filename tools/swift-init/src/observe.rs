@@ -1,10 +1,8 @@
 //! The observe half: the rows of what could run, what does, and what may be restarted.
 
-use std::os::fd::OwnedFd;
-
 use swift_records::catalogue::Catalogue;
 use swift_records::row::Row;
-use swift_server::stream::Decoder;
+use swift_server::stream::{Input, Next};
 use swift_sys::epoll::Epoll;
 
 use crate::console::Console;
@@ -31,23 +29,20 @@ pub fn run(
         tools.push(tool);
         input = Some(output);
     }
-    let output = input.expect("there are tools");
-    let mut decoder = Decoder::default();
+    let mut input = Input::new(input.expect("there are tools"));
     let (mut rows, mut bad) = (Vec::new(), None);
     loop {
-        await_input(&output, console, awaited)?;
-        if decoder.fill(&output)? == 0 {
-            break;
-        }
-        while let Some(row) = decoder.next_row() {
-            match row {
-                Ok(row) => rows.push(row),
-                Err(line) => drop(bad.get_or_insert(line)),
+        match input.next_row() {
+            Next::Row(row) => rows.push(*row),
+            Next::Bad(line) => drop(bad.get_or_insert(line)),
+            Next::Wait => {
+                await_input(&input, console, awaited)?;
+                input.fill()?;
             }
+            Next::End => break,
         }
     }
     console.progress.clear();
-    let bad = bad.or_else(|| decoder.finish());
     let bad = bad.map(|bad| format!("{}: {bad}", tools[tools.len() - 1].name));
     let failures = tools.into_iter().filter_map(|tool| tool.finish().err());
     let failures: Vec<String> = bad.into_iter().chain(failures).collect();
@@ -60,12 +55,12 @@ pub fn run(
 }
 
 /// Waits for rows, as long as there is a terminal that the wait is shown on.
-fn await_input(output: &OwnedFd, console: &mut Console, awaited: &str) -> anyhow::Result<()> {
+fn await_input(input: &Input, console: &mut Console, awaited: &str) -> anyhow::Result<()> {
     if console.progress.deadline().is_none() {
         return Ok(());
     }
     let epoll = Epoll::new()?;
-    epoll.add(output, 0)?;
+    input.watch(&epoll, 0)?;
     while epoll.wait(console.progress.deadline())?.is_empty() {
         console.tick(|| std::iter::once(awaited.to_owned()));
     }

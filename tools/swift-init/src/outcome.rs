@@ -17,7 +17,7 @@ pub fn failed(run: &mut Run, at: RowIndex, row: &Row) {
 /// Says that an instance may not be signalled.
 pub fn denied(run: &mut Run, at: RowIndex, row: &Row) {
     run.console.stdout.no_permission(row);
-    run.table.tally(at).denied += 1;
+    run.table.tally(at).failed = true;
 }
 
 /// Says which pid file was removed, or reports that it could not be read or removed.
@@ -63,18 +63,18 @@ pub fn signalled(run: &mut Run, at: RowIndex, row: &Row) {
         (State::Killed, _) => {
             say_waited(run, at, "killing");
             run.console.stdout.signal(row, Signal::KILL);
-            run.table.tally(at).ended += 1;
+            run.table.tally(at).ran = true;
         }
         (State::Survived, _) => {
             say_waited(run, at, "giving up");
-            run.console.report(row);
-            run.table.tally(at).survivors += 1;
+            failed(run, at, row);
+            run.table.tally(at).ran = true;
         }
         (State::Denied, _) => denied(run, at, row),
         (State::Stopped | State::Orphan, reason) => {
             if reason.is_none() || row.kept().is_some() {
                 run.console.stdout.stopped(row);
-                run.table.tally(at).ended += 1;
+                run.table.tally(at).ran = true;
             } else {
                 run.console.stdout.removed(row);
             }
@@ -83,8 +83,8 @@ pub fn signalled(run: &mut Run, at: RowIndex, row: &Row) {
     }
     kept(run, at, row);
     let tally = run.table.tally(at);
-    tally.answered += 1;
-    if tally.ended + tally.survivors == 0 && tally.signalled == tally.answered {
+    tally.awaited = tally.awaited.saturating_sub(1);
+    if !tally.ran && tally.awaited == 0 {
         say_none(run, at.group);
     }
 }

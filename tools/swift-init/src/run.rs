@@ -9,7 +9,7 @@ use crate::actors::{Actors, Role};
 use crate::console::{Console, Progress};
 use crate::log::Log;
 use crate::options::Options;
-use crate::table::{Group, RowIndex, Table};
+use crate::table::{RowIndex, Table};
 
 /// A command at work.
 pub struct Run<'a> {
@@ -78,6 +78,6 @@ impl<'a> Run<'a> {
 
     /// True when something is left that should not be, or could not be inspected.
     pub fn has_failed(&self) -> bool {
-        !self.actors.sound || self.table.groups.iter().any(Group::has_failed)
+        !self.actors.sound || self.table.groups.iter().any(|group| group.tally.failed)
     }
 }

@@ -33,23 +33,17 @@ pub struct Group {
 /// The results of one group so far.
 #[derive(Default)]
 pub struct Tally {
-    /// Signalled and gone.
-    pub ended: usize,
-    /// Signalled and still there.
-    pub survivors: usize,
-    /// Not to be signalled by us.
-    pub denied: usize,
-    /// Sent to swift-signal.
-    pub signalled: usize,
-    /// Reported by swift-signal.
-    pub answered: usize,
+    /// True when something ran, which has ended or is still there.
+    pub ran: bool,
+    /// Sent to swift-signal and not yet reported by it.
+    pub awaited: usize,
     /// True once it was said that nothing runs.
     pub said_none: bool,
     /// True once it was said that the wait is over.
     pub said_waited: bool,
     /// True once it was said that the program does not exist.
     pub said_missing: bool,
-    /// True when something of it failed.
+    /// True when something of it failed, may not be signalled or is left that should not be.
     pub failed: bool,
 }
 
@@ -79,17 +73,6 @@ impl Group {
     /// The rows of what runs, also of what may not be touched since its config is bad.
     pub fn running(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| runs(row))
-    }
-
-    /// True when something is left that should not be, or could not be inspected.
-    pub fn has_failed(&self) -> bool {
-        let Tally {
-            failed,
-            survivors,
-            denied,
-            ..
-        } = self.tally;
-        failed || survivors > 0 || denied > 0
     }
 }
 

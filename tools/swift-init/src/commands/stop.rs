@@ -24,7 +24,7 @@ pub enum Then {
 /// Stops what runs. True when something ran and nothing is left of it.
 pub fn stop(run: &mut Run) -> anyhow::Result<bool> {
     end_all(run, Then::StayDown, end_one)?;
-    let any = run.table.groups.iter().any(|group| group.tally.ended > 0);
+    let any = run.table.groups.iter().any(|group| group.tally.ran);
     Ok(any && !run.has_failed())
 }
 
@@ -115,7 +115,7 @@ pub fn end_one(run: &mut Run, at: RowIndex) -> anyhow::Result<()> {
                 run.restarting.insert(at);
                 run.actors.announce_restart(&row);
             }
-            run.table.tally(at).signalled += 1;
+            run.table.tally(at).awaited += 1;
             run.actors.send(Role::Signal, at, &row, false)?;
         }
         State::Denied => {
