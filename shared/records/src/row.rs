@@ -76,6 +76,12 @@ impl Row {
         self.id().map(|field| field.map(Box::from))
     }
 
+    /// The instance in messages: its server, and its config behind that.
+    pub fn name(&self) -> String {
+        let config = self.config.as_deref().unwrap_or(Path::new("no config"));
+        format!("{} ({})", self.server, config.display())
+    }
+
     /// The reason that the detail begins with, if it begins with one.
     pub fn reason(&self) -> Option<Reason> {
         let word = self.detail.split(|b| *b == b' ').next()?;

@@ -1,7 +1,6 @@
 //! The one loop of the tools that act: rows come in beside other events, and each tool says what a row,
 //! an event and a deadline mean to it.
 
-use std::fs::File;
 use std::io;
 use std::time::Instant;
 
@@ -129,7 +128,7 @@ pub trait Actor {
 pub struct Report {
     tool: &'static Tool,
     quiet: bool,
-    output: Output<File>,
+    output: Output,
     /// True once rows can no longer be written. The tool begins nothing more
     /// then, and brings to its end what it has begun.
     lost: bool,
@@ -146,7 +145,7 @@ impl Report {
         Ok(Report::to(stream::stdout()?, tool, quiet))
     }
 
-    fn to(output: Output<File>, tool: &'static Tool, quiet: bool) -> Report {
+    fn to(output: Output, tool: &'static Tool, quiet: bool) -> Report {
         Report {
             tool,
             quiet,
@@ -249,7 +248,7 @@ impl Report {
     }
 
     /// Reports once why nothing can be written, unless the reader is gone.
-    fn write(&mut self, write: impl FnOnce(&mut Output<File>) -> io::Result<()>) {
+    fn write(&mut self, write: impl FnOnce(&mut Output) -> io::Result<()>) {
         if self.lost {
             return;
         }
@@ -280,19 +279,13 @@ impl Report {
 /// Hands rows and events to an actor until no row comes any more and nothing is under way. Once rows
 /// can no longer be written, none is taken in, and what is under way is brought to its end.
 pub fn run(actor: &mut impl Actor, epoll: &Epoll) -> anyhow::Result<()> {
-    let rows = Rows::new(epoll)?;
+    let rows = Rows::new(epoll, Input::stdin()?, true)?;
     run_with(actor, rows)
 }
 
 /// Hands events to an actor until nothing is under way, without a look at standard input.
 pub fn run_without_rows(actor: &mut impl Actor, epoll: &Epoll) -> anyhow::Result<()> {
-    let rows = Rows {
-        epoll,
-        input: Input::new(fd::null()?),
-        can_wait: false,
-        is_watched: false,
-        reading: false,
-    };
+    let rows = Rows::new(epoll, Input::new(fd::null()?), false)?;
     run_with(actor, rows)
 }
 
@@ -335,15 +328,14 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(epoll: &'a Epoll) -> io::Result<Rows<'a>> {
-        let input = Input::stdin()?;
+    fn new(epoll: &'a Epoll, input: Input, reading: bool) -> io::Result<Rows<'a>> {
         let can_wait = input.watch(epoll, STDIN.into())?;
         Ok(Rows {
             epoll,
             input,
             can_wait,
             is_watched: can_wait,
-            reading: true,
+            reading,
         })
     }
 
@@ -396,6 +388,7 @@ impl<'a> Rows<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     #[test]
     fn a_token_survives_its_way_through_epoll() {

@@ -39,14 +39,6 @@ pub const ROLES: [Role; 3] = [Role::Signal, Role::Reload, Role::Spawn];
 /// The token of signals to this process.
 pub const SIGNALS: u64 = 3;
 
-/// The descriptors that swift-spawn hands on in the foreground: it needs its own three for rows and
-/// messages.
-const HANDED_OVER: [(&str, &str); 3] = [
-    ("--input-fd", "3"),
-    ("--output-fd", "4"),
-    ("--error-fd", "5"),
-];
-
 /// An event of the tools that act.
 pub enum Event {
     /// A tool wrote a row.
@@ -156,8 +148,10 @@ impl<'a> Actors<'a> {
         if !self.options.foreground {
             return self.start(Role::Spawn, command, !self.options.no_wait, &[]);
         }
-        let handed_over = HANDED_OVER.iter();
-        handed_over.for_each(|(option, fd)| command.value(option, fd));
+        // It needs its own three for rows and messages.
+        for handed_over in ["--input-fd=3", "--output-fd=4", "--error-fd=5"] {
+            command.arg(handed_over);
+        }
         let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         let own = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
         self.start(Role::Spawn, command, true, &own)

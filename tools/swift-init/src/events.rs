@@ -9,7 +9,6 @@ use swift_sys::epoll::min_deadline;
 use swift_sys::failpoint;
 
 use crate::actors::{Event, ROLES, Role, SIGNALS};
-use crate::console::diagnostics;
 use crate::run::Run;
 use crate::table::RowIndex;
 use crate::tool::Tool;
@@ -73,7 +72,7 @@ impl Run<'_> {
                 None => self.actors.events.push_back(Event::Request),
             }
         }
-        self.console.tick(|| {
+        self.console.progress.tick(|| {
             let tools = self.actors.tools.iter().flatten();
             tools.flat_map(|tool| &tool.awaited).map(|(at, one)| {
                 let name = text::one_line(self.table[*at].server.as_bytes());
@@ -137,7 +136,7 @@ impl Run<'_> {
                 self.actors.sound = false;
             }
             for at in tool.awaited.into_keys() {
-                let instance = diagnostics::name(&self.table[at]);
+                let instance = self.table[at].name();
                 let line = format!("{instance}: {name} ended without reporting a result");
                 self.console.error(&line);
                 self.actors.sound = false;

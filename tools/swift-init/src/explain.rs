@@ -24,13 +24,7 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     let words = options.servers.iter().map(String::as_str);
     let complaints = catalogue.complaints(words, is_there);
     complaints.iter().for_each(|what| TOOL.say(what));
-    let lines = lines(options, &catalogue)?;
-    cli::print(
-        &lines
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect::<String>(),
-    )?;
+    cli::print(&lines(options, &catalogue)?.concat())?;
     Ok(match complaints[..] {
         [] => Exit::Ok,
         _ => Exit::Failed,
@@ -88,7 +82,7 @@ fn line(
     }
     commands.extend(plan::actors(options, catalogue, reload));
     let commands: Vec<String> = commands.iter().map(shell).collect::<anyhow::Result<_>>()?;
-    Ok(commands.join(" | "))
+    Ok(commands.join(" | ") + "\n")
 }
 
 /// One tool as a shell reads it. Its directory is named only when PATH would not lead to it.

@@ -39,9 +39,9 @@ pub fn next_event(run: &mut Run) -> anyhow::Result<Option<Event>> {
 /// Releases the lines about signals once all of these are sent. From then on, a request to end this
 /// process is a new one.
 fn release(run: &mut Run) {
-    let is_pending = run.console.stdout.is_deferred() || run.actors.ignores_requests;
+    let is_pending = run.console.stdout.deferred || run.actors.ignores_requests;
     if is_pending && run.actors.has_begun(Role::Signal) {
-        run.console.stdout.release();
+        run.console.stdout.deferred = false;
         run.actors.ignores_requests = false;
     }
 }
@@ -52,7 +52,7 @@ fn interrupt(run: &mut Run, signal: Signal) -> anyhow::Error {
     if let Err(error) = settle(run) {
         return error;
     }
-    run.console.stdout.release();
+    run.console.stdout.deferred = false;
     run.console.progress.clear();
     run.console.flush();
     let left: Vec<String> = left_alone(run).collect();

@@ -12,7 +12,6 @@ use swift_records::state::State;
 use swift_server::user;
 use swift_sys::syslog::{self, Sent, Severity};
 
-use crate::console::diagnostics;
 use crate::options::{Command, Options, TOOL};
 use crate::table::{RowIndex, Table};
 
@@ -24,7 +23,7 @@ pub struct Log<'a> {
     options: &'a Options,
     enabled: bool,
     /// True while another process writes the lines.
-    paused: bool,
+    pub paused: bool,
     /// The user who gave the command; found out for the first line.
     who: Option<String>,
     /// Instances that a tool reported on, with true when their line is written.
@@ -44,11 +43,6 @@ impl<'a> Log<'a> {
             touched: HashMap::new(),
             waiting: VecDeque::new(),
         }
-    }
-
-    /// Has lines written, or leaves them to another process.
-    pub fn pause(&mut self, paused: bool) {
-        self.paused = paused;
     }
 
     fn is_off(&self) -> bool {
@@ -99,7 +93,7 @@ impl<'a> Log<'a> {
         if severity == Severity::LOG_ERR && service::stderr_is_journal() {
             return;
         }
-        let instance = diagnostics::name(row);
+        let instance = row.name();
         let result = result(row, ended);
         let line = format!("{who} {} {instance}: {result}", self.options.command.name());
         self.waiting

@@ -56,13 +56,15 @@ pub fn run(
 
 /// Waits for rows, as long as there is a terminal that the wait is shown on.
 fn await_input(input: &Input, console: &mut Console, awaited: &str) -> anyhow::Result<()> {
-    if console.progress.deadline().is_none() {
+    if console.progress.next.is_none() {
         return Ok(());
     }
     let epoll = Epoll::new()?;
     input.watch(&epoll, 0)?;
-    while epoll.wait(console.progress.deadline())?.is_empty() {
-        console.tick(|| std::iter::once(awaited.to_owned()));
+    while epoll.wait(console.progress.next)?.is_empty() {
+        console
+            .progress
+            .tick(|| std::iter::once(awaited.to_owned()));
     }
     Ok(())
 }

@@ -21,16 +21,11 @@ pub fn tools() -> MutexGuard<'static, Vec<Pid>> {
     TOOLS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// True when this process is init: the kernel ends all others with it.
-pub fn is_init() -> bool {
-    session::is_init()
-}
-
 /// Begins an init's duties, if this process is one. Requests to end stay pending until they can be
 /// obeyed, since the kernel lets none of them end an init. Orphans become children of this process,
 /// which reaps them.
 pub fn begin() -> io::Result<()> {
-    if !is_init() {
+    if !session::is_init() {
         return Ok(());
     }
     signal_fd::hold(&REQUESTS)?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use swift_records::catalogue::Catalogue;
 use swift_records::row::Row;
+use swift_records::state::State;
 
 use crate::actors::{Actors, Role};
 use crate::console::{Console, Progress};
@@ -68,10 +69,11 @@ impl<'a> Run<'a> {
         self.table[at] = row;
     }
 
-    /// Sends an instance to swift-spawn, once: its row as it is to be sent.
-    pub fn spawn(&mut self, at: RowIndex, row: &Row) -> anyhow::Result<()> {
+    /// Sends an instance that does not run to swift-spawn, once.
+    pub fn spawn(&mut self, at: RowIndex) -> anyhow::Result<()> {
+        let row = self.table[at].clone().with_state(State::Stopped);
         match self.submitted.insert(at) {
-            true => self.actors.send(Role::Spawn, at, row, false),
+            true => self.actors.send(Role::Spawn, at, &row, false),
             false => Ok(()),
         }
     }

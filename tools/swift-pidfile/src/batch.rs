@@ -1,6 +1,7 @@
 //! The rows that are there at a time. Nearly all of a look is the kernel's work,
 //! so many rows are shared out to threads.
 
+use std::sync::LazyLock;
 use std::thread::{self, available_parallelism};
 
 use swift_records::catalogue::{Catalogue, Server};
@@ -15,8 +16,9 @@ use crate::options::Mode;
 /// A thread is worth its start when it has at least so many rows.
 const WORTH_A_THREAD: usize = 32;
 
-/// More threads than these only wait for the kernel's locks.
-const THREADS: usize = 8;
+/// The number of threads. More than eight only wait for the kernel's locks.
+static THREADS: LazyLock<usize> =
+    LazyLock::new(|| available_parallelism().map_or(1, |n| n.get().min(8)));
 
 /// A line of input, and later what became of it.
 pub enum Line {
@@ -30,11 +32,6 @@ pub enum Line {
 
 /// The things that all batches have in common.
 pub struct Batches<'a> {
-    /// The servers.
-    pub catalogue: &'a Catalogue,
-    /// How rows are examined.
-    pub mode: Mode,
-    threads: usize,
     own: Examiner<'a>,
     locks: Locks,
 }
@@ -43,9 +40,6 @@ impl<'a> Batches<'a> {
     /// None yet.
     pub fn new(catalogue: &'a Catalogue, mode: Mode) -> Batches<'a> {
         Batches {
-            catalogue,
-            mode,
-            threads: 0,
             own: Examiner::new(catalogue, mode),
             locks: Locks::default(),
         }
@@ -62,11 +56,8 @@ impl<'a> Batches<'a> {
     }
 
     fn share_out(&mut self, lines: &mut [Option<Line>]) {
-        if self.threads == 0 {
-            self.threads = available_parallelism().map_or(1, |n| n.get().min(THREADS));
-        }
-        let threads = self.threads.min(lines.len() / WORTH_A_THREAD);
-        let (catalogue, mode, locks) = (self.catalogue, self.mode, &self.locks);
+        let threads = THREADS.min(lines.len() / WORTH_A_THREAD);
+        let (catalogue, mode, locks) = (self.own.catalogue, self.own.mode, &self.locks);
         let mut parts = lines.chunks_mut(lines.len().div_ceil(threads));
         let first = parts.next();
         thread::scope(|scope| {

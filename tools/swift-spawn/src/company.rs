@@ -92,16 +92,9 @@ impl Company {
     }
 
     /// Forgets the members that have ended.
-    pub fn forget_ended(&mut self) -> io::Result<()> {
-        let mut all = Ok(());
-        self.members.retain(|member| match member.has_ended() {
-            Ok(ended) => !ended,
-            Err(e) => {
-                all = Err(e);
-                false
-            }
-        });
-        all
+    pub fn forget_ended(&mut self) {
+        self.members
+            .retain(|member| !member.has_ended().unwrap_or(false));
     }
 }
 

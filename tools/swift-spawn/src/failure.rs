@@ -69,7 +69,7 @@ impl Failure {
 
     /// The outcome of a row that failed so.
     pub fn of(self, row: Row) -> Outcome {
-        let message = format!("cannot start {}: {}", name(&row), self.message);
+        let message = format!("cannot start {}: {}", row.name(), self.message);
         Outcome::failed(row.with(State::Failed, self.reason, &self.text), message)
     }
 }
@@ -89,7 +89,7 @@ pub fn ended(row: Row, ended: Ended, output: &[u8]) -> Outcome {
         State::Ready => "does not stay up",
         _ => "failed",
     };
-    let message = format!("{} {failed}: {}", name(&row), said(how, output));
+    let message = format!("{} {failed}: {}", row.name(), said(how, output));
     Outcome::failed(row.with(State::Failed, reason, output), message)
 }
 
@@ -97,13 +97,6 @@ pub fn ended(row: Row, ended: Ended, output: &[u8]) -> Outcome {
 pub fn signal_name(number: u8) -> String {
     let signal = Signal::from_number(number.into());
     signal.map_or_else(|| number.to_string(), |signal| signal.to_string())
-}
-
-fn name(row: &Row) -> String {
-    match &row.config {
-        Some(config) => format!("{} ({})", row.server, config.display()),
-        None => row.server.clone(),
-    }
 }
 
 /// A message, followed by the end of what the server printed.

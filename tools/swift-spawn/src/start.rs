@@ -58,16 +58,13 @@ impl Starter {
         let null = fd::null()?;
         let stdio = match options.stdio() {
             Stdio::Pipe => None,
-            Stdio::Null => {
-                let null = || fd::duplicate(&null);
-                Some([null()?, null()?, null()?])
-            }
+            Stdio::Null => Some([fd::null()?, fd::null()?, fd::null()?]),
             Stdio::Inherited {
                 input,
                 output,
                 error,
             } => Some([
-                input.map_or_else(|| Ok(fd::duplicate(&null)?), |n| inherited("--input-fd", n))?,
+                input.map_or_else(|| Ok(fd::null()?), |n| inherited("--input-fd", n))?,
                 inherited("--output-fd", output)?,
                 inherited("--error-fd", error)?,
             ]),

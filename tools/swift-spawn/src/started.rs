@@ -308,7 +308,7 @@ impl StartedServer {
 
     /// Forgets which members of its company have ended.
     fn on_company_end(&mut self, context: &mut Context) -> io::Result<Progress> {
-        self.company.forget_ended()?;
+        self.company.forget_ended();
         if self.phase != Phase::Lingering {
             return Ok(self.after_stop(context));
         }

@@ -86,18 +86,16 @@ impl Unit {
     /// Reads /proc/PID/cgroup: `0::PATH` for version 2, `N:name=systemd:PATH` where
     /// systemd keeps its groups in a hierarchy of version 1.
     pub fn parse(cgroup: &[u8]) -> Option<Unit> {
-        let path = |prefix: &[u8]| {
-            let mut lines = cgroup.split(|b| *b == b'\n');
-            lines.find_map(|line| {
-                let mut parts = line.splitn(2, |b| *b == b':');
-                let number = parts.next()?;
-                let is_number = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
-                let path = parts.next()?.strip_prefix(prefix).filter(|_| is_number)?;
-                std::str::from_utf8(path).ok()
+        let text = String::from_utf8_lossy(cgroup);
+        let path = |prefix| {
+            text.split('\n').find_map(|line| {
+                let (number, path) = line.split_once(':')?;
+                number.parse::<u32>().ok()?;
+                path.strip_prefix(prefix)
             })
         };
-        let unified = path(b":").and_then(of_path);
-        unified.or_else(|| path(b"name=systemd:").and_then(of_path))
+        let unified = path(":").and_then(of_path);
+        unified.or_else(|| path("name=systemd:").and_then(of_path))
     }
 }
 

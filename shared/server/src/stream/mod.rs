@@ -6,7 +6,6 @@ mod output;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use swift_cli::{Exit, Tool};
 use swift_records::row::Row;
 use swift_sys::epoll::Epoll;
 use swift_sys::fd;
@@ -88,10 +87,4 @@ impl Input {
     pub fn line(&self) -> u64 {
         self.decoder.line()
     }
-}
-
-/// Reports a bad line, and returns the exit status for it.
-pub fn bad_line(tool: &Tool, bad: &BadLine) -> Exit {
-    tool.say(&bad.to_string());
-    Exit::Usage
 }

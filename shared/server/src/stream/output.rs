@@ -1,21 +1,21 @@
 //! Rows as they are written.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
 use swift_cli::UNWRITABLE;
 use swift_records::row::Row;
 
 /// Rows on their way to a reader, kept back until [`Output::flush`]: a thousand rows
 /// are not a thousand writes.
-pub struct Output<W> {
-    to: W,
+pub struct Output {
+    to: File,
     buffer: Vec<u8>,
 }
 
-impl<W: Write> Output<W> {
-    /// An output to `to`, which need not be buffered.
-    pub fn new(to: W) -> Output<W> {
+impl Output {
+    /// An output to `to`.
+    pub fn new(to: File) -> Output {
         Output {
             to,
             buffer: Vec::new(),
@@ -37,10 +37,7 @@ impl<W: Write> Output<W> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let result = self
-            .to
-            .write_all(&self.buffer)
-            .and_then(|()| self.to.flush());
+        let result = self.to.write_all(&self.buffer);
         self.buffer.clear();
         result.map_err(unwritable)
     }
@@ -52,7 +49,7 @@ fn unwritable(error: io::Error) -> io::Error {
 
 /// The standard output without the standard library's line buffer, which would
 /// write each row by itself.
-pub fn stdout() -> io::Result<Output<File>> {
+pub fn stdout() -> io::Result<Output> {
     swift_sys::entry::need_output().map_err(unwritable)?;
     let stdout = swift_sys::fd::duplicate(&io::stdout())?;
     Ok(Output::new(stdout.into()))

@@ -7,6 +7,7 @@ use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_sys::failpoint;
+use swift_sys::session;
 use swift_sys::signal::Signal;
 
 use super::start::{self, After};
@@ -16,7 +17,6 @@ use crate::interrupt;
 use crate::observe;
 use crate::options::{Command, Options};
 use crate::outcome;
-use crate::reaper;
 use crate::run::Run;
 
 /// Starts what does not run and stays while any of it runs, or until this process is asked to end: then
@@ -26,7 +26,7 @@ pub fn foreground(run: &mut Run) -> anyhow::Result<bool> {
     run.console.flush();
     run.console.progress.disable();
     for at in starting {
-        run.spawn(at, &start::to_start(run, at))?;
+        run.spawn(at)?;
     }
     run.actors.close(Role::Spawn);
     let mut is_ready = false;
@@ -41,7 +41,7 @@ pub fn foreground(run: &mut Run) -> anyhow::Result<bool> {
             Some(Event::Asked(signal)) => return stop_all(run, signal),
             Some(Event::NoResult(_) | Event::End(_) | Event::Request) => {}
             // The kernel ends all with an init, and the servers would have no time to finish.
-            None if reaper::is_init() && !run.actors.sound => {
+            None if session::is_init() && !run.actors.sound => {
                 stop_all(run, Signal::TERM)?;
                 return Ok(false);
             }

@@ -1,7 +1,6 @@
 //! The commands, from the request to the exit status.
 
 mod foreground;
-mod reload_seamless;
 mod restart;
 mod service;
 mod start;
@@ -106,7 +105,7 @@ fn carry_out(mut options: Options) -> anyhow::Result<Exit> {
         up = run.table.rows().filter(|row| came_up(row)).count();
         console = run.console;
         console.progress.clear();
-        console.stdout.release();
+        console.stdout.deferred = false;
         console.flush();
         done?
     };
@@ -164,7 +163,7 @@ fn act(run: &mut Run) -> anyhow::Result<bool> {
         Command::Status => unreachable!("it does not act"),
         Command::Stop | Command::Shutdown => stop::stop(run),
         Command::Kill => stop::kill(run),
-        Command::ReloadSeamless => reload_seamless::reload_seamless(run),
+        Command::ReloadSeamless => restart::reload_seamless(run),
         Command::Restart | Command::Reload => match stays(options) {
             false => restart::restart(run),
             true => stop::stop(run).and_then(|_| stay(run)),

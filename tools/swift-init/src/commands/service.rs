@@ -10,6 +10,7 @@ use swift_records::reason::Reason;
 use swift_records::row::Row;
 use swift_records::state::State;
 use swift_server::process::Pid;
+use swift_sys::session;
 use swift_sys::signal::Signal;
 
 use super::start::{self, After};
@@ -19,7 +20,6 @@ use crate::console::Systemd;
 use crate::console::diagnostics::{self, servers};
 use crate::options::Options;
 use crate::outcome;
-use crate::reaper;
 use crate::requests::{Id, Requests};
 use crate::run::Run;
 use crate::table::{self, RowIndex};
@@ -29,7 +29,7 @@ use crate::table::{self, RowIndex};
 /// log.
 pub fn is_one(options: &Options) -> bool {
     let stays = options.foreground && !options.once && options.command.starts();
-    stays && !reaper::is_init() && Systemd::from_env().is_there()
+    stays && !session::is_init() && Systemd::from_env().is_there()
 }
 
 /// One instance of the unit.
@@ -81,7 +81,7 @@ pub fn service(run: &mut Run) -> anyhow::Result<bool> {
     run.console.progress.disable();
     let requests = Requests::listen(run.actors.run_dir(), &run.actors.epoll)?;
     for at in &starting {
-        run.spawn(*at, &start::to_start(run, *at))?;
+        run.spawn(*at)?;
     }
     let instances = starting.into_iter().map(|at| (at, Instance::default()));
     let mut service = Service {
@@ -158,7 +158,7 @@ impl Service<'_, '_> {
             return Ok(None);
         }
         // The client that asked for it writes the line in the system's log.
-        self.run.log.pause(instance.asked.is_some());
+        self.run.log.paused = instance.asked.is_some();
         if let Some(id) = instance.asked {
             self.requests.answer(id, &row);
         }
@@ -275,7 +275,7 @@ impl Service<'_, '_> {
     fn down(&self) -> String {
         let down = self.instances.iter();
         let down = down.filter(|(_, one)| one.phase != Phase::Ready);
-        let names = down.map(|(at, _)| diagnostics::name(&self.run.table[*at]));
+        let names = down.map(|(at, _)| self.run.table[*at].name());
         names.collect::<Vec<_>>().join(", ")
     }
 
@@ -290,7 +290,7 @@ impl Service<'_, '_> {
         };
         self.run.console.systemd.stopping(&what);
         // Their stop reports on them.
-        self.run.log.pause(true);
+        self.run.log.paused = true;
         let done = stop_unit::stop(self.run, left, graceful)?;
         Ok(done && !matches!(end, End::Failed(_)))
     }

@@ -23,7 +23,7 @@ pub enum After {
 /// matters, and all of it came up.
 pub fn start(run: &mut Run, after: After) -> anyhow::Result<bool> {
     for at in announce(run, after) {
-        run.spawn(at, &to_start(run, at))?;
+        run.spawn(at)?;
     }
     finish(run)
 }
@@ -105,15 +105,6 @@ fn announce_group(run: &mut Run, number: usize, after: After) -> Vec<RowIndex> {
     }
     starting.iter().for_each(|at| say_starting(run, *at));
     starting
-}
-
-/// The row of what is to be started, as swift-spawn is sent it.
-pub fn to_start(run: &Run, at: RowIndex) -> Row {
-    let row = run.table[at].clone();
-    match row.state {
-        State::Killed => row.with_state(State::Stopped),
-        _ => row,
-    }
 }
 
 /// Says that an instance is started.

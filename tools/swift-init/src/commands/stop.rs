@@ -89,7 +89,7 @@ pub fn end_all(
             _ => {}
         }
     }
-    run.console.stdout.release();
+    run.console.stdout.deferred = false;
     Ok(())
 }
 
@@ -108,7 +108,7 @@ pub fn end_one(run: &mut Run, at: RowIndex) -> anyhow::Result<()> {
             // First, since what cannot be sent is not to be said.
             run.actors.ensure(Role::Signal)?;
             // It is written once it was done.
-            run.console.stdout.hold();
+            run.console.stdout.deferred = true;
             run.console.stdout.signal(&row, signal);
             let restarts = command.restarts() || command == Command::ReloadSeamless;
             if restarts && !row.is_orphan() {
@@ -143,7 +143,7 @@ pub fn end_one(run: &mut Run, at: RowIndex) -> anyhow::Result<()> {
 fn signalled(run: &mut Run, at: RowIndex, row: Row, then: Then) -> anyhow::Result<()> {
     outcome::signalled(run, at, &row);
     if then == Then::Start && matches!(row.state, State::Stopped | State::Killed) {
-        run.spawn(at, &row.with_state(State::Stopped))?;
+        run.spawn(at)?;
     }
     Ok(())
 }

@@ -1,8 +1,6 @@
 //! Diagnostics for standard error, which the original does not have: an instance and its failure, on
 //! one line.
 
-use std::path::Path;
-
 use swift_cli::text;
 use swift_records::reason::Reason;
 use swift_records::row::Row;
@@ -13,7 +11,7 @@ use super::stdout::{path, pid};
 
 /// The failure of an instance, if it has one to report.
 pub fn failure(row: &Row) -> Option<String> {
-    Some(format!("{}: {}", name(row), describe(row)?))
+    Some(format!("{}: {}", row.name(), describe(row)?))
 }
 
 /// The unit of systemd that owns an instance, and how systemctl(1) does what was asked for: `reload`,
@@ -26,7 +24,7 @@ pub fn owned(row: &Row, then: &str) -> String {
         "restart" => " (it checks no config)",
         _ => "",
     };
-    let (name, pid) = (name(row), pid(row));
+    let (name, pid) = (row.name(), pid(row));
     format!(
         "{name}: left alone: {unit} owns pid {pid}: use systemctl {then} {words}{unchecked}, or --force"
     )
@@ -44,7 +42,7 @@ pub fn down(row: &Row) -> Option<String> {
         _ => return None,
     };
     let file = path(&row.pidfile);
-    Some(format!("{} is not running: {file}: {reason}", name(row)))
+    Some(format!("{} is not running: {file}: {reason}", row.name()))
 }
 
 /// The process of a pid file that runs with another config.
@@ -58,12 +56,6 @@ pub fn servers(count: usize) -> String {
         1 => "1 server".to_owned(),
         _ => format!("{count} servers"),
     }
-}
-
-/// The name of an instance in messages.
-pub fn name(row: &Row) -> String {
-    let config = row.config.as_deref().unwrap_or(Path::new("no config"));
-    format!("{} ({})", row.server, config.display())
 }
 
 fn describe(row: &Row) -> Option<String> {
@@ -123,7 +115,7 @@ pub fn not_started(row: &Row) -> String {
         (State::Finished, _) => "ended with exit status 0 before it was ready".to_owned(),
         _ => describe(row).unwrap_or_else(|| "runs already outside this unit".to_owned()),
     };
-    format!("{}: {what}", name(row))
+    format!("{}: {what}", row.name())
 }
 
 /// The end of a server that had been ready.
@@ -136,7 +128,7 @@ pub fn ended(row: &Row) -> String {
         },
         _ => "has ended".to_owned(),
     };
-    format!("{}, pid {}, {how}", name(row), pid(row))
+    format!("{}, pid {}, {how}", row.name(), pid(row))
 }
 
 /// A reason in words. The output that follows an exit status is reported apart.

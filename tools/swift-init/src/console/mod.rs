@@ -70,13 +70,6 @@ impl Console {
 
     /// When the progress line is to be drawn, or systemd expects a message.
     pub fn deadline(&self) -> Option<Instant> {
-        min_deadline(self.progress.deadline(), self.systemd.next_beat())
-    }
-
-    /// Tells the terminal what is awaited, when it is time to.
-    pub fn tick<N: Iterator<Item = String>>(&mut self, awaited: impl FnOnce() -> N) {
-        if self.progress.is_due() {
-            self.progress.draw(&awaited().collect::<Vec<_>>());
-        }
+        min_deadline(self.progress.next, self.systemd.next)
     }
 }

@@ -17,7 +17,8 @@ const WIDTH: usize = 40;
 /// The line, which is drawn only while something is awaited, and only on a terminal.
 pub struct Progress {
     since: Instant,
-    next: Option<Instant>,
+    /// When the line is to be drawn.
+    pub next: Option<Instant>,
     drawn: bool,
 }
 
@@ -37,23 +38,17 @@ impl Progress {
         self.next = None;
     }
 
-    /// When the line is to be drawn.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.next
-    }
-
-    /// True when it is time to draw the line.
-    pub fn is_due(&self) -> bool {
-        self.next.is_some_and(|next| next <= Instant::now())
-    }
-
-    /// Draws the line. `names` are what is awaited.
-    pub fn draw(&mut self, names: &[String]) {
+    /// Draws the line when it is time to. `awaited` names what is awaited.
+    pub fn tick<N: Iterator<Item = String>>(&mut self, awaited: impl FnOnce() -> N) {
+        if self.next.is_none_or(|next| next > Instant::now()) {
+            return;
+        }
         self.next = deadline_in(PERIOD);
+        let names: Vec<String> = awaited().collect();
         if names.is_empty() {
             return self.clear();
         }
-        let line = compose(names, self.since.elapsed().as_secs(), columns());
+        let line = compose(&names, self.since.elapsed().as_secs(), columns());
         write(&format!("\r\x1b[K{line}"));
         self.drawn = true;
     }

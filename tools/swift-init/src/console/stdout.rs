@@ -16,7 +16,7 @@ pub struct Stdout {
     terminal: bool,
     error: Option<io::Error>,
     /// True while lines are deferred.
-    deferred: bool,
+    pub deferred: bool,
     pub(super) verbose: bool,
 }
 
@@ -31,11 +31,6 @@ impl Stdout {
             deferred: false,
             verbose,
         }
-    }
-
-    /// True while lines are deferred.
-    pub fn is_deferred(&self) -> bool {
-        self.deferred
     }
 
     /// True when there is something to write now.
@@ -66,16 +61,6 @@ impl Stdout {
         self.line(&text::backslash_replace(bytes));
     }
 
-    /// Defers lines until [`Stdout::release`].
-    pub fn hold(&mut self) {
-        self.deferred = true;
-    }
-
-    /// Lets lines be written again.
-    pub fn release(&mut self) {
-        self.deferred = false;
-    }
-
     /// Writes all lines, unless they are deferred.
     pub fn flush(&mut self) {
         if !self.has_output() {
@@ -95,7 +80,7 @@ impl Stdout {
 
     /// Writes the rest. The error is the first one of all writes.
     pub fn finish(&mut self) -> io::Result<()> {
-        self.release();
+        self.deferred = false;
         self.flush();
         self.error.take().map_or(Ok(()), Err)
     }

@@ -18,7 +18,8 @@ pub struct Systemd {
     watchdog: Option<Duration>,
     /// True while the service runs; a start, a reload or a stop ends some time.
     is_running: bool,
-    next: Option<Instant>,
+    /// When [`Systemd::beat`] is to be called.
+    pub next: Option<Instant>,
 }
 
 impl Systemd {
@@ -28,7 +29,8 @@ impl Systemd {
         let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
         let is_meant =
             number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
-        let watchdog = number("WATCHDOG_USEC").filter(|usec| *usec > 0 && is_meant);
+        let is_watched = is_meant && notify.is_set();
+        let watchdog = number("WATCHDOG_USEC").filter(|usec| *usec > 0 && is_watched);
         Systemd {
             next: notify.is_set().then(Instant::now),
             notify,
@@ -56,10 +58,7 @@ impl Systemd {
     pub fn ready(&mut self, status: &str) {
         self.send(Message::new().ready().status(status));
         self.is_running = true;
-        self.next = self
-            .watchdog
-            .filter(|_| self.is_there())
-            .and_then(deadline_in);
+        self.next = self.watchdog.and_then(deadline_in);
     }
 
     /// Says that it is about to end.
@@ -68,11 +67,6 @@ impl Systemd {
         self.send(message.extend_timeout(EXTEND_BY));
         self.is_running = false;
         self.next = deadline_in(EXTEND_EVERY).filter(|_| self.is_there());
-    }
-
-    /// When [`Systemd::beat`] is to be called.
-    pub fn next_beat(&self) -> Option<Instant> {
-        self.next
     }
 
     /// Says that it is alive, when it is time to.
