@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg};
 
@@ -93,11 +93,8 @@ impl RunDir {
             // Removing the file again and again makes nothing wait longer.
             let left = wait.saturating_sub(begin.elapsed());
             let Some(guard) = acquire(lock, left).with_context(cannot)? else {
-                return Err(anyhow!(
-                    "{} is held by another process for {} s",
-                    name.display(),
-                    wait.as_secs_f32()
-                ));
+                let (name, wait) = (name.display(), wait.as_secs_f32());
+                bail!("{name} is held by another process for {wait} s");
             };
             // The file may have been removed, renamed or replaced before it was
             // locked: the next process would lock another file.
@@ -106,7 +103,7 @@ impl RunDir {
                 return Ok(guard);
             }
             if begin.elapsed() > wait {
-                return Err(anyhow!("{} is replaced again and again", name.display()));
+                bail!("{} is replaced again and again", name.display());
             }
         }
     }

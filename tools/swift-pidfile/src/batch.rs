@@ -6,7 +6,6 @@ use std::thread::{self, available_parallelism};
 
 use swift_records::catalogue::{Catalogue, Server};
 use swift_records::row::Row;
-use swift_server::outcome::Outcome;
 use swift_server::rundir::{Locks, RunDirs};
 use swift_server::stream::BadLine;
 
@@ -103,7 +102,7 @@ impl<'a> Examiner<'a> {
 
     fn examine_row(&mut self, number: u64, row: Row, locks: &Locks) -> Line {
         if row.pidfile.is_none() {
-            return Line::Examined(Outcome::from(row).into());
+            return Line::Examined((row.into(), false));
         }
         let server = match &mut self.server {
             Some(server) if server.name == row.server => server,
@@ -149,11 +148,11 @@ mod tests {
             };
             assert_eq!(bad.line, count + 1);
             for (line, n) in lines.into_iter().zip(1..) {
-                let Some(Line::Examined(examined)) = line else {
+                let Some(Line::Examined((outcome, _))) = line else {
                     panic!("row {n} was not examined");
                 };
-                assert_eq!(examined.outcome.row.pidfile, row(n).pidfile);
-                assert_eq!(examined.outcome.row.state, State::Stopped);
+                assert_eq!(outcome.row.pidfile, row(n).pidfile);
+                assert_eq!(outcome.row.state, State::Stopped);
             }
         }
     }

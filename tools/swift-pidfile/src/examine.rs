@@ -15,22 +15,8 @@ use swift_sys::failpoint;
 
 use crate::options::Mode;
 
-/// A row that was examined.
-pub struct Examined {
-    /// The row as it is now.
-    pub outcome: Outcome,
-    /// True when anybody may write into the pid file.
-    pub world_writable: bool,
-}
-
-impl From<Outcome> for Examined {
-    fn from(outcome: Outcome) -> Examined {
-        Examined {
-            outcome,
-            world_writable: false,
-        }
-    }
-}
+/// A row that was examined, and true when anybody may write into its pid file.
+pub type Examined = (Outcome, bool);
 
 /// A verified pid file: the start of its process, and the unit that owns that, where wanted.
 type Verified = (Finding, Option<u64>, Option<Unit>);
@@ -61,7 +47,7 @@ pub fn examine(
     let absent = || Finding::Stopped(Reason::Absent, None);
     let run_dir = match run_dir.and_then(|run_dir| run_dir.ok_or_else(absent)) {
         Ok(run_dir) => run_dir,
-        Err(finding) => return Ok(Outcome::of(row, finding, None, None).into()),
+        Err(finding) => return Ok((Outcome::of(row, finding, None, None), false)),
     };
     let (mut file, mut verified) = inspect(run_dir);
     let mut kept = None;
@@ -88,10 +74,7 @@ pub fn examine(
         let message = format!("cannot remove {path} ({}): {why}", row.server);
         outcome = Outcome::failed(row, message);
     }
-    Ok(Examined {
-        outcome,
-        world_writable: file.world_writable,
-    })
+    Ok((outcome, file.world_writable))
 }
 
 /// Verifies a pid file's content, and finds out the facts of what runs.

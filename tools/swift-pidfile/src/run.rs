@@ -54,14 +54,14 @@ fn take_in(input: &mut Input, lines: &mut Vec<Option<Line>>) -> bool {
     }
 }
 
-fn write(examined: Examined, running: bool, report: &mut Report) {
-    let Outcome { row, failure } = &examined.outcome;
+fn write((outcome, world_writable): Examined, running: bool, report: &mut Report) {
+    let Outcome { row, failure } = &outcome;
     let path = row.pidfile.as_deref().unwrap_or(Path::new("-")).display();
-    if examined.world_writable {
+    if world_writable {
         TOOL.say(&format!("{path} ({}): writable by everybody", row.server));
     }
     if !running || is_running(row) {
-        report.put_outcome(&examined.outcome);
+        report.put_outcome(&outcome);
     } else if let Some(what) = failure {
         report.complain(what);
     }

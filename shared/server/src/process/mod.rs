@@ -67,10 +67,7 @@ impl Process {
 
     /// A child that was just started.
     pub fn from_child(child: swift_sys::spawn::Child) -> Process {
-        Process {
-            pid: child.pid,
-            fd: child.pidfd,
-        }
+        Process::adopt(child.pid, child.pidfd)
     }
 
     /// A process that was handed over across exec with the descriptor that
