@@ -1,5 +1,5 @@
-//! A manager that was killed while nothing went on: its workers serve on, and the next start takes their
-//! sockets and lets them finish.
+//! A manager that was killed: its workers serve on, and its standby takes over, or else the next start,
+//! which takes their sockets and lets them finish.
 
 use std::fs;
 
@@ -39,10 +39,12 @@ fn a_start_takes_the_sockets_of_a_killed_managers_workers() {
     for generation in 2..5 {
         kill(&site);
         site.start();
-        assert_eq!(site.told("generation"), generation.to_string());
-        site.until("the orphaned workers have left", || {
-            rows(&site, "worker").len() == 2
+        let generation = generation.to_string();
+        site.until("the new workers answer", || {
+            site.told("generation") == generation
         });
+        site.until("the orphaned workers have left", || site.is_at_rest());
+        assert_eq!(rows(&site, "worker").len(), 2);
     }
     // What was taken over is a server like any other.
     site.must("swift-init hello-server reload-seamless");
@@ -64,6 +66,8 @@ fn an_orphaned_worker_finishes_its_request() {
         rows(&site, "worker").len() == 3
     });
     // The next start finds a worker that has closed its sockets, and finishes.
+    let standby = rows(&site, "standby").remove(0).remove(2);
+    site.must(&format!("kill -KILL {standby}"));
     kill(&site);
     site.start();
     slow.finish();
@@ -97,6 +101,7 @@ fn orphaned_workers_leave_though_the_addresses_are_others() {
     });
     assert_eq!(lost(&load.end()), 0);
     assert_eq!(inode(), before);
+    site.until("it is at rest", || site.is_at_rest());
     // Of a path that was removed there is nothing to be taken.
     kill(&site);
     fs::remove_file(socket).expect("it is there");
@@ -122,7 +127,7 @@ fn orphaned_workers_serve_on_when_a_start_fails() {
     assert_eq!(site.told("generation"), "1");
     site.conf(&[("socket", socket), ("text", "mended")]);
     site.start();
-    assert_eq!(site.told("text"), "mended");
+    site.until("the new workers answer", || site.told("text") == "mended");
     assert_eq!(lost(&load.end()), 0);
 }
 
@@ -136,7 +141,7 @@ fn without_pidfd_getfd_orphaned_workers_make_room() {
     site.start();
     kill(&site);
     site.start();
-    assert_eq!(site.told("generation"), "2");
+    site.until("the new workers answer", || site.told("generation") == "2");
     site.until("the orphaned workers have left", || {
         rows(&site, "worker").len() == 2
     });
@@ -164,4 +169,45 @@ fn a_live_managers_workers_are_its_own() {
     site.must(&format!("kill -CONT {pid}"));
     assert_eq!(rows(&site, "worker").len(), 2);
     assert_eq!(site.told("generation"), "1");
+}
+
+/// Fails when the standby ends at the verdict, and when it knows only the workers that were there at its
+/// beginning.
+#[test]
+fn a_standby_is_there_until_the_last_old_worker_has_left() {
+    let site = Site::new();
+    site.start();
+    let slow = Slow::begin(&site);
+    let load = site.load(ADDRESS, 4, 4);
+    site.conf(&[("text", "new")]);
+    site.must("swift-init hello-server reload-seamless");
+    assert_eq!(load.end().lost(), 0);
+    let worker = site.told("pid");
+    let standby = rows(&site, "standby");
+    assert_eq!(standby.len(), 1, "{standby:?}");
+    site.must(&format!("kill -KILL {worker}"));
+    let ready = |row: &&Vec<String>| row[4] == "ready";
+    site.until("it is replaced", || {
+        let workers = rows(&site, "worker");
+        workers.iter().filter(ready).count() == 2 && !workers.iter().any(|row| row[2] == worker)
+    });
+    let load = site.load(ADDRESS, 4, 4);
+    kill(&site);
+    let standby = &standby[0][2];
+    site.until("the standby is the manager", || site.pid() == *standby);
+    site.until("it has all workers", || {
+        let workers = rows(&site, "worker");
+        workers.len() == 3 && workers.iter().filter(ready).count() == 2
+    });
+    slow.finish();
+    site.until("the old worker has left", || {
+        rows(&site, "worker").len() == 2
+    });
+    assert_eq!(site.told("text"), "new");
+    site.must("swift-init hello-server reload-seamless");
+    site.until("it is at rest", || site.is_at_rest());
+    assert_eq!(lost(&load.end()), 0);
+    assert_eq!(&site.pid(), standby);
+    site.must("swift-init hello-server stop");
+    assert_eq!(site.sh(WORKERS).out(), "");
 }

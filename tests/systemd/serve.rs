@@ -18,6 +18,7 @@ const FAULTS: &str = "/run/faults";
 /// serves on.
 const KEPT: &[&str] = &[
     "swift-serve:announced",
+    "swift-serve:check-done",
     "swift-serve:before-exec",
     "swift-serve:after-exec",
     "swift-serve:state-read",
@@ -30,7 +31,6 @@ const KEPT: &[&str] = &[
 /// All others.
 const RESTARTED: &[&str] = &[
     "swift-serve:reload-begun",
-    "swift-serve:check-done",
     "swift-serve:before-fork",
     "swift-serve:after-fork",
     "swift-serve:after-release",
@@ -202,7 +202,7 @@ fn a_standby_and_a_reloader_that_are_killed() {
     let Some(machine) = started(lines) else {
         return;
     };
-    let points = if is_long() { KEPT } else { &KEPT[4..5] };
+    let points = if is_long() { KEPT } else { &KEPT[5..6] };
     for point in points {
         for property in ["MainPID", "ControlPID"] {
             let paused = Paused::at(&machine, point);

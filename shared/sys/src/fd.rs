@@ -100,6 +100,20 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC)?)
 }
 
+/// A descriptor that can be read once it was [raised](raise): all processes that hold it see that, as long
+/// as no process reads it (eventfd(2)).
+pub fn event() -> io::Result<OwnedFd> {
+    use nix::sys::eventfd::{EfdFlags, EventFd};
+    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+    let event = EventFd::from_value_and_flags(0, flags)?;
+    Ok(event.into())
+}
+
+/// Has an [event] happen.
+pub fn raise(event: &impl AsFd) -> io::Result<()> {
+    write(event, &1_u64.to_ne_bytes()).map(drop)
+}
+
 /// /dev/null, to read from and to write to.
 pub fn null() -> io::Result<OwnedFd> {
     let mut options = File::options();

@@ -105,6 +105,17 @@ impl Generation {
         }
     }
 
+    /// Gives a worker a place that has none; `false` when there is no such place.
+    pub fn place(&mut self, worker: &mut Worker) -> bool {
+        let is_free = |slot: &usize| !self.workers.iter().any(|one| one.slot == *slot);
+        let Some(slot) = (0..self.slots.len()).find(is_free) else {
+            return false;
+        };
+        self.slots[slot].again_at = None;
+        worker.slot = slot;
+        true
+    }
+
     /// When the next place is to be filled.
     pub fn deadline(&self) -> Option<Instant> {
         let times = self.slots.iter().map(|slot| slot.again_at);

@@ -67,22 +67,18 @@ fn search(variables: &[(&str, String)]) -> Vec<Found> {
     found
 }
 
-/// The workers of a generation whose manager is dead: searched until a search
-/// finds no further one, since one may just be executing. The server is looked
-/// at too: a manager of another one that was killed earlier may have had the
-/// same number, and its workers serve on.
-pub fn of_generation(invocation: &Invocation, manager: Pid, generation: u64) -> Vec<Process> {
-    let variables = [
-        (SERVER, mark(invocation)),
-        (MANAGER, manager.to_string()),
-        (GENERATION, generation.to_string()),
-    ];
-    let mut all: Vec<Process> = Vec::new();
+/// The workers of this server that a dead manager has started, each with its generation: searched until a
+/// search finds no further one, since one may just be executing. The server is looked at too: a manager of
+/// another one that was killed earlier may have had the same pid, and its workers serve on.
+pub fn of_manager(invocation: &Invocation, manager: Pid) -> Vec<(Process, u64)> {
+    let variables = [(SERVER, mark(invocation)), (MANAGER, manager.to_string())];
+    let mut all: Vec<(Process, u64)> = Vec::new();
     for _ in 0..ROUNDS {
         let before = all.len();
-        for Found { process, .. } in search(&variables) {
-            if !all.iter().any(|other| other.pid == process.pid) {
-                all.push(process);
+        for found in workers_of(search(&variables)) {
+            let number = found.number(GENERATION).unwrap_or(0);
+            if !all.iter().any(|(other, _)| other.pid == found.process.pid) {
+                all.push((found.process, number));
             }
         }
         if all.len() == before {
@@ -90,6 +86,18 @@ pub fn of_generation(invocation: &Invocation, manager: Pid, generation: u64) -> 
         }
     }
     all
+}
+
+/// The workers among these processes. Their own processes have their environment, and are theirs to end as
+/// long as they are there.
+fn workers_of(mut found: Vec<Found>) -> Vec<Found> {
+    let pid = |one: &Found| one.process.pid.raw() as u64;
+    let all: Vec<u64> = found.iter().map(pid).collect();
+    found.retain(|one| {
+        let worker = one.number(WORKER).unwrap_or(0);
+        worker == pid(one) || !all.contains(&worker)
+    });
+    found
 }
 
 /// The workers of this server that no manager has, each with its generation. Workers run as root, as the
@@ -108,15 +116,7 @@ pub fn find(invocation: &Invocation, identity: Option<u32>) -> io::Result<Vec<(P
             && !one.process.has_ended().unwrap_or(true)
     };
     found.retain(is_ours);
-    let all: Vec<u64> = found
-        .iter()
-        .map(|one| one.process.pid.raw() as u64)
-        .collect();
-    // A worker's own processes have its environment. They are its to end, as long as it is there.
-    found.retain(|one| {
-        let worker = one.number(WORKER).unwrap_or(0);
-        worker == one.process.pid.raw() as u64 || !all.contains(&worker)
-    });
+    let mut found = workers_of(found);
     let line = command_line(Pid::own())?;
     let peers = peers::all(&users)?;
     let has = |peer: &Peer, one: &Found| match &peer.workers {

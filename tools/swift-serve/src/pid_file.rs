@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use swift_records::catalogue::Server;
 use swift_records::instance::{Instance, PidPath};
 use swift_server::pidfile::{self, Content, Finding};
-use swift_server::process::Pid;
+use swift_server::process::{Pid, Process};
 use swift_server::rundir::RunDir;
 use swift_sys::error::reason_of;
 
@@ -100,19 +100,32 @@ fn remove() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes this process's pid into the pid file, if that still names the manager that is dead.
-pub fn take_over(dead: Pid) -> anyhow::Result<()> {
+/// The outcome of a take-over of a pid file.
+pub enum Outcome {
+    /// The pid file names this process, or there is none to be kept.
+    Written,
+    /// The pid file names another process, which lives.
+    Others(Pid),
+}
+
+/// Writes this process's pid into the pid file in the place of a dead manager's, unless a server that was
+/// started meanwhile has it.
+pub fn take_over(dead: Pid) -> anyhow::Result<Outcome> {
     let Some(PidPath { run_dir, beneath }) = path_from_env()? else {
-        return Ok(());
+        return Ok(Outcome::Written);
     };
     let path = run_dir.join(&beneath);
     let run_dir =
         RunDir::open(&run_dir)?.ok_or_else(|| anyhow!("{}: not there", run_dir.display()))?;
     let _guard = run_dir.lock()?;
-    match pidfile::read(&run_dir, &beneath).content {
-        Content::Number(pid) if pid == dead => {}
-        _ => bail!("{} does not name {dead}", path.display()),
+    let content = pidfile::read(&run_dir, &beneath).content;
+    if let Content::Number(pid) = content
+        && pid != dead
+        && Process::open(pid)?.is_some_and(|one| !one.has_ended().unwrap_or(true))
+    {
+        return Ok(Outcome::Others(pid));
     }
     pidfile::replace(&run_dir, &beneath, Pid::own())
-        .with_context(|| format!("cannot write {}", path.display()))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Outcome::Written)
 }

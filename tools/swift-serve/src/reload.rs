@@ -1,55 +1,72 @@
 //! The seamless reload, from the check of the config to the verdict.
 
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
 use swift_server::check::{Checks, Command, ConfigCheck, Verdict};
-use swift_sys::signal::Signal;
 use swift_sys::{failpoint, fd, handover};
 
 use crate::event::{CHECK, STANDBY};
+use crate::generation::Generation;
 use crate::manager::Manager;
 use crate::sockets::{self, Listener};
-use crate::standby::{self, Standby};
+use crate::standby::Standby;
 use crate::state::Phase;
-use crate::takeover::{self, Began};
+use crate::takeover::{self, Began, Release};
 use crate::worker::WorkerState;
 use crate::{connections, environment};
 
 impl Manager {
-    /// Begins: has the new config checked by a child. RELOADING=1 waits until
-    /// there is a standby, so that the death of this process leaves no service
-    /// that reloads for ever.
+    /// Begins: forks the standby, and has the new config checked by a child. RELOADING=1 waits until
+    /// there is a standby, so that the death of this process leaves no service that reloads for ever.
     pub fn reload(&mut self) {
         failpoint::at("reload-begun");
         self.log.info("reloading");
+        match self.renew_standby(&mut None) {
+            Ok(Began::Here) => {}
+            Ok(Began::TookOver) => return,
+            Err(e) => return self.fail(&format!("cannot fork a standby: {e}")),
+        }
+        failpoint::at("after-fork");
         let timeout = self.reload_timeout();
+        if let Some(standby) = self.state.standby() {
+            let pid = standby.process.pid;
+            self.notifier.reloading(pid, timeout);
+        }
+        failpoint::at("announced");
         self.notifier
             .step("reloading: checking the config", timeout);
-        let begun = Checks::new(timeout).and_then(|mut checks| {
-            let command = Command {
-                program: self.invocation.program(),
-                args: self.invocation.check_line(),
-            };
-            let own = ConfigCheck {
-                command: Some(command),
-                fallback: None,
-                preflight: None,
-                directory: None,
-                user: None,
-                environment: None,
-            };
-            checks.add(0, own);
-            self.epoll.add(&checks, CHECK)?;
-            Ok(checks)
-        });
+        let begun = self.begin_check(timeout);
         match begun {
             Ok(checks) => {
                 self.phase = Phase::Checking(checks);
                 self.advance_check();
             }
-            Err(e) => self.fail(&format!("cannot check the config: {e}")),
+            Err(e) => {
+                self.phase = Phase::Preparing(None);
+                self.fail(&format!("cannot check the config: {e}"));
+            }
         }
+    }
+
+    fn begin_check(&mut self, timeout: Duration) -> io::Result<Checks> {
+        let mut checks = Checks::new(timeout)?;
+        let command = Command {
+            program: self.invocation.program(),
+            args: self.invocation.check_line(),
+        };
+        let own = ConfigCheck {
+            command: Some(command),
+            fallback: None,
+            preflight: None,
+            directory: None,
+            user: None,
+            environment: None,
+        };
+        checks.add(0, own);
+        self.epoll.add(&checks, CHECK)?;
+        Ok(checks)
     }
 
     /// The longest time for each part of a reload.
@@ -69,30 +86,15 @@ impl Manager {
             Ok(Some((_, verdict))) => outcome(verdict),
             Err(e) => Err(format!("cannot check the config: {e}")),
         };
-        self.phase = Phase::Serving;
-        if let Err(why) = outcome.and_then(|()| self.execute()) {
-            self.fail(&why);
-        }
+        self.phase = Phase::Preparing(None);
+        let Err(why) = outcome.and_then(|()| self.execute());
+        self.fail(&why);
     }
 
-    /// Forks the standby and executes the program anew. In the manager this
-    /// returns only when that failed; in the standby, when it has taken over.
-    fn execute(&mut self) -> Result<(), String> {
+    /// Executes the program anew. This returns only when that failed.
+    fn execute(&mut self) -> Result<Infallible, String> {
         let cannot = |e: &dyn std::fmt::Display| format!("cannot execute anew: {e}");
         failpoint::at("check-done");
-        failpoint::at("before-fork");
-        let standby = match takeover::begin(self).map_err(|e| cannot(&e))? {
-            Began::TookOver => return Ok(()),
-            Began::Here(standby) => standby,
-        };
-        failpoint::at("after-fork");
-        let pid = standby.process.pid;
-        // Should the program not be executed, this process sees the end of the standby.
-        let _ = self.epoll.add(&standby.process, STANDBY);
-        self.state.standbys.push(standby);
-        self.notifier.reloading(pid, self.reload_timeout());
-        self.phase = Phase::Preparing(None);
-        failpoint::at("announced");
         let memfd = self.state.write().map_err(|e| cannot(&e))?;
         failpoint::at("before-exec");
         let error = self.state.inheriting(&memfd, |number| {
@@ -113,6 +115,31 @@ impl Manager {
         Err(format!("cannot execute {}: {why}", program.display()))
     }
 
+    /// Forks a standby that has what there is now, in the place of the one before. In the standby this
+    /// returns when it has taken over.
+    fn renew_standby(&mut self, release: &mut Option<Release>) -> io::Result<Began> {
+        failpoint::at("before-fork");
+        let began = takeover::begin(self, release)?;
+        if began == Began::Here
+            && let Some((standby, before)) = self.state.standbys.split_last_mut()
+        {
+            // Should the program not be executed, this process sees the end of the standby.
+            let _ = self.epoll.add(&standby.process, STANDBY);
+            before.iter_mut().for_each(Standby::retire);
+        }
+        Ok(began)
+    }
+
+    /// Tells the standby that it is not needed any more.
+    pub fn retire_standby(&mut self) {
+        let verdict = self.state.verdict.clone();
+        if let Some(standby) = self.state.standby() {
+            // systemd is not to see the end of its main process.
+            self.notifier.is_main(&verdict);
+            standby.retire();
+        }
+    }
+
     /// Puts the new generation in the place of the old one once all of its
     /// workers are ready.
     pub fn commit_if_ready(&mut self) {
@@ -129,40 +156,36 @@ impl Manager {
             generation.number
         );
         let old = self.state.current.take().or(self.orphaned.take());
-        if let Some(old) = old {
+        self.state.current = Some(generation);
+        // Before there is a standby, which would keep it open.
+        if let Err(e) = self.close_output() {
+            self.log.warn(&format!("cannot close the output: {e}"));
+        }
+        if let Some(mut old) = old {
             for listener in &old.listeners {
                 // The new generation may have it open too, and then it would be reported twice.
                 let _ = self.epoll.remove(&listener.fd);
             }
-            let is_kept = |one: &Listener| generation.listeners.iter().any(|new| new.is(one));
+            let is_kept = |one: &Listener| self.listeners().iter().any(|new| new.is(one));
             let (kept, gone): (Vec<_>, Vec<_>) = old.listeners.into_iter().partition(is_kept);
             let waiting = connections::waiting(&kept);
+            drop(kept);
+            old.listeners = gone;
             failpoint::at("before-release");
-            let released = self.release(&gone, old.settings.graceful, &verdict);
+            if self.release(old, &verdict) == Began::TookOver {
+                return;
+            }
             failpoint::at("after-release");
-            if !released {
-                sockets::discard(&gone, &[]);
-            }
-            let timeout = Duration::from_secs(old.settings.stale_worker_timeout.into());
-            for mut worker in old.workers {
-                let is_told = released || worker.state == WorkerState::Leaving;
-                worker.leave((!is_told).then_some(old.settings.graceful), timeout);
-                self.state.leaving.push(worker);
-            }
             // The old workers are let go first: their release waits for no number.
-            let open = connections::Open::count(&generation.listeners, connections::BUDGET);
+            let open = connections::Open::count(self.listeners(), connections::BUDGET);
             let open = open.map_or("open connections not counted".into(), |open| {
                 open.to_string()
             });
             verdict.push_str(&format!(": {open}, {waiting} waiting ones handed over"));
         }
-        self.state.current = Some(generation);
         if let Err(e) = self.watch_listeners() {
             self.log
                 .warn(&format!("cannot watch the listening sockets: {e}"));
-        }
-        if let Err(e) = self.close_output() {
-            self.log.warn(&format!("cannot close the output: {e}"));
         }
         self.log.info(&verdict);
         self.state.verdict = verdict;
@@ -181,17 +204,35 @@ impl Manager {
         Ok(())
     }
 
-    /// Has the standby drain these and tell the old workers to finish; `false`
-    /// when there is none, and this process has to.
-    fn release(&mut self, gone: &[Listener], graceful: Signal, status: &str) -> bool {
-        let Some(standby) = self.state.waiting_standby() else {
-            return false;
+    /// Has a standby drain the sockets of the old generation, which are not kept, and tell its workers to
+    /// finish.
+    fn release(&mut self, old: Generation, status: &str) -> Began {
+        let timeout = Duration::from_secs(old.settings.stale_worker_timeout.into());
+        let mut release = Release {
+            gone: old.listeners,
+            workers: Vec::new(),
+            graceful: old.settings.graceful,
         };
+        for mut worker in old.workers {
+            if worker.state != WorkerState::Leaving {
+                release.workers.push(worker.pid());
+            }
+            worker.leave(None, timeout);
+            self.state.leaving.push(worker);
+        }
         // systemd is not to see the end of its main process.
         self.notifier.is_main(status);
-        let addresses: Vec<String> = gone.iter().map(|one| one.address.to_string()).collect();
-        standby.releases = Some(graceful);
-        standby.notify(standby::RELEASE, &addresses.join("\n"))
+        let mut release = Some(release);
+        let began = self.renew_standby(&mut release);
+        began.unwrap_or_else(|e| {
+            self.log.warn(&format!("cannot fork a standby: {e}"));
+            self.retire_standby();
+            if let Some(mut release) = release {
+                sockets::discard(&std::mem::take(&mut release.gone), &[]);
+                self.finish_old(release);
+            }
+            Began::Here
+        })
     }
 
     /// Takes out standbys that have ended, and does the work of one that could
@@ -201,10 +242,10 @@ impl Manager {
         let ended: Vec<Standby> = self.state.standbys.extract_if(.., has_ended).collect();
         for standby in ended {
             let left_undone = standby.left_undone();
-            if !standby.is_notified {
-                let status = "reloading, though the standby was killed";
-                self.log.warn(status);
-                self.notifier.is_main(status);
+            if !standby.is_retired {
+                self.log.warn("the standby was killed");
+                let verdict = self.state.verdict.clone();
+                self.notifier.is_main(&verdict);
             }
             let Some(signal) = left_undone else { continue };
             self.log
@@ -212,15 +253,6 @@ impl Manager {
             for worker in self.state.leaving.iter().filter(|one| one.was_ready) {
                 let _ = worker.process.signal(signal);
             }
-        }
-    }
-
-    /// Tells the standby that it is not needed.
-    pub fn dismiss_standby(&mut self) {
-        let verdict = self.state.verdict.clone();
-        if let Some(standby) = self.state.waiting_standby() {
-            self.notifier.is_main(&verdict);
-            standby.notify(standby::DISMISS, "");
         }
     }
 }

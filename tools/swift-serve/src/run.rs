@@ -17,7 +17,7 @@ use crate::log::Log;
 use crate::manager::Manager;
 use crate::notify::Notifier;
 use crate::state::{PendingGeneration, Phase, State};
-use crate::{environment, file, pid_file};
+use crate::{environment, file, pid_file, status};
 
 /// Serves until it is told to stop.
 pub fn run(invocation: Invocation, signals: SignalFd) -> anyhow::Result<Exit> {
@@ -90,6 +90,9 @@ impl Manager {
                 },
             }
             self.timers();
+            if matches!(self.phase, Phase::Serving) && self.state.leaving.is_empty() {
+                self.retire_standby();
+            }
             if self.state.reload_again && matches!(self.phase, Phase::Serving) {
                 self.state.reload_again = false;
                 self.reload();
@@ -124,7 +127,7 @@ impl Manager {
         self.advance_workers();
         if is_over(self.answers_at) {
             self.answers_at = None;
-            self.answer_status();
+            self.answer_status(status::MANAGER);
         }
         let what = match self.phase {
             Phase::Stopping(_) => "end",
@@ -159,8 +162,8 @@ impl Manager {
         }
     }
 
-    /// Fills the places of workers that have ended. Not while a new generation starts: a standby that
-    /// takes over has to know every old worker.
+    /// Fills the places of workers that have ended. Not while a new generation starts, which is to take
+    /// their places.
     fn replace_workers(&mut self) {
         let Some(mut current) = self.state.current.take() else {
             return;
@@ -179,7 +182,7 @@ impl Manager {
         match token {
             SIGNALLED => {}
             OUTPUT => self.forward_output()?,
-            STATUS => self.answer_status(),
+            STATUS => self.answer_status(status::MANAGER),
             CHECK => self.advance_check(),
             STANDBY => self.on_standby_end(),
             LISTENER => self.mend_listeners(),

@@ -1,5 +1,5 @@
-//! The standby as the manager sees it: the process that holds the old generation while the manager
-//! executes itself anew.
+//! A standby as the manager sees it: a second process that holds what the manager has, and is the manager
+//! once that has died.
 
 use serde::{Deserialize, Serialize};
 use swift_server::process::Process;
@@ -10,13 +10,9 @@ use swift_sys::{fd, pidfd};
 
 use crate::handover;
 
-/// The new generation serves: drain these addresses, let the old one finish.
-pub const RELEASE: u8 = b'r';
-/// The old generation is kept by the manager itself.
-pub const DISMISS: u8 = b'd';
 /// The manager is going to end, and the standby is to end after it.
 pub const STOP: u8 = b's';
-/// The standby has done what RELEASE asks for.
+/// The standby has told the old workers to finish.
 pub const DONE: u8 = b'o';
 
 /// A standby.
@@ -25,21 +21,34 @@ pub struct Standby {
     /// The process.
     #[serde(with = "handover::process")]
     pub process: Process,
-    /// The socket for the verdict and for DONE.
+    /// The socket for STOP and DONE.
     pub control: Descriptor,
-    /// True when the verdict was sent.
-    pub is_notified: bool,
-    /// The signal with which it lets old workers finish, once it was told to.
+    /// Raised when it is no longer the standby. The next standby, which then is, sees that too: when the
+    /// manager dies, exactly one of them takes over.
+    pub retired: Descriptor,
+    /// True when it was retired.
+    pub is_retired: bool,
+    /// The signal with which it lets old workers finish, if it has to.
     pub releases: Option<Signal>,
 }
 
 impl Standby {
-    /// Sends the verdict; `false` when the standby is gone.
-    pub fn notify(&mut self, verdict: u8, text: &str) -> bool {
-        self.is_notified = true;
-        let message = [&[verdict], text.as_bytes()].concat();
-        !self.process.has_ended().unwrap_or(true)
-            && fd::write(&self.control, &message).is_ok_and(|n| n == message.len())
+    /// Ends its task.
+    pub fn retire(&mut self) {
+        self.is_retired = true;
+        // The counter of an event that was never raised has room.
+        let _ = fd::raise(&self.retired);
+    }
+
+    /// Tells it to end after the manager.
+    pub fn stop(&self) {
+        // One that is gone ends nothing.
+        let _ = fd::write(&self.control, &[STOP]);
+    }
+
+    /// True when another process is the standby by now.
+    pub fn has_retired(&self) -> std::io::Result<bool> {
+        Ok(fd::is_readable(&self.retired)? || self.process.has_ended()?)
     }
 
     /// The signal that old workers did not get, for a standby that has ended and whose work is not

@@ -110,7 +110,7 @@ impl Manager {
     /// Gives up the pending generation, or a reload that has none yet. The generation that serves
     /// goes on serving.
     pub fn fail(&mut self, why: &str) {
-        let is_announced = matches!(self.phase, Phase::Preparing(_));
+        let is_announced = matches!(self.phase, Phase::Checking(_) | Phase::Preparing(_));
         let next = match self.state.current {
             Some(_) => Phase::Serving,
             None => Phase::Starting(None),
@@ -126,7 +126,6 @@ impl Manager {
                 self.state.leaving.push(worker);
             }
         }
-        self.dismiss_standby();
         let Some(current) = &self.state.current else {
             // A signal that asks for the end comes before the failure.
             if self.asked.is_none() {

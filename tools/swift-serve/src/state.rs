@@ -15,7 +15,7 @@ use crate::standby::Standby;
 use crate::worker::Worker;
 
 /// Changed whenever an image of the one version cannot read the state of the other.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// State passed across exec in a memfd.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub struct State {
     pub current: Option<Generation>,
     /// Workers that were told to leave.
     pub leaving: Vec<Worker>,
-    /// The standbys, the last of which may be waiting for the verdict.
+    /// The standbys, of which all but the last one have retired.
     pub standbys: Vec<Standby>,
 }
 
@@ -101,7 +101,8 @@ impl State {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let listeners = self.current.iter().flat_map(|one| &one.listeners);
         let own = self.output.iter().chain(&self.status);
-        let controls = self.standbys.iter().map(|one| &one.control);
+        let standbys = self.standbys.iter();
+        let controls = standbys.flat_map(|one| [&one.control, &one.retired]);
         let all = own.chain(listeners.map(|one| &one.fd)).chain(controls);
         let standbys = self.standbys.iter().map(|one| &one.process);
         let processes = self.workers().map(|one| &one.process).chain(standbys);
@@ -121,9 +122,9 @@ impl State {
         current.chain(&mut self.leaving)
     }
 
-    /// The standby that waits for the verdict of a reload.
-    pub fn waiting_standby(&mut self) -> Option<&mut Standby> {
-        self.standbys.last_mut().filter(|one| !one.is_notified)
+    /// The standby, if there is one that has not retired.
+    pub fn standby(&mut self) -> Option<&mut Standby> {
+        self.standbys.iter_mut().rfind(|one| !one.is_retired)
     }
 }
 
@@ -202,11 +203,11 @@ mod tests {
 
     #[test]
     fn a_state_of_another_version_is_refused_by_its_version() {
-        for text in ["version = 1\nnumber = \"of another kind\"", "version = 3"] {
+        for text in ["version = 1\nnumber = \"of another kind\"", "version = 4"] {
             let memfd = handover::memfd(text.as_bytes()).unwrap().into_raw_fd();
             let why = State::read(memfd).err().map(|e| e.to_string());
             let version = &text[10..11];
-            let wanted = format!("the state is of version {version}, and version 2 is understood");
+            let wanted = format!("the state is of version {version}, and version 3 is understood");
             assert_eq!(why, Some(wanted));
         }
     }

@@ -20,6 +20,10 @@ use crate::worker::now;
 const CLIENTS_BUDGET: usize = 16;
 /// The time in which a running server answers.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The word for a manager in a status.
+pub const MANAGER: &str = "manager";
+/// The word for a standby.
+pub const STANDBY: &str = "standby";
 
 /// The abstract name of a process's socket.
 pub fn name(pid: u32) -> Vec<u8> {
@@ -45,15 +49,15 @@ impl Manager {
         };
     }
 
-    /// Answers clients that wait.
-    pub fn answer_status(&mut self) {
+    /// Answers clients that wait, as the manager or as its standby.
+    pub fn answer_status(&mut self, kind: &str) {
         let Some(status) = &self.state.status else {
             return;
         };
         for _ in 0..CLIENTS_BUDGET {
             match socket::accept(status) {
                 // A client that does not read gets what fits.
-                Ok(Some(client)) => drop(fd::write(&client, rows(self).as_bytes())),
+                Ok(Some(client)) => drop(fd::write(&client, rows(self, kind).as_bytes())),
                 Ok(None) => break,
                 // As when no descriptor is free: it would be reported on and on.
                 Err(_) => {
@@ -70,7 +74,7 @@ impl Manager {
 
 /// One row for each thing there is: generation, kind, pid, age in seconds,
 /// state, detail.
-fn rows(manager: &Manager) -> String {
+fn rows(manager: &Manager, kind: &str) -> String {
     let mut out = String::new();
     let mut row = |generation: u64, kind: &str, pid: Option<i32>, age: Option<u64>, rest: &str| {
         let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
@@ -89,14 +93,14 @@ fn rows(manager: &Manager) -> String {
     let started = started_ago(own);
     row(
         serving,
-        "manager",
+        kind,
         Some(own),
         started,
         &format!("{}\t{verdict}", manager.phase.word()),
     );
     for standby in &state.standbys {
         let pid = standby.process.pid.raw();
-        row(serving, "standby", Some(pid), started_ago(pid), "-\t-");
+        row(serving, STANDBY, Some(pid), started_ago(pid), "-\t-");
     }
     let pending = manager.phase.pending().map(|one| &one.generation);
     let orphaned = manager.orphaned.iter();

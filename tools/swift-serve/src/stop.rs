@@ -11,7 +11,6 @@ use swift_sys::{fd, session};
 
 use crate::manager::Manager;
 use crate::sockets;
-use crate::standby;
 use crate::state::Phase;
 use crate::workers::READ_BUDGET;
 
@@ -22,8 +21,8 @@ impl Manager {
         let status = format!("stopping {} workers", self.workers().count());
         self.notifier.stopping(&status, self.stop_timeout());
         // systemd, which may take the standby for the main process, kills what is left when that has ended.
-        if let Some(standby) = self.state.waiting_standby() {
-            standby.notify(standby::STOP, "");
+        if let Some(standby) = self.state.standby() {
+            standby.stop();
         }
         self.end_all(Ok(()), true);
     }
@@ -32,7 +31,7 @@ impl Manager {
     pub fn leave(&mut self) -> anyhow::Result<Exit> {
         self.log.info("leaving, while the workers finish");
         self.notifier.stopping("leaving", Duration::ZERO);
-        self.dismiss_standby();
+        self.retire_standby();
         self.notifier.barrier();
         let pending = self.phase.enter(Phase::Stopping(Ok(())));
         let all = self.state.current.take().into_iter().chain(pending);

@@ -1,6 +1,8 @@
-//! The standby: a second process that holds what the old generation needs while
-//! the manager executes itself anew. It waits for the verdict, and when the
-//! manager dies before there is one, it is the manager.
+//! The life of a standby: a second process that is there from the beginning of a reload until the last old
+//! worker has ended, and is the manager once that has died.
+//!
+//! Two follow each other in a reload: the first one has the old generation, and the second one, which is
+//! forked when the new generation is ready, has that.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,39 +17,63 @@ use swift_sys::signal_fd::SignalFd;
 use swift_sys::{fd, session, socket};
 
 use crate::address::Address;
-use crate::event::SIGNALS;
+use crate::event::{SIGNALS, STATUS};
 use crate::manager::Manager;
+use crate::pid_file::Outcome;
 use crate::sockets::{self, Listener};
-use crate::standby::{DONE, RELEASE, STOP, Standby};
-use crate::worker::Worker;
-use crate::{connections, orphans, pid_file};
+use crate::standby::{DONE, STOP, Standby};
+use crate::state::Phase;
+use crate::worker::{Worker, WorkerState};
+use crate::{connections, orphans, pid_file, status};
 
 const CONTROL: u64 = 1;
 const MANAGER: u64 = 2;
 const SIGNALLED: u64 = 3;
+const RETIRED: u64 = 5;
+const BEFORE: u64 = 6;
 
 /// The time that connections that have begun get to be completed and accepted.
 const DRAIN: Duration = Duration::from_secs(1);
 /// The most times that this is granted while some still wait.
 const DRAINS: usize = 10;
-/// The longest message.
-const LONGEST: usize = 64 * 1024;
 
 /// The role of this process after the fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Began {
     /// The manager, with its standby.
-    Here(Standby),
+    Here,
     /// The former standby, which is the manager now.
     TookOver,
 }
 
-/// Forks the standby. systemd warns of a main process that is no child of its
-/// own, and does not notice its end at once, so that under systemd the standby
-/// becomes one.
-pub fn begin(manager: &mut Manager) -> io::Result<Began> {
+/// The work that a standby begins with: the end of the old generation.
+pub struct Release {
+    /// The sockets that are listened on no longer.
+    pub gone: Vec<Listener>,
+    /// The old workers.
+    pub workers: Vec<Pid>,
+    /// The signal that makes them finish.
+    pub graceful: Signal,
+}
+
+/// A standby's own ends, and the processes whose end it awaits.
+struct Own {
+    control: OwnedFd,
+    retired: OwnedFd,
+    parent: Process,
+    /// The standby before this one, until that has retired.
+    before: Option<Standby>,
+}
+
+/// Forks a standby in the place of the one that there is. systemd warns of a main process that is no child
+/// of its own, and does not notice its end at once, so that under systemd the standby becomes one.
+///
+/// The standby does the work of `release`, which is left to the manager when there is an error.
+pub fn begin(manager: &mut Manager, release: &mut Option<Release>) -> io::Result<Began> {
     let (near, far) = socket::pair()?;
-    let own = Pid::own();
-    let me = Process::open(own)?.ok_or(io::ErrorKind::NotFound)?;
+    let retired = fd::event()?;
+    let dead = Pid::own();
+    let parent = Process::open(dead)?.ok_or(io::ErrorKind::NotFound)?;
     let forked = match manager.notifier.has_systemd() {
         true => fork_orphan()?,
         false => fork()?,
@@ -56,18 +82,26 @@ pub fn begin(manager: &mut Manager) -> io::Result<Began> {
         Forked::Parent(pid) => {
             drop(far);
             let process = Process::open(pid)?.ok_or(io::ErrorKind::NotFound)?;
-            Ok(Began::Here(Standby {
+            manager.state.standbys.push(Standby {
                 process,
                 control: near.into(),
-                is_notified: false,
-                releases: None,
-            }))
+                retired: retired.into(),
+                is_retired: false,
+                releases: release.as_ref().map(|one| one.graceful),
+            });
+            Ok(Began::Here)
         }
         Forked::Child => {
             drop(near);
-            manager.state.standbys.clear();
-            match keep(manager, &far, &me) {
-                Ok(()) => manager.take_over(own),
+            let standbys = std::mem::take(&mut manager.state.standbys);
+            let own = Own {
+                control: far,
+                retired,
+                parent,
+                before: standbys.into_iter().rfind(|one| !one.is_retired),
+            };
+            match keep(manager, own, release.take()) {
+                Ok(()) => manager.take_over(dead),
                 Err(e) => {
                     manager.log.error(&format!("the standby fails: {e}"));
                     std::process::exit(1);
@@ -78,46 +112,77 @@ pub fn begin(manager: &mut Manager) -> io::Result<Began> {
     }
 }
 
-/// Waits for the verdict. It returns when the manager died without one.
-fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Result<()> {
+/// Waits for the end of its task. It returns when the manager died before.
+fn keep(manager: &mut Manager, mut own: Own, mut release: Option<Release>) -> io::Result<()> {
     // The kernel has pending signals and readiness apart for each process.
     manager.signals = SignalFd::taking(SIGNALS)?;
-    manager.state.status = None;
-    let epoll = Epoll::new()?;
-    epoll.add(control, CONTROL)?;
-    epoll.add(parent, MANAGER)?;
+    manager.epoll = Epoll::new()?;
+    manager.answers_at = None;
+    manager.open_status();
+    let epoll = &manager.epoll;
+    epoll.add(&own.control, CONTROL)?;
+    epoll.add(&own.retired, RETIRED)?;
+    epoll.add(&own.parent, MANAGER)?;
     epoll.add(&manager.signals, SIGNALLED)?;
+    if let Some(status) = &manager.state.status {
+        epoll.add(status, STATUS)?;
+    }
+    if let Some(before) = &own.before {
+        epoll.add(&before.retired, BEFORE)?;
+        epoll.add(&before.process, BEFORE)?;
+    }
     let (mut listening, mut is_stopping) = (true, false);
+    let mut tokens = Vec::new();
     loop {
-        let tokens = epoll.wait(None)?;
-        // The verdict comes first: the manager may have died right after it.
-        if listening && fd::is_readable(control)? {
-            let mut message = vec![0; LONGEST];
+        // What the manager did before its end is seen when that is.
+        let has_died = own.parent.has_ended()?;
+        if let Some(before) = &own.before
+            && before.has_retired()?
+        {
+            manager.epoll.remove(&before.retired)?;
+            manager.epoll.remove(&before.process)?;
+            own.before = None;
+        }
+        if own.before.is_none()
+            && let Some(release) = release.take()
+        {
+            manager.finish_old(release);
+            let _ = fd::write(&own.control, &[DONE]);
+        }
+        if fd::is_readable(&own.retired)? {
+            match leave(manager, &own.parent)? {}
+        }
+        if listening && fd::is_readable(&own.control)? {
+            let mut word = [0];
             // A manager that died with something unread resets the connection.
-            let length = fd::read(control, &mut message).unwrap_or(0);
-            match message[..length].split_first() {
-                Some((&RELEASE, gone)) => {
-                    manager.finish_old(&String::from_utf8_lossy(gone));
-                    let _ = fd::write(control, &[DONE]);
-                    match leave(manager, parent)? {}
-                }
-                Some((&STOP, _)) => is_stopping = true,
-                Some(_) => match leave(manager, parent)? {},
-                None => {
+            match fd::read(&own.control, &mut word).unwrap_or(0) {
+                0 => {
                     listening = false;
-                    epoll.remove(control)?;
+                    manager.epoll.remove(&own.control)?;
                 }
+                _ => is_stopping |= word == [STOP],
             }
         }
         if tokens.contains(&SIGNALLED) {
-            is_stopping |= hand_on_signals(manager, parent)?;
+            is_stopping |= hand_on_signals(manager, &own.parent)?;
         }
-        if parent.has_ended()? {
-            match is_stopping {
+        if is_stopping {
+            // What is closed is closed here too.
+            manager.state.current = None;
+        }
+        // None is reported when the time of `answers_at` has come.
+        if tokens.contains(&STATUS) || manager.answers_at.is_some() && tokens.is_empty() {
+            manager.answers_at = None;
+            manager.answer_status(status::STANDBY);
+        }
+        if has_died {
+            // The one before takes over, unless it has retired.
+            match is_stopping || own.before.is_some() {
                 true => std::process::exit(0),
                 false => return Ok(()),
             }
         }
+        tokens = manager.epoll.wait(manager.answers_at)?;
     }
 }
 
@@ -128,6 +193,8 @@ fn keep(manager: &mut Manager, control: &OwnedFd, parent: &Process) -> io::Resul
 /// systemd believe a manager that has died meanwhile, so that this end is that of
 /// the service: then it is a failure, and Restart= comes.
 fn leave(manager: &mut Manager, parent: &Process) -> io::Result<Infallible> {
+    manager.state.current = None;
+    manager.state.status = None;
     manager.notifier.barrier();
     if hand_on_signals(manager, parent)? {
         fd::wait_readable(parent)?;
@@ -174,19 +241,29 @@ fn drain(gone: &[Listener]) {
 }
 
 impl Manager {
-    /// Makes this process, which was the standby, the manager.
+    /// Makes this process, which was the standby, the manager; unless a start came first, which finds the
+    /// workers once this process is gone.
     fn take_over(&mut self, dead: Pid) {
+        match pid_file::take_over(dead) {
+            Ok(Outcome::Written) => {}
+            Ok(Outcome::Others(pid)) => {
+                let what = "takes over its workers";
+                self.log
+                    .warn(&format!("{pid} was started as {dead} died, and {what}"));
+                std::process::exit(0);
+            }
+            Err(e) => self
+                .log
+                .error(&format!("cannot update the pid file: {e:#}")),
+        }
         session::lead();
         self.take_in_orphans();
-        self.open_status();
+        self.phase.enter(Phase::Serving);
+        self.adopt_newer(dead);
+        // A reload that had begun may have had the next number.
         self.state.number += 1;
-        self.end_orphans(dead);
         if let Err(e) = self.watch_all() {
             self.log.error(&format!("cannot watch: {e}"));
-        }
-        if let Err(e) = pid_file::take_over(dead) {
-            self.log
-                .error(&format!("cannot update the pid file: {e:#}"));
         }
         let serving = self.state.current.as_ref().map_or(0, |one| one.number);
         self.state.verdict = format!(
@@ -198,35 +275,48 @@ impl Manager {
         self.notifier.refused(&self.state.verdict, why, true);
     }
 
-    /// Tells the workers to leave that the dead manager had started for the new
-    /// generation.
-    fn end_orphans(&mut self, dead: Pid) {
-        let Some(current) = &self.state.current else {
+    /// Finds the workers that the dead manager has started since this process was forked: those of the
+    /// generation that serves belong to it, and those of a newer one are told to leave.
+    fn adopt_newer(&mut self, dead: Pid) {
+        let Some(current) = &mut self.state.current else {
             return;
         };
-        let settings = &current.settings;
-        let number = self.state.number;
-        for process in orphans::of_generation(&self.invocation, dead, number) {
+        let has_ended = |one: &Worker| one.process.has_ended().unwrap_or(true);
+        while let Some(at) = current.workers.iter().position(has_ended) {
+            current.lost(at);
+        }
+        for (process, number) in orphans::of_manager(&self.invocation, dead) {
             let mut worker = Worker::adopted(process, number);
-            worker.leave(Some(settings.graceful), settings.reload_timeout());
-            self.state.leaving.push(worker);
+            let is_known = |other: &Worker| other.pid() == worker.pid();
+            if current
+                .workers
+                .iter()
+                .chain(&self.state.leaving)
+                .any(is_known)
+            {
+                continue;
+            }
+            if number > current.number {
+                let settings = &current.settings;
+                worker.leave(Some(settings.graceful), settings.reload_timeout());
+                self.state.leaving.push(worker);
+            } else if number == current.number && current.place(&mut worker) {
+                (worker.state, worker.was_ready) = (WorkerState::Ready, true);
+                current.workers.push(worker);
+            }
         }
     }
 
-    /// Ends this standby's work in peace: drains what is gone, and tells the old
-    /// workers to finish.
-    fn finish_old(&mut self, gone: &str) {
-        let Some(old) = &mut self.state.current else {
-            return;
-        };
-        let gone: Vec<&str> = gone.lines().collect();
-        let is_gone = |one: &Listener| gone.contains(&one.address.to_string().as_str());
-        old.listeners.retain(is_gone);
-        if !old.listeners.is_empty() {
-            drain(&std::mem::take(&mut old.listeners));
+    /// Ends the old generation in peace: drains what is gone, and tells the old workers to finish.
+    pub fn finish_old(&mut self, release: Release) {
+        if !release.gone.is_empty() {
+            drain(&release.gone);
         }
-        for worker in &old.workers {
-            let _ = worker.process.signal(old.settings.graceful);
+        for worker in &self.state.leaving {
+            if release.workers.contains(&worker.pid()) {
+                // A process that has ended has finished.
+                let _ = worker.process.signal(release.graceful);
+            }
         }
     }
 }
