@@ -58,8 +58,13 @@ pub fn environment() -> Option<Vec<Vec<u8>>> {
     {
         return None;
     }
-    let kept = std::env::vars_os().filter(|(name, _)| !is_of_one_process(name));
+    Some(variables(|name| !is_of_one_process(name)))
+}
+
+/// The variables of this process with the names that are wanted, as NAME=VALUE.
+pub fn variables(wanted: impl Fn(&OsStr) -> bool) -> Vec<Vec<u8>> {
+    let kept = std::env::vars_os().filter(|(name, _)| wanted(name));
     let pair =
         |(name, value): (OsString, OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
-    Some(kept.map(pair).collect())
+    kept.map(pair).collect()
 }

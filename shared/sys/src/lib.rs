@@ -9,7 +9,6 @@ pub mod entry;
 pub mod epoll;
 pub mod error;
 pub mod failpoint;
-mod fault;
 pub mod fd;
 pub mod handover;
 pub mod inet_diag;

@@ -9,19 +9,8 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use super::fd::retry;
 use super::pid::Pid;
-use super::refused::Needed;
+use super::refused::explained;
 use super::signal::Signal;
-
-const OPEN: Needed = Needed::new("pidfd_open", "5.3");
-const SEND: Needed = Needed {
-    eperm_is_refusal: false,
-    ..Needed::new("pidfd_send_signal", "5.1")
-};
-const GET_FD: Needed = Needed {
-    eperm_is_refusal: false,
-    ..Needed::new("pidfd_getfd", "5.6")
-};
-const WAIT: Needed = Needed::new("waitid", "5.4");
 
 /// Sends to the whole process group of the pidfd's process (Linux 6.9).
 const SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
@@ -35,7 +24,7 @@ pub fn open(pid: Pid) -> io::Result<Option<OwnedFd>> {
         // Of a thread that leads no group, Linux 6.x says ENOENT and earlier ones EINVAL: no process
         // has that pid.
         Err(Errno::ESRCH | Errno::ENOENT | Errno::EINVAL) => Ok(None),
-        Err(e) => Err(OPEN.error(e.into())),
+        Err(e) => Err(explained(e.into(), "pidfd_open", "5.3")),
     }
 }
 
@@ -47,9 +36,12 @@ fn send_with_flags(pidfd: &impl AsFd, signal: i32, flags: libc::c_uint) -> io::R
     // SAFETY: the descriptor is open for the time of the call, and the kernel checks both numbers.
     let result =
         unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, no_info, flags) };
-    Errno::result(result)
-        .map(drop)
-        .map_err(|e| SEND.error(e.into()))
+    match Errno::result(result) {
+        // The call's own answer where this process may not signal the other.
+        Err(Errno::EPERM) => Err(Errno::EPERM.into()),
+        Err(e) => Err(explained(e.into(), "pidfd_send_signal", "5.1")),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// Sends a signal to the pidfd's process. ESRCH when it is gone.
@@ -78,7 +70,8 @@ pub fn get_fd(pidfd: &impl AsFd, number: RawFd) -> io::Result<Option<OwnedFd>> {
         // SAFETY: the kernel has just made this descriptor, which nothing else owns.
         Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })),
         Err(Errno::EBADF) => Ok(None),
-        Err(e) => Err(GET_FD.error(e.into())),
+        Err(Errno::EPERM) => Err(Errno::EPERM.into()),
+        Err(e) => Err(explained(e.into(), "pidfd_getfd", "5.6")),
     }
 }
 
@@ -110,7 +103,7 @@ pub fn wait(pidfd: &impl AsFd) -> io::Result<Ended> {
                 return Ok(Ended::Signal(signal as i32 as u8));
             }
             Ok(_) => {}
-            Err(e) => return Err(WAIT.error(e.into())),
+            Err(e) => return Err(explained(e.into(), "waitid", "5.4")),
         }
     }
 }

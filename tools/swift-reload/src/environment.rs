@@ -1,19 +1,10 @@
 //! The environment of a check.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use swift_server::process::{PROC_MAX, Pid, environment};
-
-/// The variables that are for the process itself and not for its check.
-const NOT_FOR_CHECKS: [&[u8]; 7] = [
-    b"NOTIFY_SOCKET=",
-    b"MAINPID=",
-    b"LISTEN_FDS=",
-    b"LISTEN_PID=",
-    b"LISTEN_FDNAMES=",
-    b"SWIFT_PIDFILE=",
-    b"SWIFT_CONFIG=",
-];
+use swift_cli::service;
+use swift_server::process::{PROC_MAX, Pid, environment, tag};
 
 /// The environment that the process itself was executed with, and will execute
 /// anew with: it is no secret to its user, and nothing of root's is in it. Where
@@ -30,13 +21,12 @@ pub fn of_check(pid: Pid) -> Vec<Vec<u8>> {
 
 /// The environment of a check that is this process's own user's.
 pub fn own() -> Vec<Vec<u8>> {
-    let own = std::env::vars_os();
-    let own = own.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-    own.filter(|pair| is_for_checks(pair)).collect()
+    service::variables(is_for_checks)
 }
 
-fn is_for_checks(pair: &[u8]) -> bool {
-    !NOT_FOR_CHECKS.iter().any(|name| pair.starts_with(name))
+/// False for a variable that is for the process itself and not for its check.
+fn is_for_checks(name: &OsStr) -> bool {
+    !service::is_of_one_process(name) && name != tag::PID_FILE && name != tag::CONFIG
 }
 
 fn pairs(bytes: &[u8]) -> Vec<Vec<u8>> {
@@ -47,8 +37,10 @@ fn pairs(bytes: &[u8]) -> Vec<Vec<u8>> {
     };
     whole
         .split(|b| *b == 0)
-        .filter(|pair| pair.contains(&b'='))
-        .filter(|pair| is_for_checks(pair))
+        .filter(|pair| {
+            let name = pair.iter().position(|b| *b == b'=').map(|end| &pair[..end]);
+            name.is_some_and(|name| is_for_checks(OsStr::from_bytes(name)))
+        })
         .map(<[u8]>::to_vec)
         .collect()
 }

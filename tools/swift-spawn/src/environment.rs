@@ -40,9 +40,7 @@ const RUN_DIR: &str = "SWIFT_RUN_DIR";
 /// The variables that all servers have in common, as NAME=VALUE.
 pub fn common() -> Vec<Vec<u8>> {
     let is_own = |name: &OsStr| OWN.iter().any(|own| name == *own);
-    let own =
-        std::env::vars_os().filter(|(name, _)| !is_own(name) && !service::is_of_one_process(name));
-    let mut all: Vec<Vec<u8>> = own.map(|(name, value)| pair(&name, &value)).collect();
+    let mut all = service::variables(|name| !is_own(name) && !service::is_of_one_process(name));
     if std::env::var_os(EGG_CACHE).is_none()
         && let Some(directory) = temporary_directory(|name| std::env::var_os(name))
     {

@@ -122,32 +122,18 @@ impl Selected {
 /// characters, `.` any one, and what follows the glob's end is not looked at
 /// (re.match with `*` replaced by `.*`).
 pub(crate) fn matches(glob: &str, name: &str) -> bool {
-    let (glob, name) = (glob.as_bytes(), name.as_bytes());
-    // After a star, the shortest run is tried first; on a mismatch the last
-    // star takes one character more. This is linear for each star.
-    let (mut g, mut n) = (0, 0);
-    let mut star = None;
-    while g < glob.len() {
-        match glob[g] {
-            b'*' => {
-                star = Some((g, n));
-                g += 1;
-            }
-            c if n < name.len() && (c == b'.' || c == name[n]) => {
-                g += 1;
-                n += 1;
-            }
-            _ => match star {
-                Some((at, taken)) if taken < name.len() => {
-                    star = Some((at, taken + 1));
-                    g = at + 1;
-                    n = taken + 1;
-                }
-                _ => return false,
-            },
-        }
-    }
-    true
+    let begins = |name: &[u8], part: &str| {
+        let mut pairs = part.bytes().zip(name);
+        name.len() >= part.len() && pairs.all(|(c, n)| c == b'.' || c == *n)
+    };
+    let mut rest = name.as_bytes();
+    // The first place of each part leaves most of the name to those behind it.
+    glob.split('*').enumerate().all(|(n, part)| {
+        let last = if n == 0 { 0 } else { rest.len() };
+        let found = (0..=last).find(|at| begins(&rest[*at..], part));
+        rest = found.map_or(rest, |at| &rest[at + part.len()..]);
+        found.is_some()
+    })
 }
 
 #[cfg(test)]

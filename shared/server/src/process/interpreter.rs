@@ -10,114 +10,43 @@ use std::os::unix::ffi::OsStrExt as _;
 struct Grammar {
     /// Its names, without the version that may follow them.
     names: &'static str,
-    /// Letters whose value is the rest of their word, or else the next word.
-    word: &'static str,
-    /// Letters whose value is the rest of their word and never another one.
-    rest: &'static str,
-    /// Letters after which there is no script: program text, or standard input.
-    text: &'static str,
-    /// The letter that names a module, which may be one that runs a script.
-    module: &'static str,
+    /// The letters that are more than flags, as getopt(3) writes them: `a:` has a value, the rest of its
+    /// word or else the next word, and `a::` only the rest of its word. After `a!` there is no script, but
+    /// program text or standard input; `a@` names a module, which may be one that runs a script.
+    letters: &'static str,
     /// Long options whose value is the next word when no `=` follows them.
     long: &'static str,
     /// A word that has to come before all else, such as coverage's `run`.
     command: Option<&'static str>,
 }
 
-const NONE: Grammar = Grammar {
-    names: "",
-    word: "",
-    rest: "",
-    text: "",
-    module: "",
-    long: "",
-    command: None,
-};
-
 /// Programs that run a script, which is their first operand.
 const INTERPRETERS: &[Grammar] = &[
-    Grammar {
-        names: "python pypy platform-python",
-        word: "WXQ",
-        text: "c",
-        module: "m",
-        long: "--check-hash-based-pycs",
-        ..NONE
-    },
-    Grammar {
-        names: "perl",
-        word: "I",
-        rest: "CDFMVdilmx0",
-        text: "eE",
-        ..NONE
-    },
-    Grammar {
-        names: "ruby",
-        word: "CEIr",
-        rest: "FKTWix0",
-        text: "e",
-        long: "--encoding --external-encoding --internal-encoding --enable --disable",
-        ..NONE
-    },
-    Grammar {
-        names: "sh bash dash ash ksh mksh zsh",
-        word: "oO",
-        text: "cs",
-        long: "--rcfile --init-file",
-        ..NONE
-    },
-    Grammar {
-        names: "swift-serve",
-        ..NONE
-    },
+    Grammar::new("python pypy platform-python", "W:X:Q:c!m@").long("--check-hash-based-pycs"),
+    Grammar::new("perl", "I:C::D::F::M::V::d::i::l::m::x::0::e!E!"),
+    Grammar::new("ruby", "C:E:I:r:F::K::T::W::i::x::0::e!")
+        .long("--encoding --external-encoding --internal-encoding --enable --disable"),
+    Grammar::new("sh bash dash ash ksh mksh zsh", "o:O:c!s!").long("--rcfile --init-file"),
+    Grammar::new("swift-serve", ""),
 ];
 
 /// Modules of Python that run a script, as `-m NAME` or by a program of their own.
 const RUNNERS: &[Grammar] = &[
-    Grammar {
-        names: "trace",
-        word: "fC",
-        long: "--file --coverdir --ignore-module --ignore-dir",
-        ..NONE
-    },
-    Grammar {
-        names: "coverage python3-coverage python-coverage",
-        text: "m",
-        long: "--concurrency --context --data-file --include --omit --rcfile --source",
-        command: Some("run"),
-        ..NONE
-    },
-    Grammar {
-        names: "cProfile profile",
-        word: "os",
-        text: "m",
-        long: "--outfile --sort",
-        ..NONE
-    },
-    Grammar {
-        names: "pdb",
-        word: "c",
-        text: "m",
-        long: "--command",
-        ..NONE
-    },
-    Grammar {
-        names: "memray",
-        word: "o",
-        text: "cm",
-        long: "--output",
-        command: Some("run"),
-        ..NONE
-    },
+    Grammar::new("trace", "f:C:").long("--file --coverdir --ignore-module --ignore-dir"),
+    Grammar::new("coverage python3-coverage python-coverage", "m!")
+        .long("--concurrency --context --data-file --include --omit --rcfile --source")
+        .command("run"),
+    Grammar::new("cProfile profile", "o:s:m!").long("--outfile --sort"),
+    Grammar::new("pdb", "c:m!").long("--command"),
+    Grammar::new("memray", "o:c!m!")
+        .long("--output")
+        .command("run"),
 ];
 
 /// Options of Swift's daemons whose value is the next word when none is joined to
 /// them (parse_options of swift 2.38's object and container daemons).
-const DAEMONS: Grammar = Grammar {
-    word: "dipz",
-    long: "--devices --partitions --policies --process --processes --zero_byte_fps",
-    ..NONE
-};
+const DAEMONS: Grammar = Grammar::new("", "d:i:p:z:")
+    .long("--devices --partitions --policies --process --processes --zero_byte_fps");
 
 /// The words that a word of short options takes with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -168,6 +97,24 @@ pub fn config<'a>(args: &[&'a OsStr]) -> Option<&'a OsStr> {
 }
 
 impl Grammar {
+    const fn new(names: &'static str, letters: &'static str) -> Grammar {
+        Grammar {
+            names,
+            letters,
+            long: "",
+            command: None,
+        }
+    }
+
+    const fn long(self, long: &'static str) -> Grammar {
+        Grammar { long, ..self }
+    }
+
+    const fn command(self, command: &'static str) -> Grammar {
+        let command = Some(command);
+        Grammar { command, ..self }
+    }
+
     /// The index of the first operand from an index on, and true where it names a module.
     fn operand(&self, args: &[&OsStr], mut at: usize) -> Option<(usize, bool)> {
         while let Some(arg) = args.get(at) {
@@ -190,24 +137,21 @@ impl Grammar {
     }
 
     fn cluster(&self, letters: &[u8]) -> Takes {
-        let kinds = [
-            (self.text, Takes::Everything),
-            (self.module, Takes::Module),
-            (self.word, Takes::Next),
-            (self.rest, Takes::Nothing),
-        ];
-        let kind = |letter: &u8| {
-            let mut kinds = kinds.iter();
-            kinds.find(|(set, _)| set.as_bytes().contains(letter))
+        let known = self.letters.as_bytes();
+        let place = |letter: &u8| {
+            let mut places = known.iter();
+            places.position(|b| b == letter && b.is_ascii_alphanumeric())
         };
         let mut letters = letters.iter();
-        let found = letters.find_map(kind);
-        match found.map_or(Takes::Nothing, |(_, takes)| *takes) {
-            takes if letters.as_slice().is_empty() => takes,
+        let found = letters.find_map(place).map(|at| &known[at + 1..]);
+        let is_last = letters.as_slice().is_empty();
+        match found.unwrap_or_default() {
+            [b':', b':', ..] => Takes::Nothing,
+            [b':', ..] if is_last => Takes::Next,
+            [b'@', ..] if is_last => Takes::Module,
             // A module that is joined to its option is none of the table.
-            Takes::Module => Takes::Everything,
-            Takes::Next => Takes::Nothing,
-            takes => takes,
+            [b'!' | b'@', ..] => Takes::Everything,
+            _ => Takes::Nothing,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The child, between clone and exec. Nothing here may allocate, lock or return: the child makes
-//! async-signal-safe calls on memory that was prepared before.
+//! async-signal-safe calls on memory that was prepared before. Failpoints alone allocate, which only
+//! programs built for tests have: the parent's thread stands still outside the allocator meanwhile.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::{AsRawFd as _, RawFd};
 
 use super::plan::{Dispositions, PidFile, Plan, User};
 use crate::beneath::FILE_MODE;
-use crate::fault::Points;
+use crate::failpoint;
 use crate::pid::own_digits;
 
 /// The name (proc_pid_comm(5)) of a child from before its pid file is there
@@ -37,7 +38,6 @@ pub(super) struct Prepared<'a> {
     /// zero byte at the end.
     pub pid_digits: Option<*mut u8>,
     pub parent: libc::pid_t,
-    pub points: Points,
     pub failure: Option<(Step, c_int)>,
 }
 
@@ -76,7 +76,7 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
         if plan.pid_file.is_some() {
             setup(libc::prctl(libc::PR_SET_NAME, PRE_EXEC.as_ptr()))?;
         }
-        prepared.points.at("child-begun");
+        failpoint::at("child-begun");
         if plan.own_session {
             setup(libc::setsid())?;
         }
@@ -85,8 +85,8 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
         }
         set_dispositions(plan.signals);
         if let Some(file) = &plan.pid_file {
-            write_pid_file(file, &prepared.points).map_err(|()| Step::PidFile)?;
-            prepared.points.at("child-tracked");
+            write_pid_file(file).map_err(|()| Step::PidFile)?;
+            failpoint::at("child-tracked");
         }
         for (target, source) in prepared.fds.iter().enumerate() {
             setup(libc::dup2(*source, target as c_int))?;
@@ -100,7 +100,7 @@ unsafe fn set_up(prepared: &Prepared) -> Result<(), Step> {
             let text = own_digits(&mut digits);
             std::ptr::copy_nonoverlapping(text.as_ptr(), to, text.len());
         }
-        prepared.points.at("child-ready");
+        failpoint::at("child-ready");
         // As late as can be: from here on that user may stop this process, and with it the parent,
         // until it executes.
         if let Some(user) = plan.user {
@@ -183,7 +183,7 @@ unsafe fn set_dispositions(dispositions: Dispositions) {
 ///
 /// # Safety
 /// Only to be called in the child of a clone.
-unsafe fn write_pid_file(file: &PidFile, points: &Points) -> Result<(), ()> {
+unsafe fn write_pid_file(file: &PidFile) -> Result<(), ()> {
     let mut digits = [0u8; 16];
     let text = own_digits(&mut digits);
     let dir = file.dir.as_raw_fd();
@@ -200,12 +200,14 @@ unsafe fn write_pid_file(file: &PidFile, points: &Points) -> Result<(), ()> {
         let written = libc::write(fd, text.as_ptr().cast(), text.len());
         // The umask may have taken bits away.
         let complete = written == text.len() as isize && libc::fchmod(fd, FILE_MODE) == 0;
-        points.at("child-numbered");
         if written >= 0 && written < text.len() as isize {
             *libc::__errno_location() = libc::ENOSPC;
         }
-        if complete && libc::renameat(dir, file.temporary.as_ptr(), dir, file.name.as_ptr()) == 0 {
-            return Ok(());
+        if complete {
+            failpoint::at("child-numbered");
+            if libc::renameat(dir, file.temporary.as_ptr(), dir, file.name.as_ptr()) == 0 {
+                return Ok(());
+            }
         }
         let errno = *libc::__errno_location();
         libc::unlinkat(dir, file.temporary.as_ptr(), 0);

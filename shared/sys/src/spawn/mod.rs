@@ -17,15 +17,11 @@ use std::os::unix::ffi::OsStrExt as _;
 pub use child::PRE_EXEC;
 pub use plan::{Child, Dispositions, Failure, PidFile, Plan, User};
 
-use super::fault::Points;
 use super::fd::duplicate_above;
 use super::pidfd;
-use super::refused::Needed;
+use super::refused::explained;
 use child::{Prepared, Step};
 use clone::clone;
-
-const CLONE: Needed = Needed::new("clone", "5.2");
-const CLOSE_RANGE: Needed = Needed::new("close_range", "5.9");
 
 /// The longest pid has that many digits.
 const DIGITS: usize = 10;
@@ -61,10 +57,9 @@ pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
         fds: copies.iter().map(|fd| fd.as_raw_fd()).collect(),
         pid_digits,
         parent: std::process::id() as libc::pid_t,
-        points: Points::prepare(),
         failure: None,
     };
-    let child = clone(&mut prepared).map_err(|e| Failure::Fork(CLONE.error(e)))?;
+    let child = clone(&mut prepared).map_err(|e| Failure::Fork(explained(e, "clone", "5.2")))?;
     let Some((step, errno)) = prepared.failure else {
         return Ok(child);
     };
@@ -73,7 +68,7 @@ pub fn spawn(plan: &Plan) -> Result<Child, Failure> {
     let error = io::Error::from_raw_os_error(errno);
     Err(match step {
         Step::Setup => Failure::Fork(error),
-        Step::Descriptors => Failure::Fork(CLOSE_RANGE.error(error)),
+        Step::Descriptors => Failure::Fork(explained(error, "close_range", "5.9")),
         Step::PidFile => Failure::PidFile(error),
         Step::Exec => Failure::Exec(error),
     })
