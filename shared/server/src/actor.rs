@@ -24,10 +24,14 @@ pub struct Token {
 }
 
 /// The token of standard input.
-const STDIN: Token = Token {
-    subject: 0,
-    part: 0,
-};
+const STDIN: Token = Token::new(0, 0);
+
+impl Token {
+    /// One of the descriptors of a subject.
+    pub const fn new(subject: u64, part: u8) -> Token {
+        Token { subject, part }
+    }
+}
 
 impl From<Token> for u64 {
     fn from(token: Token) -> u64 {
@@ -37,10 +41,7 @@ impl From<Token> for u64 {
 
 impl From<u64> for Token {
     fn from(number: u64) -> Token {
-        Token {
-            subject: number >> 8,
-            part: number as u8,
-        }
+        Token::new(number >> 8, number as u8)
     }
 }
 
@@ -59,7 +60,7 @@ pub enum RowError {
     /// The row makes no sense: its line is reported as a bad one.
     Bad(String),
     /// The tool cannot go on.
-    Failed(io::Error),
+    Failed(anyhow::Error),
 }
 
 impl From<String> for RowError {
@@ -70,7 +71,7 @@ impl From<String> for RowError {
 
 impl From<io::Error> for RowError {
     fn from(error: io::Error) -> RowError {
-        RowError::Failed(error)
+        RowError::Failed(error.into())
     }
 }
 
@@ -133,8 +134,6 @@ pub struct Report {
     /// then, and brings to its end what it has begun.
     lost: bool,
     exit: Exit,
-    /// The exit status when rows cannot be read or written.
-    unable: Exit,
     warned_unlooked: bool,
     warned_too_old: bool,
 }
@@ -152,18 +151,8 @@ impl Report {
             output,
             lost: false,
             exit: Exit::Ok,
-            unable: Exit::Failed,
             warned_unlooked: false,
             warned_too_old: false,
-        }
-    }
-
-    /// The report of a tool that observes: when rows cannot be read or written, some are missing, and
-    /// its exit status has to tell that from a failure which is a row.
-    pub fn of_observer(self) -> Report {
-        Report {
-            unable: Exit::Unable,
-            ..self
         }
     }
 
@@ -260,7 +249,7 @@ impl Report {
             io::ErrorKind::BrokenPipe => Exit::Failed,
             _ => {
                 self.tool.say(&reason_of(&e));
-                self.unable
+                self.tool.unable
             }
         });
     }
@@ -350,7 +339,7 @@ impl<'a> Rows<'a> {
                         let line = self.input.line();
                         actor.report().bad_line(&BadLine { line, what });
                     }
-                    Err(RowError::Failed(e)) => return Err(e.into()),
+                    Err(RowError::Failed(e)) => return Err(e),
                 },
                 Next::Bad(bad) => actor.report().bad_line(&bad),
                 Next::Wait if !self.can_wait => self.fill(actor.report()),
@@ -367,7 +356,7 @@ impl<'a> Rows<'a> {
         if let Err(e) = self.input.fill() {
             let what = format!("cannot read standard input: {}", reason_of(&e));
             report.tool.say(&what);
-            report.exit = report.exit.and(report.unable);
+            report.exit = report.exit.and(report.tool.unable);
             self.reading = false;
         }
     }

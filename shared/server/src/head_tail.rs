@@ -20,18 +20,10 @@ impl HeadTail {
         let room = (KEPT - self.head.len()).min(bytes.len());
         let (head, rest) = bytes.split_at(room);
         self.head.extend_from_slice(head);
-        let rest = match rest.len().checked_sub(KEPT) {
-            Some(over) => {
-                self.left_out += (over + self.tail.len()) as u64;
-                self.tail.clear();
-                &rest[over..]
-            }
-            None => rest,
-        };
-        let over = (self.tail.len() + rest.len()).saturating_sub(KEPT);
+        self.tail.extend(rest);
+        let over = self.tail.len().saturating_sub(KEPT);
         self.tail.drain(..over);
         self.left_out += over as u64;
-        self.tail.extend(rest);
     }
 
     /// True when nothing was printed.

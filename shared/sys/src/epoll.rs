@@ -61,10 +61,7 @@ impl Epoll {
 
 /// The earlier of two moments, where none means never.
 pub fn min_deadline(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
+    [one, other].into_iter().flatten().min()
 }
 
 /// The moment after that span from now; none when it is too far away to be one.

@@ -15,75 +15,64 @@
 //!
 //! PROGRAM is the name of the file that the process executes.
 
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
 /// The environment variable that names the directory.
 pub const VARIABLE: &str = "SWIFT_FAULTS";
 
 /// The end of the name of the fifo that lets a process go on.
 pub const GO: &str = ".go";
 
-#[cfg(not(feature = "faults"))]
-mod points {
-    /// A point of that name, at which nothing happens.
-    #[inline(always)]
-    pub fn at(_point: &str) {}
+/// A point of that name.
+#[inline]
+pub fn at(point: &str) {
+    if cfg!(feature = "faults") {
+        reach(point);
+    }
 }
 
-#[cfg(feature = "faults")]
-mod points {
-    use std::ffi::OsStr;
-    use std::fs::{self, File};
-    use std::io::{Read as _, Write as _};
-    use std::os::unix::fs::FileTypeExt as _;
-    use std::path::{Path, PathBuf};
-
-    use super::{GO, VARIABLE};
-
-    /// A point of that name.
-    pub fn at(point: &str) {
-        let Some(path) = place(point) else { return };
-        let Ok(kind) = fs::symlink_metadata(&path).map(|m| m.file_type()) else {
-            return;
-        };
-        if kind.is_fifo() {
-            pause(&path);
-        } else if is_the_one(&path) && fs::remove_file(&path).is_ok() {
-            die();
-        }
-    }
-
-    /// True when no other process is to pass before; counts this one when one is.
-    fn is_the_one(path: &Path) -> bool {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let left: u64 = text.trim().parse().unwrap_or(0);
-        left == 0 || fs::write(path, (left - 1).to_string()).is_err()
-    }
-
-    /// Where it would be said what happens at a point.
-    pub fn place(point: &str) -> Option<PathBuf> {
-        let directory = std::env::var_os(VARIABLE)?;
-        let program = std::env::current_exe().ok()?;
-        let mut name = program.file_name().map(OsStr::to_owned)?;
-        name.push(":");
-        name.push(point);
-        Some(PathBuf::from(directory).join(name))
-    }
-
-    fn pause(path: &Path) {
-        let mut go = path.as_os_str().to_owned();
-        go.push(GO);
-        let told = File::options()
-            .write(true)
-            .open(path)
-            .and_then(|mut fifo| fifo.write_all(format!("{}\n", std::process::id()).as_bytes()));
-        if told.is_ok() {
-            let _ = File::open(go).and_then(|mut fifo| fifo.read(&mut [0]));
-        }
-    }
-
-    fn die() {
+fn reach(point: &str) {
+    let Some(path) = place(point) else { return };
+    let Ok(kind) = fs::symlink_metadata(&path).map(|m| m.file_type()) else {
+        return;
+    };
+    if kind.is_fifo() {
+        pause(&path);
+    } else if is_the_one(&path) && fs::remove_file(&path).is_ok() {
         // SIGKILL cannot be caught, so this process ends before it goes on.
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
     }
 }
 
-pub use points::*;
+/// True when no other process is to pass before; counts this one when one is.
+fn is_the_one(path: &Path) -> bool {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let left: u64 = text.trim().parse().unwrap_or(0);
+    left == 0 || fs::write(path, (left - 1).to_string()).is_err()
+}
+
+/// Where it would be said what happens at a point.
+fn place(point: &str) -> Option<PathBuf> {
+    let directory = std::env::var_os(VARIABLE)?;
+    let program = std::env::current_exe().ok()?;
+    let mut name = program.file_name().map(OsStr::to_owned)?;
+    name.push(":");
+    name.push(point);
+    Some(PathBuf::from(directory).join(name))
+}
+
+fn pause(path: &Path) {
+    let mut go = path.as_os_str().to_owned();
+    go.push(GO);
+    let told = File::options()
+        .write(true)
+        .open(path)
+        .and_then(|mut fifo| fifo.write_all(format!("{}\n", std::process::id()).as_bytes()));
+    if told.is_ok() {
+        let _ = File::open(go).and_then(|mut fifo| fifo.read(&mut [0]));
+    }
+}

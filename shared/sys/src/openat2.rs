@@ -17,14 +17,9 @@ pub fn beneath(dir: BorrowedFd, path: &Path, flags: OFlag, mode: Mode) -> Result
             | ResolveFlag::RESOLVE_NO_SYMLINKS
             | ResolveFlag::RESOLVE_NO_MAGICLINKS,
     );
-    let mut result = openat2(dir, path, how);
-    for _ in 0..TRIES {
-        match result {
-            // The kernel asks for another try when something was renamed
-            // meanwhile; but also while a process holds a lease on the file.
-            Err(Errno::EAGAIN | Errno::EINTR) => result = openat2(dir, path, how),
-            _ => break,
-        }
-    }
-    result
+    let mut tries = (0..TRIES).map(|_| openat2(dir, path, how));
+    // The kernel asks for another try when something was renamed meanwhile; but also
+    // while a process holds a lease on the file.
+    let final_one = tries.find(|result| !matches!(result, Err(Errno::EAGAIN | Errno::EINTR)));
+    final_one.unwrap_or(Err(Errno::EAGAIN))
 }

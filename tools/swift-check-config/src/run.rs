@@ -22,10 +22,7 @@ use crate::options::{Options, TOOL};
 use crate::queue::Queue;
 
 /// The token of checks.
-const CHECKS: Token = Token {
-    subject: 1,
-    part: 0,
-};
+const CHECKS: Token = Token::new(1, 0);
 
 struct Checker {
     catalogue: Catalogue,
@@ -33,7 +30,6 @@ struct Checker {
     checks: Checks,
     queue: Queue,
     report: Report,
-    quiet: bool,
 }
 
 /// Does what the command line says.
@@ -43,8 +39,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         path: SearchPath::from_env(),
         checks: Checks::new(options.timeout.unwrap_or(check::TIMEOUT))?,
         queue: Queue::default(),
-        report: Report::new(&TOOL, options.quiet)?.of_observer(),
-        quiet: options.quiet,
+        report: Report::new(&TOOL, options.quiet)?,
     };
     let epoll = Epoll::new()?;
     epoll.add(&checker.checks, CHECKS.into())?;
@@ -94,12 +89,8 @@ impl Checker {
         let preflight = preflight(&server, &config, row.pid);
         let number = self.queue.waiting(row);
         let mut check = ConfigCheck {
-            command: None,
-            fallback: None,
             preflight,
-            directory: None,
-            user: None,
-            environment: None,
+            ..ConfigCheck::default()
         };
         if server.check {
             let Some(program) = self.path.find(&server.command) else {
@@ -141,13 +132,11 @@ impl Checker {
             }
             Verdict::Bad(reason, text) => {
                 let bad = row.clone().with(State::Misconfigured, reason, &text);
-                if !self.quiet {
-                    // The row has all that it printed.
-                    let last = text::one_line(text::last_line(bad.text()));
-                    TOOL.say(format!("cannot use {config} ({server}): {reason} {last}").trim_end());
-                }
+                // The row has all that it printed.
+                let last = text::one_line(text::last_line(bad.text()));
+                let what = format!("cannot use {config} ({server}): {reason} {last}");
+                self.report.complain(what.trim_end());
                 *row = bad;
-                self.report.failed();
             }
         }
     }

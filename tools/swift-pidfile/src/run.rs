@@ -20,7 +20,7 @@ use crate::options::{Options, TOOL};
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&options.swift_dir)?;
     let mut batches = Batches::new(&catalogue, options.mode);
-    let mut report = Report::new(&TOOL, options.quiet)?.of_observer();
+    let mut report = Report::new(&TOOL, options.quiet)?;
     let mut input = Input::stdin()?;
     loop {
         let mut lines = Vec::new();

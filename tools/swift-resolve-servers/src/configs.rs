@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{self, DirEntry};
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -250,14 +250,10 @@ fn is_directory(entry: &DirEntry) -> bool {
 /// A path beneath a directory, as it is shown: joined to the directory as it
 /// was given, less slashes at its end.
 pub fn beneath(directory: &Path, path: &Path) -> PathBuf {
-    let mut joined = directory.as_os_str().as_bytes().to_owned();
-    while joined.len() > 1 && joined.ends_with(b"/") {
-        joined.pop();
-    }
-    let joined = PathBuf::from(std::ffi::OsString::from_vec(joined));
+    let directory = directory.components().as_path();
     match path.as_os_str().is_empty() {
-        true => joined,
-        false => joined.join(path),
+        true => directory.to_owned(),
+        false => directory.join(path),
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::model::{Catalogue, SITE_FILE};
-use super::overlay::apply;
 use super::swift;
 use swift_sys::regular_file;
 
@@ -20,29 +19,17 @@ impl Catalogue {
     /// The same with a site's file that lies elsewhere.
     pub fn load_file(path: &Path) -> anyhow::Result<Catalogue> {
         let mut catalogue = swift::catalogue();
-        add_site(path, &mut catalogue)?;
+        match regular_file::read_text(path) {
+            Ok(text) => {
+                catalogue.add(&text, &path.display().to_string())?;
+                catalogue.site = text;
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(e) if e.kind() == ErrorKind::PermissionDenied && is_out_of_sight(path) => {}
+            Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
+        }
         Ok(catalogue)
     }
-
-    /// Lays the text of a file in the form of swift-init.toml(5) over it. The
-    /// error names the file as it is given, the line and what is wrong there.
-    pub fn add(&mut self, text: &str, file: &str) -> anyhow::Result<()> {
-        apply(text, self).map_err(|fault| fault.naming(file))
-    }
-}
-
-/// Lays the site's file, where there is one, over the catalogue.
-fn add_site(path: &Path, catalogue: &mut Catalogue) -> anyhow::Result<()> {
-    match regular_file::read_text(path) {
-        Ok(text) => {
-            catalogue.add(&text, &path.display().to_string())?;
-            catalogue.site = text;
-        }
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-        Err(e) if e.kind() == ErrorKind::PermissionDenied && is_out_of_sight(path) => {}
-        Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
-    }
-    Ok(())
 }
 
 /// True when a directory on the way may not be entered, so that it is not known

@@ -49,30 +49,19 @@ pub(super) struct ServerTable {
     pub(super) serve: Option<bool>,
 }
 
+/// A source, or its stem alone.
 #[derive(Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(untagged)]
 pub(super) enum SourceForm {
-    Stem(String),
-    Table {
-        stem: String,
-        section: Option<String>,
-        deprecated: Option<String>,
-    },
+    Stem(Word),
+    Table(Source),
 }
 
 impl From<SourceForm> for Source {
     fn from(form: SourceForm) -> Source {
         match form {
-            SourceForm::Stem(stem) => Source::new(stem.into()),
-            SourceForm::Table {
-                stem,
-                section,
-                deprecated,
-            } => Source {
-                stem: stem.into(),
-                section: section.map(Word::from),
-                deprecated: deprecated.map(Word::from),
-            },
+            SourceForm::Stem(stem) => Source::new(stem),
+            SourceForm::Table(source) => source,
         }
     }
 }

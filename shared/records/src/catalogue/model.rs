@@ -53,7 +53,8 @@ pub enum Kind {
 }
 
 /// One place where configs of a server lie.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Source {
     /// The start of the file's or directory's name, such as `object-server`.
     pub stem: Word,

@@ -12,42 +12,32 @@ use super::form::{Defaults, File, LimitsTable, ServerTable, SourceForm};
 use super::model::{Catalogue, Kind, Server, Source, Word};
 use swift_sys::signal::Signal;
 
-/// An error in a file, with its line.
-pub(super) struct Fault {
-    line: usize,
-    what: String,
-}
-
-impl Fault {
-    pub(super) fn naming(self, file: &str) -> anyhow::Error {
-        anyhow!("{file}: line {}: {}", self.line, self.what)
-    }
-}
-
 /// An error, with the bytes of the text that it is about.
 type Spot = (Range<usize>, String);
 
-/// Lays one file over the catalogue.
-pub(super) fn apply(text: &str, catalogue: &mut Catalogue) -> Result<(), Fault> {
-    let line = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
-    let file: File = toml::from_str(text).map_err(|e| {
-        let offset = e.span().map_or(0, |span| span.start);
-        let what = e.message().replace('\n', " ");
-        Fault {
-            line: line(offset),
-            what: match key_at(text, offset) {
-                Some(key) if what.starts_with("invalid ") => format!("{key}: {what}"),
-                _ => what,
-            },
-        }
-    })?;
-    defaults(&file.defaults, &file.limits, catalogue);
-    servers(file.server, catalogue)
-        .and_then(|()| groups(file.groups, catalogue))
-        .map_err(|(span, what)| Fault {
-            line: line(span.start),
-            what,
-        })
+impl Catalogue {
+    /// Lays the text of a file in the form of swift-init.toml(5) over it. The
+    /// error names the file as it is given, the line and what is wrong there.
+    pub fn add(&mut self, text: &str, file: &str) -> anyhow::Result<()> {
+        let fault = |offset: usize, what: &str| {
+            let line = text[..offset.min(text.len())].matches('\n').count() + 1;
+            anyhow!("{file}: line {line}: {what}")
+        };
+        let form: File = toml::from_str(text).map_err(|e| {
+            let offset = e.span().map_or(0, |span| span.start);
+            let what = e.message().replace('\n', " ");
+            match key_at(text, offset) {
+                Some(key) if what.starts_with("invalid ") => {
+                    fault(offset, &format!("{key}: {what}"))
+                }
+                _ => fault(offset, &what),
+            }
+        })?;
+        defaults(&form.defaults, &form.limits, self);
+        servers(form.server, self)
+            .and_then(|()| groups(form.groups, self))
+            .map_err(|(span, what)| fault(span.start, &what))
+    }
 }
 
 fn defaults(defaults: &Defaults, limits: &LimitsTable, catalogue: &mut Catalogue) {

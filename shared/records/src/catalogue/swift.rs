@@ -30,45 +30,37 @@ const fn config(stem: &'static str) -> Source {
     Source::new(Cow::Borrowed(stem))
 }
 
-/// A server that serves requests. SIGHUP lets those under way finish, SIGUSR1 is the seamless
-/// reload, `--test-config` checks the config, and READY=1 is announced.
-macro_rules! main_server {
-    ($name:literal) => {
-        Server {
-            name: Cow::Borrowed($name),
-            command: Cow::Borrowed(concat!("swift-", $name)),
-            group: Cow::Borrowed("main"),
-            sources: Cow::Borrowed(&[config($name)]),
-            stop: Signal::TERM,
-            graceful: Signal::HUP,
-            seamless: Some(Signal::USR1),
-            once: false,
-            swift: Some(Kind::Server),
-            check: true,
-            notify: true,
-            serve: false,
-        }
-    };
+/// One of Swift's own servers. One that serves requests finishes those under way at SIGHUP, reloads
+/// itself seamlessly at SIGUSR1, checks its config with `--test-config` and announces READY=1. A daemon can do
+/// one pass; it reads the config of its type's server, or its own.
+const fn server(
+    kind: Kind,
+    name: &'static str,
+    command: &'static str,
+    sources: &'static [Source],
+) -> Server {
+    let serves = matches!(kind, Kind::Server);
+    Server {
+        name: Cow::Borrowed(name),
+        command: Cow::Borrowed(command),
+        group: Cow::Borrowed(if serves { "main" } else { "rest" }),
+        sources: Cow::Borrowed(sources),
+        stop: Signal::TERM,
+        graceful: if serves { Signal::HUP } else { Signal::TERM },
+        seamless: if serves { Some(Signal::USR1) } else { None },
+        once: !serves,
+        swift: Some(kind),
+        check: serves,
+        notify: serves,
+        serve: false,
+    }
 }
 
-/// A daemon, which can do one pass. It reads the config of its type's server, or its own.
-macro_rules! daemon {
-    ($name:literal, $($source:expr),+) => {
-        Server {
-            name: Cow::Borrowed($name),
-            command: Cow::Borrowed(concat!("swift-", $name)),
-            group: Cow::Borrowed("rest"),
-            sources: Cow::Borrowed(&[$($source),+]),
-            stop: Signal::TERM,
-            graceful: Signal::TERM,
-            seamless: None,
-            once: true,
-            swift: Some(Kind::Daemon),
-            check: false,
-            notify: false,
-            serve: false,
-        }
-    };
+macro_rules! server {
+    ($kind:ident, $name:literal, $($source:expr),+) => {{
+        const SOURCES: &[Source] = &[$($source),+];
+        server(Kind::$kind, $name, concat!("swift-", $name), SOURCES)
+    }};
 }
 
 /// The expirer's section in the object server's config.
@@ -90,22 +82,26 @@ const OLD_EXPIRER: Source = Source {
 
 /// The servers, in the order in which they are shown.
 const SERVERS: &[Server] = &[
-    main_server!("proxy-server"),
-    main_server!("account-server"),
-    main_server!("container-server"),
-    main_server!("object-server"),
-    daemon!("account-auditor", config("account-server")),
-    daemon!("account-reaper", config("account-server")),
-    daemon!("account-replicator", config("account-server")),
-    daemon!("container-auditor", config("container-server")),
-    daemon!("container-reconciler", config("container-reconciler")),
-    daemon!("container-replicator", config("container-server")),
-    daemon!("container-sharder", config("container-server")),
-    daemon!("container-sync", config("container-server")),
-    daemon!("container-updater", config("container-server")),
-    daemon!("object-auditor", config("object-server")),
-    daemon!("object-expirer", EXPIRER, OLD_EXPIRER),
-    daemon!("object-reconstructor", config("object-server")),
-    daemon!("object-replicator", config("object-server")),
-    daemon!("object-updater", config("object-server")),
+    server!(Server, "proxy-server", config("proxy-server")),
+    server!(Server, "account-server", config("account-server")),
+    server!(Server, "container-server", config("container-server")),
+    server!(Server, "object-server", config("object-server")),
+    server!(Daemon, "account-auditor", config("account-server")),
+    server!(Daemon, "account-reaper", config("account-server")),
+    server!(Daemon, "account-replicator", config("account-server")),
+    server!(Daemon, "container-auditor", config("container-server")),
+    server!(
+        Daemon,
+        "container-reconciler",
+        config("container-reconciler")
+    ),
+    server!(Daemon, "container-replicator", config("container-server")),
+    server!(Daemon, "container-sharder", config("container-server")),
+    server!(Daemon, "container-sync", config("container-server")),
+    server!(Daemon, "container-updater", config("container-server")),
+    server!(Daemon, "object-auditor", config("object-server")),
+    server!(Daemon, "object-expirer", EXPIRER, OLD_EXPIRER),
+    server!(Daemon, "object-reconstructor", config("object-server")),
+    server!(Daemon, "object-replicator", config("object-server")),
+    server!(Daemon, "object-updater", config("object-server")),
 ];

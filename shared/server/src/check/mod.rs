@@ -66,7 +66,7 @@ pub struct Command {
 }
 
 /// A check that is to be made.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ConfigCheck {
     /// The server's own check, whose last argument is [`TEST_CONFIG`]; none
     /// when it has none.
@@ -100,18 +100,12 @@ pub fn swift_config(program: &Path, config: &Path) -> Option<Command> {
     Some(Command { program, args })
 }
 
-/// The two programs that can check a config, one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Server,
-    SwiftConfig,
-}
-
-/// A check, and which of its programs runs next.
+/// A check that was not made yet, or runs.
 struct Job {
     id: u64,
     check: ConfigCheck,
-    asked: Asked,
+    /// True once the fallback has taken the command's place: swift-config.
+    is_fallback: bool,
 }
 
 struct Running {
@@ -163,8 +157,11 @@ impl Checks {
 
     /// Adds a check. Its verdict comes from [`Checks::advance`] with this id.
     pub fn add(&mut self, id: u64, check: ConfigCheck) {
-        let asked = Asked::Server;
-        self.waiting.push_back(Job { id, check, asked });
+        self.waiting.push_back(Job {
+            id,
+            check,
+            is_fallback: false,
+        });
     }
 
     /// True when no check is waiting or running.
@@ -243,16 +240,12 @@ impl Checks {
     fn start(&mut self, job: &Job) -> Result<Option<(Process, Output)>, Obstacle> {
         let cannot = Obstacle::of;
         let check = &job.check;
-        let command = match job.asked {
-            Asked::Server => check.command.as_ref(),
-            Asked::SwiftConfig => check.fallback.as_ref(),
-        };
-        let Some(command) = command else {
+        let Some(command) = &check.command else {
             return Ok(None);
         };
         // swift-config takes a path that leads nowhere for a server's name, and is content.
         let is_missing = |config: &OsString| !Path::new(config).exists();
-        if job.asked == Asked::SwiftConfig && command.args.last().is_some_and(is_missing) {
+        if job.is_fallback && command.args.last().is_some_and(is_missing) {
             return Err(Obstacle::Verdict(Verdict::Bad(Reason::Absent, Vec::new())));
         }
         if let Err(why) = check
@@ -266,9 +259,9 @@ impl Checks {
         let relay = self.relay.as_ref().map(Relay::to).transpose();
         let (output, ends) = Output::new(relay.map_err(cannot)?).map_err(cannot)?;
         // swift-config prints the whole config, with all that is secret in it.
-        let stdout = match job.asked {
-            Asked::Server => ends[0].as_fd(),
-            Asked::SwiftConfig => null.as_fd(),
+        let stdout = match job.is_fallback {
+            true => null.as_fd(),
+            false => ends[0].as_fd(),
         };
         let stdio = [null.as_fd(), stdout, ends[1].as_fd()];
         let plan = Plan {
@@ -282,10 +275,7 @@ impl Checks {
         let child = spawn(&plan).map_err(exec_failure)?;
         let process = Process::from_child(child);
         self.last_subject += 1;
-        let token = |part| Token {
-            subject: self.last_subject,
-            part,
-        };
+        let token = |part| Token::new(self.last_subject, part);
         let watched = output
             .watch(&self.epoll, token)
             .and_then(|()| self.epoll.add(&process, token(PROCESS).into()));
@@ -325,16 +315,16 @@ impl Checks {
             Ended::Signal(number) => Some(Reason::Signal(number)),
         };
         let mut job = run.job;
-        let is_server = job.asked == Asked::Server;
-        let too_old = is_server
+        let too_old = !job.is_fallback
             && reason == Some(Reason::Exit(USAGE_ERROR))
             && run.output.names_unknown_option();
         let text = run
             .output
-            .finish(!too_old && (is_server || reason.is_some()));
+            .finish(!too_old && (!job.is_fallback || reason.is_some()));
         let verdict = match reason {
             _ if too_old && job.check.fallback.is_some() => {
-                job.asked = Asked::SwiftConfig;
+                job.check.command = job.check.fallback.take();
+                job.is_fallback = true;
                 return self.waiting.push_front(job);
             }
             _ if too_old => Verdict::TooOld,

@@ -1,5 +1,6 @@
 //! A config, and which of its values the server uses.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::finding::{Finding, Result};
@@ -49,12 +50,12 @@ pub struct Runner {
 impl Runner {
     /// This process's own user, as whom a server runs that it starts.
     pub fn own() -> Runner {
-        Runner {
+        let own = User {
             uid: user::own(),
             gid: nix::unistd::getegid().as_raw(),
-            other: None,
-            is_capable: has_capabilities(Pid::own()),
-        }
+            groups: Vec::new(),
+        };
+        Runner::of(&own, Pid::own())
     }
 
     /// The user of a process that executes itself anew.
@@ -161,9 +162,12 @@ impl<'a> Conf<'a> {
             })
     }
 
-    /// A key that is missing.
-    pub(super) fn missing(&self, key: &str, reason: Reason, why: &str) -> Finding {
-        let text = format!("{}: {key}: {why}", self.preflight.config.display());
+    /// A finding about a key: its place is named, or else the config.
+    pub(super) fn finding(&self, key: &str, reason: Reason, why: impl Display) -> Finding {
+        let text = match self.get(key) {
+            Some(value) => format!("{}: {key}: {why}", value.place),
+            None => format!("{}: {key}: {why}", self.preflight.config.display()),
+        };
         Finding { reason, text }
     }
 
@@ -185,10 +189,8 @@ impl<'a> Conf<'a> {
             None if self.is_swifts() => "swift",
             None => return Ok(None),
         };
-        let refuse = |why: String| match &value {
-            Some(value) => Finding::at(value.place, "user", Reason::User, why),
-            None => self.missing("user", Reason::User, &format!("not set, and {why}")),
-        };
+        let not_set = if value.is_none() { "not set, and " } else { "" };
+        let refuse = |why: String| self.finding("user", Reason::User, format!("{not_set}{why}"));
         let user = match user::look_up(name) {
             Known::User(user) => user,
             Known::Unknown => return Ok(None),

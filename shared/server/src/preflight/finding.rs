@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use swift_records::ini::{Fault, Position};
+use swift_records::ini::Fault;
 use swift_records::reason::Reason;
 
 /// Why a start would fail.
@@ -17,16 +17,6 @@ pub struct Finding {
 pub(super) type Result<T = ()> = std::result::Result<T, Finding>;
 
 impl Finding {
-    pub(super) fn at(
-        place: &Position,
-        key: &str,
-        reason: Reason,
-        why: impl std::fmt::Display,
-    ) -> Finding {
-        let text = format!("{place}: {key}: {why}");
-        Finding { reason, text }
-    }
-
     pub(super) fn syntax(fault: &Fault) -> Finding {
         let text = format!("{}: {}", fault.place, fault.what);
         let reason = Reason::Syntax;

@@ -4,7 +4,7 @@ use swift_records::catalogue::Kind;
 use swift_records::reason::Reason;
 
 use super::conf::Conf;
-use super::finding::{Finding, Result};
+use super::finding::Result;
 use super::values::{float, int};
 
 /// The form that a value has to have.
@@ -54,7 +54,7 @@ pub(super) fn check(conf: &Conf) -> Result {
             continue;
         };
         if let Err(why) = form.check(&value.text) {
-            return Err(Finding::at(value.place, key, Reason::Value, why));
+            return Err(conf.finding(key, Reason::Value, why));
         }
     }
     Ok(())

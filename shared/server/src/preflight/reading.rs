@@ -21,7 +21,7 @@ pub(super) fn read(config: &Path) -> Result<Ini> {
             io::ErrorKind::NotFound => Reason::Absent,
             _ => Reason::File,
         },
-        text: format!("{}: {}", config.display(), reason_of(e)),
+        ..refuse(config, &reason_of(e))
     };
     let files = config::files(config).map_err(|e| unreadable(&e))?;
     let directory = config.parent().unwrap_or(config).display().to_string();

@@ -1,6 +1,7 @@
 //! Requirements of get_socket in Swift's wsgi.py: an address of this machine, a port
 //! that is free, a certificate that can be read.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use swift_records::reason::Reason;
@@ -9,7 +10,7 @@ use swift_sys::socket::try_bind;
 
 use super::conf::Conf;
 use super::files;
-use super::finding::{Finding, Result, from_root};
+use super::finding::{Result, from_root};
 use super::values::int;
 
 pub(super) fn check(conf: &Conf) -> Result {
@@ -27,11 +28,11 @@ fn port(conf: &Conf) -> Result<Option<u16>> {
     }
     let Some(value) = conf.get("bind_port") else {
         return match conf.is_swifts() {
-            true => Err(conf.missing("bind_port", Reason::Port, "not set")),
+            true => Err(conf.finding("bind_port", Reason::Port, "not set")),
             false => Ok(None),
         };
     };
-    let refuse = |why: String| Finding::at(value.place, "bind_port", Reason::Port, why);
+    let refuse = |why: String| conf.finding("bind_port", Reason::Port, why);
     let number = int(&value.text).and_then(|number| u16::try_from(number).ok());
     let Some(port) = number.filter(|port| *port != 0) else {
         return Err(refuse(format!("not a port: {}", value.text)));
@@ -65,38 +66,32 @@ fn address(conf: &Conf, port: Option<u16>) -> Result {
     let text = value.as_ref().map_or("0.0.0.0", |value| value.text.trim());
     let address = match text.parse::<IpAddr>() {
         Ok(address) => address,
-        Err(_) => {
-            let value = value.as_ref().filter(|_| cannot_be_a_name(text));
-            let refusal = value.map(|value| {
-                let why = format!("not an address: {text}");
-                Finding::at(value.place, "bind_ip", Reason::Address, why)
-            });
-            return refusal.map_or(Ok(()), Err);
+        Err(_) if cannot_be_a_name(text) => {
+            let why = format!("not an address: {text}");
+            return Err(conf.finding("bind_ip", Reason::Address, why));
         }
+        Err(_) => return Ok(()),
     };
-    if let (Err(e), Some(value)) = (try_bind(SocketAddr::new(address, 0)), &value)
-        && matches!(
-            e.raw_os_error(),
-            Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT)
-        )
+    let error = |bound: io::Result<()>| bound.err().and_then(|e| e.raw_os_error());
+    if value.is_some()
+        && let Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT) =
+            error(try_bind(SocketAddr::new(address, 0)))
     {
         let why = format!("no address of this machine: {address}");
-        return Err(Finding::at(value.place, "bind_ip", Reason::Address, why));
+        return Err(conf.finding("bind_ip", Reason::Address, why));
     }
     let Some(port) = port.filter(|_| conf.preflight.runs) else {
         return Ok(());
     };
-    let bound = conf
-        .preflight
-        .runner
-        .sees(|| try_bind(SocketAddr::new(address, port)));
-    if let (Some(Err(e)), Some(value)) = (bound, conf.get("bind_port"))
-        && e.raw_os_error() == Some(libc::EADDRINUSE)
-    {
-        let why = format!("another program has port {port} of {address}");
-        return Err(Finding::at(value.place, "bind_port", Reason::Port, why));
+    let runner = &conf.preflight.runner;
+    let bound = runner.sees(|| try_bind(SocketAddr::new(address, port)));
+    match bound.and_then(error) {
+        Some(libc::EADDRINUSE) => {
+            let why = format!("another program has port {port} of {address}");
+            Err(conf.finding("bind_port", Reason::Port, why))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// True when a text is meant to be an address, and is none: four numbers, of which
@@ -122,19 +117,14 @@ fn certificate(conf: &Conf) -> Result {
     };
     let Some(key) = conf.get("key_file") else {
         let why = "key_file is not set beside it";
-        return Err(Finding::at(
-            certificate.place,
-            "cert_file",
-            Reason::File,
-            why,
-        ));
+        return Err(conf.finding("cert_file", Reason::File, why));
     };
     for (name, value) in [("cert_file", certificate), ("key_file", key)] {
         let path = from_root(&value.text);
         let seen = conf.preflight.runner.sees(|| files::is_pem(&path));
         let refuse = |why: String| {
             let why = format!("{}: {why}", value.text);
-            Err(Finding::at(value.place, name, Reason::File, why))
+            Err(conf.finding(name, Reason::File, why))
         };
         match seen {
             Some(Ok(true)) | None => {}
