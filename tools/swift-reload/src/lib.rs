@@ -9,7 +9,6 @@ mod news;
 pub mod options;
 mod original;
 mod reload;
-mod reloads;
 mod repr;
 mod run;
 mod served;

@@ -25,9 +25,6 @@ pub enum News {
     Checking,
     /// The server is too old to check its config, so the reload goes on without.
     TooOld,
-    /// The reload goes on without notifications, for this reason: another user has the socket, or
-    /// that is out of reach.
-    NotNotified(String),
     /// The server cannot take the signal yet, and is waited for.
     Settling,
     /// The signal is about to be sent.
@@ -36,8 +33,6 @@ pub enum News {
     Signalled,
     /// The server has sent this after the signal.
     Notified(Notice),
-    /// That was all.
-    Ended(End),
 }
 
 /// The subject of a reload's messages.

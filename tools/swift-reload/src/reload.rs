@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use swift_records::reason::Reason;
 use swift_records::state::State;
 use swift_server::check::Verdict;
-use swift_server::process::{Effect, Process};
+use swift_server::process::Effect;
 use swift_sys::epoll::{deadline_in, min_deadline};
 use swift_sys::failpoint;
 
@@ -40,7 +40,8 @@ pub type Progress = Result<Option<End>, Failure>;
 pub struct Reload {
     /// The server that is reloaded.
     pub target: Target,
-    announcements: Announcements,
+    /// The notifications that it sends.
+    pub announcements: Announcements,
     mode: Mode,
     phase: Phase,
     /// The server as it is seen after the signal; none while it is not observed.
@@ -73,16 +74,6 @@ impl Reload {
             next_inspection: None,
             deadline: None,
         })
-    }
-
-    /// The process, whose descriptor tells its end.
-    pub fn process(&self) -> &Process {
-        &self.target.process
-    }
-
-    /// The notifications that it sends.
-    pub fn announcements(&self) -> &Announcements {
-        &self.announcements
     }
 
     /// The deadline of [`Reload::on_deadline`].
@@ -214,7 +205,7 @@ impl Reload {
     fn finish(&self) -> Progress {
         failpoint::at("answered");
         // Another process with its pid could send and show all this.
-        if self.process().has_ended()? {
+        if self.target.process.has_ended()? {
             return Err(self.ended());
         }
         match &self.announcements.refused {

@@ -1,4 +1,4 @@
-//! The reloads of rows, or of one PID.
+//! The reloads of rows, or of one PID, which go on at the same time, each at its own pace.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -14,16 +14,16 @@ use swift_records::reason::Reason;
 use swift_records::row::{Key, Row};
 use swift_records::state::State;
 use swift_server::actor::{self, Actor, Pace, Report, RowError, Token};
-use swift_server::check::Checks;
+use swift_server::check::{Checks, Verdict};
 use swift_server::pidfile;
-use swift_sys::epoll::Epoll;
+use swift_sys::epoll::{Epoll, min_deadline};
 use swift_sys::limits;
 
 use crate::failure::Failure;
 use crate::news::{End, News, Subject};
 use crate::options::{Options, TOOL};
 use crate::original::{self, print};
-use crate::reloads::Reloads;
+use crate::reload::{Progress, Reload};
 use crate::target::Target;
 use crate::unit::Unit;
 
@@ -33,12 +33,21 @@ const RESERVE: u64 = 160;
 /// directory until it is checked.
 const FDS_PER_RELOAD: u64 = 3;
 
+/// The token of the checks. Reloads are the subjects after it.
+const CHECKS: Token = Token::new(1, 0);
+/// The part of a reload's notification socket.
+const SOCKET: u8 = 0;
+/// The part of its process.
+const PROCESS: u8 = 1;
+
 struct Run {
     options: Options,
     catalogue: Catalogue,
-    reloads: Reloads,
-    /// The subjects of reloads that go on.
-    subjects: HashMap<u64, Subject>,
+    epoll: Rc<Epoll>,
+    checks: Checks,
+    /// The reloads that go on. Checks whose reload is over are abandoned.
+    reloads: HashMap<u64, (Subject, Reload)>,
+    last: u64,
     seen: HashSet<Key>,
     max_running: usize,
     /// True once a failure ends it all, with --one-by-one.
@@ -74,12 +83,15 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         }
     }
     let epoll = Rc::new(Epoll::new()?);
+    epoll.add(&checks, CHECKS.into())?;
     let mut run = Run {
-        reloads: Reloads::new(options.mode(), checks, epoll.clone())?,
+        epoll: epoll.clone(),
+        checks,
+        reloads: HashMap::new(),
+        last: CHECKS.subject,
         report: Report::new(&TOOL, options.quiet)?,
         options,
         catalogue,
-        subjects: HashMap::new(),
         seen: HashSet::new(),
         max_running,
         stopped: false,
@@ -93,7 +105,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
                 program: target.server.command.to_string(),
                 signal: Some(target.signal),
             };
-            run.begin(subject, Ok(target));
+            run.begin(subject, Ok(target))?;
             actor::run_without_rows(&mut run, &epoll)?;
         }
         None => actor::run(&mut run, &epoll)?,
@@ -124,7 +136,7 @@ impl Actor for Run {
             true => Err(Failure::new(Reason::Interrupted, "")),
             false => Target::of_row(instance),
         };
-        self.begin(subject, target);
+        self.begin(subject, target).map_err(RowError::Failed)?;
         // Its reload may end at once, which makes room for the next.
         Ok(Pace::Slow)
     }
@@ -132,28 +144,42 @@ impl Actor for Run {
     fn before_wait(&mut self, _reading: bool) -> anyhow::Result<()> {
         self.report.flush();
         if self.report.is_lost() {
-            self.reloads.withdraw();
+            self.reloads.retain(|_, (_, reload)| reload.is_signalled());
         }
         Ok(())
     }
 
     fn events(&mut self, tokens: &[Token]) -> anyhow::Result<()> {
-        for (id, news) in self.reloads.advance(tokens)? {
-            self.on_news(id, news)?;
+        for (id, verdict) in self.checks.advance()? {
+            self.on_verdict(id, verdict)?;
+        }
+        for Token { subject, part } in tokens.iter().filter(|token| **token != CHECKS) {
+            self.go_on(*subject, Reload::on_readable)?;
+            if *part == PROCESS {
+                self.go_on(*subject, |reload, _| Err(reload.ended()))?;
+            }
+        }
+        let now = Instant::now();
+        let late = |reload: &Reload| reload.deadline().is_some_and(|deadline| deadline <= now);
+        let late = self.reloads.iter().filter(|(_, (_, reload))| late(reload));
+        for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.go_on(id, Reload::on_deadline)?;
         }
         Ok(())
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.reloads.deadline()
+        let reloads = self.reloads.values();
+        let first = reloads.filter_map(|(_, reload)| reload.deadline()).min();
+        min_deadline(first, self.checks.deadline())
     }
 
     fn has_room(&self) -> bool {
-        self.stopped || self.subjects.len() < self.max_running
+        self.stopped || self.reloads.len() < self.max_running
     }
 
     fn is_idle(&self) -> bool {
-        self.reloads.is_idle()
+        self.reloads.is_empty()
     }
 
     fn report(&mut self) -> &mut Report {
@@ -162,17 +188,78 @@ impl Actor for Run {
 }
 
 impl Run {
-    fn begin(&mut self, subject: Subject, target: Result<Target, Failure>) {
-        let id = self.reloads.add(target);
-        self.subjects.insert(id, subject);
+    /// Begins a reload, unless it has failed already.
+    fn begin(&mut self, subject: Subject, target: Result<Target, Failure>) -> anyhow::Result<()> {
+        self.last += 1;
+        let id = self.last;
+        let mut reload = match target.and_then(|target| self.watch(id, target)) {
+            Ok(reload) => reload,
+            Err(failure) => return self.on_end(subject, End::Failed(failure)),
+        };
+        if let Err(failure) = reload.announcements.socket() {
+            let why = String::from_utf8_lossy(&failure.text);
+            TOOL.say(&subject.not_notified(&why));
+        }
+        let checks = self.options.mode().check && reload.target.server.check;
+        let check = checks.then(|| reload.target.config_check());
+        if let Some(Ok(_)) = check {
+            self.on_news(&subject, News::Checking)?;
+        }
+        self.reloads.insert(id, (subject, reload));
+        match check {
+            Some(Ok(check)) => self.checks.add(id, check),
+            Some(Err(verdict)) => self.on_verdict(id, verdict)?,
+            None => self.on_verdict(id, Verdict::Good)?,
+        }
+        Ok(())
     }
 
-    fn on_news(&mut self, id: u64, news: News) -> anyhow::Result<()> {
-        let Some(subject) = self.subjects.get(&id) else {
+    fn watch(&self, id: u64, target: Target) -> Result<Reload, Failure> {
+        let token = |part| u64::from(Token::new(id, part));
+        let reload = Reload::begin(target, self.options.mode())?;
+        if let Ok(socket) = reload.announcements.socket() {
+            self.epoll.add(socket, token(SOCKET))?;
+        }
+        self.epoll.add(&reload.target.process, token(PROCESS))?;
+        Ok(reload)
+    }
+
+    fn on_verdict(&mut self, id: u64, verdict: Verdict) -> anyhow::Result<()> {
+        // The notifications up to now come before what is done next.
+        self.go_on(id, Reload::on_readable)?;
+        self.go_on(id, |reload, news| reload.on_verdict(verdict, news))
+    }
+
+    /// Lets a reload take a step. When that was the last one, its descriptors are closed before its end
+    /// is reported.
+    fn go_on(
+        &mut self,
+        id: u64,
+        step: impl FnOnce(&mut Reload, &mut Vec<News>) -> Progress,
+    ) -> anyhow::Result<()> {
+        let Some((subject, mut reload)) = self.reloads.remove(&id) else {
             return Ok(());
         };
-        if let Some(unit) = &mut self.unit {
-            unit.follow(&subject.who, &news)?;
+        let mut all = Vec::new();
+        let end = step(&mut reload, &mut all);
+        for news in all {
+            self.on_news(&subject, news)?;
+        }
+        match end.unwrap_or_else(|failure| Some(End::Failed(failure))) {
+            Some(end) => {
+                drop(reload);
+                self.on_end(subject, end)
+            }
+            None => {
+                self.reloads.insert(id, (subject, reload));
+                Ok(())
+            }
+        }
+    }
+
+    fn on_news(&mut self, subject: &Subject, news: News) -> anyhow::Result<()> {
+        if let (Some(unit), News::Notified(notice)) = (&mut self.unit, &news) {
+            unit.follow(notice)?;
         }
         if let Some(step) = subject.step(&news).filter(|_| self.options.verbose) {
             match &subject.row {
@@ -183,14 +270,8 @@ impl Run {
         }
         match (news, &subject.row) {
             (News::TooOld, _) => self.report.warn_too_old(&subject.program),
-            (News::NotNotified(why), _) => TOOL.say(&subject.not_notified(&why)),
             (News::Signalled, Some(row)) => {
                 self.report.put(&row.clone().with_state(State::Signalled));
-            }
-            (News::Ended(end), _) => {
-                if let Some(subject) = self.subjects.remove(&id) {
-                    self.on_end(subject, end)?;
-                }
             }
             _ => {}
         }
@@ -198,6 +279,9 @@ impl Run {
     }
 
     fn on_end(&mut self, subject: Subject, end: End) -> anyhow::Result<()> {
+        if let Some(unit) = &self.unit {
+            unit.ended(&subject.who, &end)?;
+        }
         let Subject {
             row, who, program, ..
         } = subject;

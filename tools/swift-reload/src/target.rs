@@ -59,7 +59,9 @@ pub struct Target {
     environment: Option<Vec<Vec<u8>>>,
 }
 
-/// True when root makes a check as that user, who is another one.
+/// True when root makes a check as that user, who is another one. A user who may write
+/// pid files can make root inspect a process of their own, and its command line must not be
+/// executed with root's rights; the process itself will not have them either.
 fn is_other(user: &User) -> bool {
     user::is_root() && user.uid != 0
 }
@@ -206,14 +208,6 @@ impl Target {
         effect(self.pid(), self.signal)?.ok_or_else(|| vanished(""))
     }
 
-    /// The user as whom its config is checked, when that is not this process's
-    /// own. A user who may write pid files can make root inspect a process of
-    /// their own, and its command line must not be executed with root's rights;
-    /// the process itself will not have them either.
-    fn other_user(&self) -> Option<User> {
-        is_other(&self.user).then(|| self.user.clone())
-    }
-
     /// How its config is checked: by what it will execute again, in the
     /// directory in which it will be executed. The verdict when there is nothing
     /// that could be asked. To be asked once.
@@ -248,11 +242,14 @@ impl Target {
             found.ok_or(Verdict::Bad(Reason::ExecMissing, Vec::new()))?
         };
         Ok(ConfigCheck {
-            fallback: self.fallback(&program, directory.as_ref()),
+            // As the process sees both, of a server that is too old for a check of its own.
+            fallback: self
+                .config(directory.as_ref())
+                .and_then(|config| swift_config(&program, &config)),
             command: Some(Command { program, args }),
             preflight: self.preflight(directory.as_ref()),
             directory,
-            user: self.other_user(),
+            user: is_other(&self.user).then(|| self.user.clone()),
             environment: Some(self.environment.take().unwrap_or_else(environment::own)),
         })
     }
@@ -289,12 +286,6 @@ impl Target {
             same_network: network("self").is_some_and(|own| network(&pid.to_string()) == Some(own)),
             runs: true,
         })
-    }
-
-    /// The check of a server that is too old for one of its own: swift-config
-    /// beside its program, on its config, as the process sees both.
-    fn fallback(&self, program: &Path, directory: Option<&OwnedFd>) -> Option<Command> {
-        swift_config(program, &self.config(directory)?)
     }
 }
 

@@ -15,7 +15,7 @@ use swift_server::process::{Pid, Process};
 use swift_server::sd_notify::{Message, SdNotify};
 
 use crate::failure::Failure;
-use crate::news::{End, News};
+use crate::news::End;
 use crate::options::Mode;
 use crate::reload::SETTLING;
 use crate::target::Target;
@@ -65,21 +65,26 @@ impl Unit {
         self.send(&Message::new().extend_timeout(total));
     }
 
-    /// Takes in what happens, and tells the end of it.
-    pub fn follow(&mut self, who: &str, news: &News) -> io::Result<()> {
-        match news {
-            News::Notified(Notice::Other(line)) => {
-                self.has_status |= line.starts_with(b"STATUS=");
-                if let Some(pid) = line.strip_prefix(b"MAINPID=").and_then(Pid::parse) {
-                    self.main = match pid == self.target.pid {
-                        true => None,
-                        false => Process::open(pid)?,
-                    };
-                }
+    /// Takes in what the target has said since the signal.
+    pub fn follow(&mut self, notice: &Notice) -> io::Result<()> {
+        if let Notice::Other(line) = notice {
+            self.has_status |= line.starts_with(b"STATUS=");
+            if let Some(pid) = line.strip_prefix(b"MAINPID=").and_then(Pid::parse) {
+                self.main = match pid == self.target.pid {
+                    true => None,
+                    false => Process::open(pid)?,
+                };
             }
-            News::Ended(End::Failed(failure)) => self.failed(who, failure)?,
+        }
+        Ok(())
+    }
+
+    /// Tells the end of the reload.
+    pub fn ended(&self, who: &str, end: &End) -> io::Result<()> {
+        match end {
+            End::Failed(failure) => self.failed(who, failure)?,
             // What was said of a reload before this one is no longer so.
-            News::Ended(_) if !self.has_status => self.send_last(&Message::new().status("")),
+            _ if !self.has_status => self.send_last(&Message::new().status("")),
             _ => {}
         }
         Ok(())
