@@ -100,3 +100,52 @@ fn what_waits_at_an_address_that_goes_away_is_not_handed_over() {
     site.must(&format!("kill -CONT {worker}"));
     site.until("the old worker has left", || site.is_at_rest());
 }
+
+/// Fails when the file of a socket has the mode and the owner that the manager's umask and user give it.
+#[test]
+fn a_socket_is_for_those_whom_the_file_names() {
+    let me = test_helpers::run(std::process::Command::new("id").arg("-un"));
+    let user = match me.out().trim() {
+        "root" => "nobody".to_owned(),
+        other => other.to_owned(),
+    };
+    let with = |mode: &str| format!("user = \"{user}\"\nsocket_mode = \"{mode}\"\n");
+    let (site, path) = on_a_path(&with("0640"));
+    let seen = || site.must(&format!("stat -c '%U %a' {path}")).out();
+    assert_eq!(seen(), format!("{user} 640\n"));
+    let file = format!(
+        "listen = [\"unix:{{path}}\"]\ncommand = [\"{{program}}\"]\n{}",
+        with("0606")
+    );
+    site.file(&file);
+    site.must("swift-init hello-server reload-seamless");
+    assert_eq!(seen(), format!("{user} 606\n"));
+    assert!(
+        site.get(&format!("unix:{path}"), "/")
+            .contains("generation=2")
+    );
+}
+
+/// Fails when IPV6_V6ONLY is set whatever the file says, or when a kept socket is taken to have changed.
+#[test]
+fn all_addresses_of_ipv6_are_those_of_ipv4_too_unless_the_file_says_no() {
+    let file = |only: &str| {
+        format!("listen = [\"[::]:8080\"]\ncommand = [\"{{program}}\"]\nbind_timeout = 1\n{only}")
+    };
+    let site = Site::with("hello-server", &file(""));
+    site.conf(&[]);
+    let pid = site.start();
+    for address in [ADDRESS, "[::1]:8080"] {
+        assert!(site.get(address, "/").contains("generation=1"));
+    }
+    site.file(&file("ipv6_only = true\n"));
+    let refused = site.sh(&format!("swift-reload {pid}"));
+    assert_eq!(refused.code(), 1, "{refused}");
+    let why = "cannot listen on [::]:8080: ipv6_only takes a stop and a start";
+    assert!(refused.err().contains(why), "{refused}");
+    site.must("swift-init hello-server stop");
+    site.start();
+    assert!(site.get("[::1]:8080", "/").contains("generation=1"));
+    let refused = site.sh(&format!("http-client get {ADDRESS} /"));
+    assert!(refused.err().contains("ConnectionRefused"), "{refused}");
+}

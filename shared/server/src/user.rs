@@ -13,6 +13,7 @@ use swift_sys::spawn::User;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
+const NSSWITCH: &str = "/etc/nsswitch.conf";
 
 /// Longer names are cut (LOGIN_NAME_MAX).
 const MAX_NAME: usize = 256;
@@ -30,7 +31,39 @@ fn number(field: &[u8]) -> Option<u32> {
 
 /// The user of that name, with all groups. The error says what is missing.
 pub fn find(name: &str) -> Result<User, String> {
-    listed(name)?.ok_or_else(|| format!("{PASSWD} has no user {name}"))
+    let sources = || fs::read_to_string(NSSWITCH).unwrap_or_default();
+    listed(name)?.ok_or_else(|| {
+        missing(
+            &format!("{PASSWD} has no user {name}"),
+            "passwd:",
+            &sources(),
+        )
+    })
+}
+
+/// The group of that name. The error says what is missing.
+pub fn find_group(name: &str) -> Result<u32, String> {
+    let text = fs::read(GROUP).map_err(|e| format!("cannot read {GROUP}: {}", reason_of(&e)))?;
+    let sources = || fs::read_to_string(NSSWITCH).unwrap_or_default();
+    let found = entries(&text, 3).find(|fields| fields[0] == name.as_bytes());
+    let found = found.and_then(|fields| number(fields[2]));
+    found.ok_or_else(|| {
+        missing(
+            &format!("{GROUP} has no group {name}"),
+            "group:",
+            &sources(),
+        )
+    })
+}
+
+/// Adds which other sources may have what is missing, since the operator may see it there.
+fn missing(what: &str, database: &str, nsswitch: &str) -> String {
+    match other_sources(database, nsswitch).join(", ").as_str() {
+        "" => what.to_owned(),
+        others => {
+            format!("{what}, and other sources of {NSSWITCH} ({others}) cannot be asked from here")
+        }
+    }
 }
 
 /// The same; none when the files have no such user.
@@ -60,7 +93,7 @@ pub fn look_up(name: &str) -> Known {
         Ok(None) => {}
         Err(_) => return Known::Unknown,
     }
-    let text = fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
+    let text = fs::read_to_string(NSSWITCH).unwrap_or_default();
     // The directories of nss-systemd(8), in which a file bears the user's name.
     let by_systemd = [
         ("/run/systemd/dynamic-uid/direct:", ""),
@@ -78,15 +111,18 @@ pub fn look_up(name: &str) -> Known {
 
 /// True when nsswitch.conf names no source of users but files and systemd.
 fn only_files(nsswitch: &str) -> bool {
+    other_sources("passwd:", nsswitch).is_empty()
+}
+
+/// The sources that nsswitch.conf names for a database, but for files and systemd.
+fn other_sources<'a>(database: &str, nsswitch: &'a str) -> Vec<&'a str> {
     let mut lines = nsswitch.lines().map(str::trim);
-    let Some(sources) = lines.find_map(|line| line.strip_prefix("passwd:")) else {
-        return true;
-    };
-    let sources = sources.split('#').next().unwrap_or_default();
-    let mut words = sources
-        .split_whitespace()
-        .filter(|word| !word.contains('='));
-    words.all(|word| matches!(word, "files" | "systemd"))
+    let sources = lines.find_map(|line| line.strip_prefix(database));
+    let sources = sources.unwrap_or_default().split('#').next();
+    let words = sources.unwrap_or_default().split_whitespace();
+    words
+        .filter(|word| !word.contains('=') && !matches!(*word, "files" | "systemd"))
+        .collect()
 }
 
 fn search(name: &str, users: &[u8], groups: &[u8]) -> Option<User> {
@@ -203,6 +239,25 @@ mod tests {
         assert!(only_files("passwd: files [NOTFOUND=return] systemd"));
         assert!(only_files(""));
         assert!(!only_files("passwd: files sss\n"));
+    }
+
+    #[test]
+    fn other_sources_are_named_that_may_have_what_is_missing() {
+        let of = |nsswitch| missing("/etc/passwd has no user x", "passwd:", nsswitch);
+        assert_eq!(
+            of("passwd: files systemd\ngroup: ldap\n"),
+            "/etc/passwd has no user x"
+        );
+        assert_eq!(
+            of("passwd: files sss ldap\n"),
+            "/etc/passwd has no user x, and other sources of /etc/nsswitch.conf (sss, ldap) cannot be asked from here"
+        );
+        assert_eq!(find_group("root"), Ok(0));
+        let error = find_group("no-such-group").unwrap_err();
+        assert!(
+            error.starts_with("/etc/group has no group no-such-group"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -40,12 +40,12 @@ fn tcp(address: SocketAddr) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// A socket that listens on a TCP address. An IPv6 one takes no IPv4
-/// connections, so that both can be listened on side by side.
-pub fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
+/// A socket that listens on a TCP address. With `v6_only`, one for `[::]` takes no IPv4 connections
+/// (IPV6_V6ONLY of ipv6(7)), so that both can be listened on side by side.
+pub fn listen_tcp(address: SocketAddr, v6_only: bool) -> io::Result<OwnedFd> {
     let socket = tcp(address)?;
     if address.is_ipv6() {
-        setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+        setsockopt(&socket, sockopt::Ipv6V6Only, &v6_only)?;
     }
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
     listen(&socket, Backlog::new(BACKLOG)?)?;
@@ -72,6 +72,11 @@ pub fn is_shut_down(listener: &impl AsFd) -> io::Result<bool> {
     )
 }
 
+/// True when an IPv6 socket takes no IPv4 connections.
+pub fn is_v6_only(socket: &impl AsFd) -> bool {
+    getsockopt(&socket.as_fd(), sockopt::Ipv6V6Only).unwrap_or(false)
+}
+
 /// Binds a socket to a TCP address as Swift's servers do (eventlet.listen: with
 /// SO_REUSEADDR and SO_REUSEPORT), and closes it without having listened: no
 /// connection can reach it.
@@ -81,10 +86,57 @@ pub fn try_bind(address: SocketAddr) -> io::Result<()> {
     Ok(bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?)
 }
 
+/// The mode and the owner of a unix socket's file, which say who may connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Access {
+    /// The mode; none for what the umask leaves.
+    pub mode: Option<u32>,
+    /// The user, when it is not this process's own.
+    pub user: Option<u32>,
+    /// The group, when it is not this process's own.
+    pub group: Option<u32>,
+}
+
 /// A socket that listens on a path. What lies there already is an error
-/// (EADDRINUSE), whatever it is.
-pub fn listen_unix(path: &Path) -> io::Result<OwnedFd> {
-    Ok(UnixListener::bind(path)?.into())
+/// (EADDRINUSE), whatever it is. Its file has its mode and owner before anyone can connect.
+pub fn listen_unix(path: &Path, access: Access) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    let ready = grant(path, access).and_then(|()| Ok(listen(&socket, Backlog::new(BACKLOG)?)?));
+    if let Err(e) = ready {
+        let _ = std::fs::remove_file(path);
+        return Err(e);
+    }
+    Ok(socket)
+}
+
+/// Gives the file of a unix socket its mode and its owner. Others may own its directory: so nothing but a
+/// socket is touched, through no link.
+pub fn grant(path: &Path, access: Access) -> io::Result<()> {
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+    if access == Access::default() {
+        return Ok(());
+    }
+    let mut options = std::fs::File::options();
+    options.custom_flags(libc::O_PATH | libc::O_NOFOLLOW);
+    let file = options.read(true).open(path)?;
+    let status = file.metadata()?;
+    if !status.file_type().is_socket() || status.nlink() != 1 {
+        return Err(io::Error::other("another file lies in its place"));
+    }
+    let same_file = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let owner = (access.user, access.group);
+    if owner != (None, None) && owner != (Some(status.uid()), Some(status.gid())) {
+        std::os::unix::fs::chown(&same_file, access.user, access.group)?;
+    }
+    match access.mode {
+        Some(mode) => {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(same_file, std::fs::Permissions::from_mode(mode))
+        }
+        None => Ok(()),
+    }
 }
 
 /// True when no process listens on the socket that lies at a path.
@@ -334,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_closed_door_lets_those_inside_finish() {
-        let listener = listen_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listen_tcp("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let address = local_address(listener.as_fd()).unwrap();
         let inside = TcpStream::connect(address).unwrap();
         refuse_newcomers(&listener).unwrap();
@@ -349,10 +401,10 @@ mod tests {
     #[test]
     fn a_listener_that_was_changed_listens_again() {
         // A port that the kernel has chosen goes with the shutdown, one that was asked for stays.
-        let free = listen_tcp("127.0.0.77:0".parse().unwrap()).unwrap();
+        let free = listen_tcp("127.0.0.77:0".parse().unwrap(), false).unwrap();
         let address = local_address(free.as_fd()).unwrap();
         drop(free);
-        let listener = listen_tcp(address).unwrap();
+        let listener = listen_tcp(address, false).unwrap();
         let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(50));
         assert!(!is_shut_down(&listener).unwrap());
         nix::sys::socket::shutdown(listener.as_raw_fd(), nix::sys::socket::Shutdown::Read).unwrap();
@@ -369,7 +421,7 @@ mod tests {
     #[test]
     fn a_unix_socket_that_was_shut_down_is_told_from_others() {
         let directory = tempfile::tempdir().unwrap();
-        let listener = listen_unix(&directory.path().join("s")).unwrap();
+        let listener = listen_unix(&directory.path().join("s"), Access::default()).unwrap();
         assert!(listen_again(&listener).unwrap());
         nix::sys::socket::shutdown(listener.as_raw_fd(), nix::sys::socket::Shutdown::Read).unwrap();
         assert!(is_shut_down(&listener).unwrap());
@@ -390,12 +442,12 @@ mod tests {
     fn a_path_without_a_listener_is_deserted() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let listener = listen_unix(&path).unwrap();
+        let listener = listen_unix(&path, Access::default()).unwrap();
         assert!(!is_deserted(&path).unwrap());
         drop(listener);
         assert!(is_deserted(&path).unwrap());
         assert_eq!(
-            listen_unix(&path).unwrap_err().kind(),
+            listen_unix(&path, Access::default()).unwrap_err().kind(),
             io::ErrorKind::AddrInUse
         );
     }

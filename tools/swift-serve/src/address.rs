@@ -20,6 +20,20 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+impl Address {
+    /// True when one of two addresses is `[::]`, which takes IPv4 connections too, and the other one is an
+    /// IPv4 address with the same port.
+    pub fn overlaps(&self, other: &Address) -> bool {
+        let (Address::Tcp(one), Address::Tcp(other)) = (self, other) else {
+            return false;
+        };
+        let takes_all = |v6: &SocketAddr, v4: &SocketAddr| {
+            v6.is_ipv6() && v6.ip().is_unspecified() && v4.is_ipv4() && v4.port() == v6.port()
+        };
+        takes_all(one, other) || takes_all(other, one)
+    }
+}
+
 impl FromStr for Address {
     type Err = String;
 

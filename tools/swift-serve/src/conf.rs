@@ -26,6 +26,36 @@ pub fn read(conf: &Path) -> Result<Values, String> {
     Ok(values)
 }
 
+/// Puts values in: `{conf}` is the config's path, `{NAME}` a value of its
+/// `[DEFAULT]`, and two braces stand for one.
+pub fn expand(text: &str, conf: Option<&(String, Values)>) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        out.push_str(&rest[..at]);
+        let brace = &rest[at..=at];
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix(brace) {
+            out.push_str(brace);
+            rest = after;
+            continue;
+        }
+        let end = rest.find('}').filter(|_| brace == "{");
+        let end = end.ok_or("a lone brace (write two for one)")?;
+        let name = &rest[..end];
+        let (path, values) = conf.ok_or_else(|| format!("{{{name}}}: no config was given"))?;
+        out.push_str(match name {
+            "conf" => path,
+            _ => values
+                .get(name)
+                .ok_or_else(|| format!("{{{name}}}: not in [DEFAULT] of {path}"))?,
+        });
+        rest = &rest[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

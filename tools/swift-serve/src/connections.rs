@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn what_waits_is_counted() {
-        let listeners = crate::sockets::open(&["127.0.0.1:0".parse().unwrap()], &[]);
+        let listeners =
+            crate::sockets::open(&["127.0.0.1:0".parse().unwrap()], Default::default(), &[]);
         let listeners = listeners.unwrap_or_else(|_| panic!("a port is free"));
         let address = socket::local_address(listeners[0].fd.as_fd()).unwrap();
         let both = || {

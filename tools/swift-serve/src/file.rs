@@ -11,12 +11,14 @@ use swift_server::user;
 use swift_sys::error::reason_of;
 use swift_sys::regular_file;
 use swift_sys::signal::Signal;
+use swift_sys::socket::Access;
 use swift_sys::spawn::User;
 use toml::Spanned;
 
 use crate::address::Address;
-use crate::conf::{self, Values};
+use crate::conf::{self, Values, expand};
 use crate::options::Server;
+use crate::sockets;
 
 /// A number of workers beyond which it is a mistake.
 const MOST_WORKERS: u32 = 4096;
@@ -62,6 +64,9 @@ pub struct Settings {
     pub bind_timeout: u32,
     /// Seconds that workers get to end when the server is stopped.
     pub stop_timeout: u32,
+    /// How addresses are listened on.
+    #[serde(default)]
+    pub sockets: sockets::Options,
     /// The user that the workers run as.
     pub identity: Option<User>,
 }
@@ -84,15 +89,39 @@ struct Form {
     ready: Ready,
     graceful: Option<Spanned<String>>,
     user: Option<Spanned<String>>,
-    settle: Option<Spanned<u32>>,
-    reload_timeout: Option<u32>,
-    stale_worker_timeout: Option<u32>,
-    bind_timeout: Option<u32>,
-    stop_timeout: Option<u32>,
+    #[serde(default)]
+    ipv6_only: bool,
+    socket_mode: Option<Spanned<String>>,
+    socket_user: Option<Spanned<String>>,
+    socket_group: Option<Spanned<String>>,
+    settle: Option<Spanned<Seconds>>,
+    reload_timeout: Option<Seconds>,
+    stale_worker_timeout: Option<Seconds>,
+    bind_timeout: Option<Seconds>,
+    stop_timeout: Option<Seconds>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a whole number of seconds is wanted, from 0 to 4294967295"
+)]
+enum Seconds {
+    Number(u32),
+}
+
+impl Seconds {
+    /// The number; a default where the file has none.
+    fn or(seconds: Option<Seconds>, default: u32) -> u32 {
+        seconds.map_or(default, |Seconds::Number(number)| number)
+    }
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a number from 1 to 4096 is wanted, or a string that gives one"
+)]
 enum Count {
     Number(u32),
     Text(String),
@@ -113,8 +142,13 @@ pub fn load(server: &Server) -> anyhow::Result<Settings> {
             + 1
     };
     let form: Form = toml::from_str(&text).map_err(|e| {
+        let span = e.span().unwrap_or(0..0);
         let what = e.message().replace('\n', " ");
-        anyhow!("{file}: line {}: {what}", line(e.span().unwrap_or(0..0)))
+        // A value of the wrong type comes without its key.
+        let key = key_before(&text, span.start);
+        let key = key.filter(|key| !what.contains(&format!("`{key}`")));
+        let key = key.map_or(String::new(), |key| format!("{key}: "));
+        anyhow!("{file}: line {}: {key}{what}", line(span))
     })?;
     let conf = match &server.conf {
         None => None,
@@ -127,6 +161,13 @@ pub fn load(server: &Server) -> anyhow::Result<Settings> {
     };
     settings(form, conf.as_ref())
         .map_err(|(span, why)| anyhow!("{file}: line {}: {why}", line(span)))
+}
+
+/// The key whose value stands at a place of a text, on the same line.
+fn key_before(text: &str, at: usize) -> Option<&str> {
+    let before = text.get(..at)?;
+    let line = before.rsplit('\n').next()?;
+    line.split_once('=').map(|(key, _)| key.trim())
 }
 
 type Fault = (Range<usize>, String);
@@ -145,19 +186,8 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
             .map(|text| put_in(key, text))
             .collect::<Result<Vec<_>, _>>()
     };
-    let mut listen: Vec<Address> = Vec::new();
-    for (text, source) in all("listen", &form.listen)?
-        .iter()
-        .zip(form.listen.get_ref())
-    {
-        let fault = |why: String| (source.span(), format!("listen: {why}"));
-        let address: Address = text.parse().map_err(fault)?;
-        if listen.contains(&address) {
-            return Err(fault(format!("{address}: twice the same")));
-        }
-        listen.push(address);
-    }
-    let workers = workers(form.workers, conf)?;
+    let listen = listen(&form, &all("listen", &form.listen)?)?;
+    let workers = workers(form.workers.as_ref(), conf)?;
     let command = all("command", &form.command)?;
     let program = find(&command[0]).map_err(|why| {
         let span = form.command.get_ref()[0].span();
@@ -178,9 +208,13 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
             Some(user::find(&put_in("user", name)?).map_err(fault)?)
         }
     };
-    let reload_timeout = form.reload_timeout.unwrap_or(60);
+    let sockets = sockets::Options {
+        ipv6_only: form.ipv6_only,
+        access: access(&form, identity.as_ref(), &put_in)?,
+    };
+    let reload_timeout = Seconds::or(form.reload_timeout, 60);
     if let Some(settle) = &form.settle
-        && *settle.get_ref() >= reload_timeout
+        && Seconds::or(Some(*settle.get_ref()), 0) >= reload_timeout
     {
         let why = format!("settle: has to be less than reload_timeout, which is {reload_timeout}");
         return Err((settle.span(), why));
@@ -192,30 +226,88 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
         command,
         ready: form.ready,
         graceful,
-        settle: form.settle.map(Spanned::into_inner),
+        settle: form
+            .settle
+            .map(|one| Seconds::or(Some(one.into_inner()), 0)),
         reload_timeout,
-        stale_worker_timeout: form.stale_worker_timeout.unwrap_or(86400),
-        bind_timeout: form.bind_timeout.unwrap_or(30),
-        stop_timeout: form.stop_timeout.unwrap_or(10),
+        stale_worker_timeout: Seconds::or(form.stale_worker_timeout, 86400),
+        bind_timeout: Seconds::or(form.bind_timeout, 30),
+        stop_timeout: Seconds::or(form.stop_timeout, 10),
+        sockets,
         identity,
     })
 }
 
+/// The addresses, from their texts with values put in.
+fn listen(form: &Form, texts: &[String]) -> Result<Vec<Address>, Fault> {
+    let mut all: Vec<Address> = Vec::new();
+    for (text, source) in texts.iter().zip(form.listen.get_ref()) {
+        let fault = |why: String| (source.span(), format!("listen: {why}"));
+        let address: Address = text.parse().map_err(fault)?;
+        if all.contains(&address) {
+            return Err(fault(format!("{address}: twice the same")));
+        }
+        let mut others = all.iter().filter(|_| !form.ipv6_only);
+        if let Some(other) = others.find(|other| other.overlaps(&address)) {
+            let why = "one takes the connections of the other, unless ipv6_only = true is set";
+            return Err(fault(format!("{address} and {other}: {why}")));
+        }
+        all.push(address);
+    }
+    Ok(all)
+}
+
+/// The mode and the owner of unix sockets: the user of the workers unless it is said.
+fn access(
+    form: &Form,
+    workers: Option<&User>,
+    put_in: &impl Fn(&str, &Spanned<String>) -> Result<String, Fault>,
+) -> Result<Access, Fault> {
+    let mut access = Access {
+        mode: None,
+        user: workers.map(|user| user.uid),
+        group: workers.map(|user| user.gid),
+    };
+    if let Some(text) = &form.socket_user {
+        let fault = |why: String| (text.span(), format!("socket_user: {why}"));
+        let user = user::find(&put_in("socket_user", text)?).map_err(fault)?;
+        (access.user, access.group) = (Some(user.uid), Some(user.gid));
+    }
+    if let Some(text) = &form.socket_group {
+        let fault = |why: String| (text.span(), format!("socket_group: {why}"));
+        let group = user::find_group(&put_in("socket_group", text)?).map_err(fault)?;
+        access.group = Some(group);
+    }
+    if let Some(text) = &form.socket_mode {
+        let mode = put_in("socket_mode", text)?;
+        let fault = || {
+            let why = format!("socket_mode: {mode}: an octal mode such as 0660 is wanted");
+            (text.span(), why)
+        };
+        let number = u32::from_str_radix(&mode, 8).ok();
+        access.mode = Some(number.filter(|mode| *mode <= 0o777).ok_or_else(fault)?);
+    }
+    Ok(access)
+}
+
 /// The number of workers: one unless it is said, and `auto` is one for each processor.
-fn workers(count: Option<Spanned<Count>>, conf: Option<&(String, Values)>) -> Result<u32, Fault> {
+fn workers(count: Option<&Spanned<Count>>, conf: Option<&(String, Values)>) -> Result<u32, Fault> {
     let Some(count) = count else {
         return Ok(1);
     };
     let span = count.span();
     let fault = |why: String| (span.clone(), format!("workers: {why}"));
-    let number = match count.into_inner() {
-        Count::Number(number) => number,
-        Count::Text(text) => match expand(&text, conf).map_err(fault)?.as_str() {
+    let number = match count.get_ref() {
+        Count::Number(number) => *number,
+        Count::Text(text) => match expand(text, conf).map_err(fault)?.as_str() {
             "auto" => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
-            text => text
-                .trim()
-                .parse()
-                .map_err(|_| fault(format!("{text}: not a number")))?,
+            value => value.trim().parse().map_err(|_| {
+                // The value of the config is to blame, and its name says where to look.
+                fault(match text.as_str() == value {
+                    true => format!("{value}: not a number"),
+                    false => format!("{text} gives '{value}', which is not a number"),
+                })
+            })?,
         },
     };
     if !(1..=MOST_WORKERS).contains(&number) {
@@ -236,36 +328,6 @@ fn find(name: &str) -> Result<PathBuf, String> {
         true => Ok(name.into()),
         false => Err(format!("{name}: no program that can be executed")),
     }
-}
-
-/// Puts values in: `{conf}` is the config's path, `{NAME}` a value of its
-/// `[DEFAULT]`, and two braces stand for one.
-fn expand(text: &str, conf: Option<&(String, Values)>) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(['{', '}']) {
-        out.push_str(&rest[..at]);
-        let brace = &rest[at..=at];
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix(brace) {
-            out.push_str(brace);
-            rest = after;
-            continue;
-        }
-        let end = rest.find('}').filter(|_| brace == "{");
-        let end = end.ok_or("a lone brace (write two for one)")?;
-        let name = &rest[..end];
-        let (path, values) = conf.ok_or_else(|| format!("{{{name}}}: no config was given"))?;
-        out.push_str(match name {
-            "conf" => path,
-            _ => values
-                .get(name)
-                .ok_or_else(|| format!("{{{name}}}: not in [DEFAULT] of {path}"))?,
-        });
-        rest = &rest[end + 1..];
-    }
-    out.push_str(rest);
-    Ok(out)
 }
 
 #[cfg(test)]
@@ -348,12 +410,47 @@ mod tests {
                 "f: line 4: settle: has to be less than reload_timeout, which is 5",
             ),
             (
-                format!("{listen}{command}ready = \"x\"\n"),
-                "f: line 3: unknown variant",
-            ),
-            (
                 format!("{command}listen = [\"{{\"]\n"),
                 "f: line 2: listen: a lone brace",
+            ),
+        ] {
+            let error = loaded(&file, "[DEFAULT]\nport = 1\n").unwrap_err();
+            assert!(error.starts_with(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_named_by_its_key() {
+        let command = "command = [\"/bin/sh\"]\n";
+        let listen = "listen = [\"127.0.0.1:{port}\"]\n";
+        for (file, what) in [
+            (
+                format!("{listen}{command}ready = \"x\"\n"),
+                "f: line 3: ready: unknown variant",
+            ),
+            (
+                format!("{listen}{command}stop_timeout = \"x\"\n"),
+                "f: line 3: stop_timeout: a whole number of seconds is wanted",
+            ),
+            (
+                format!("{listen}{command}workers = -1\n"),
+                "f: line 3: workers: a number from 1 to 4096 is wanted",
+            ),
+            (
+                format!("{listen}{command}workers = \"{{port}}x\"\n"),
+                "f: line 3: workers: {port}x gives '1x', which is not a number",
+            ),
+            (
+                format!("{listen}{command}socket_mode = \"rw\"\n"),
+                "f: line 3: socket_mode: rw: an octal mode",
+            ),
+            (
+                format!("{listen}{command}socket_group = \"no-such\"\n"),
+                "f: line 3: socket_group: /etc/group has no group no-such",
+            ),
+            (
+                format!("{command}listen = [\"[::]:80\", \"0.0.0.0:80\"]\n"),
+                "f: line 2: listen: 0.0.0.0:80 and [::]:80: one takes the connections",
             ),
         ] {
             let error = loaded(&file, "[DEFAULT]\nport = 1\n").unwrap_err();

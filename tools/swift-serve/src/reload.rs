@@ -187,6 +187,13 @@ impl Manager {
             self.log
                 .warn(&format!("cannot watch the listening sockets: {e}"));
         }
+        let current = self.state.current.as_ref();
+        let granted =
+            current.map(|one| sockets::grant(&one.listeners, one.settings.sockets.access));
+        if let Some(Err(e)) = granted {
+            self.log
+                .warn(&format!("cannot change the mode of a socket: {e}"));
+        }
         self.log.info(&verdict);
         self.state.verdict = verdict;
         self.notifier.ready(&self.state.verdict);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use swift_server::process::accepting::Socket;
 use swift_sys::error::reason_of;
 use swift_sys::handover::Descriptor;
+use swift_sys::socket::Access;
 use swift_sys::{fd, socket};
 
 use crate::address::Address;
@@ -60,8 +61,16 @@ impl Listener {
         }
     }
 
-    /// The same socket once more.
-    fn duplicate(&self) -> io::Result<Listener> {
+    /// The same socket once more, if it is as it would be bound now.
+    fn kept(&self, options: Options) -> io::Result<Listener> {
+        if let Address::Tcp(address) = self.address
+            && address.is_ipv6()
+            && address.ip().is_unspecified()
+            && socket::is_v6_only(&self.fd) != options.ipv6_only
+        {
+            let why = "ipv6_only takes a stop and a start, since no socket can change it";
+            return Err(io::Error::other(why));
+        }
         Ok(Listener {
             address: self.address.clone(),
             fd: fd::duplicate(&self.fd)?.into(),
@@ -90,6 +99,15 @@ impl Listener {
     }
 }
 
+/// How addresses are listened on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// True when `[::]` takes no IPv4 connections.
+    pub ipv6_only: bool,
+    /// The mode and the owner of unix sockets.
+    pub access: Access,
+}
+
 /// Why an address is not listened on.
 pub struct Refused {
     /// True when another process has it, which may pass.
@@ -101,7 +119,11 @@ pub struct Refused {
 /// A listener for every address: that of the generation before where it has
 /// the same one, so that nothing that waits in its queue is lost. A unix socket
 /// whose file is gone, or that was shut down, is bound anew.
-pub fn open(addresses: &[Address], before: &[Listener]) -> Result<Vec<Listener>, Refused> {
+pub fn open(
+    addresses: &[Address],
+    options: Options,
+    before: &[Listener],
+) -> Result<Vec<Listener>, Refused> {
     let mut all = Vec::new();
     for address in addresses {
         // A worker that shares a socket may have changed it.
@@ -111,8 +133,8 @@ pub fn open(addresses: &[Address], before: &[Listener]) -> Result<Vec<Listener>,
                 && socket::listen_again(&one.fd).unwrap_or(false)
         };
         let listener = match before.iter().find(is_same) {
-            Some(listener) => listener.duplicate(),
-            None => bind(address).map(|fd| Listener::new(address.clone(), fd.into())),
+            Some(listener) => listener.kept(options),
+            None => bind(address, options).map(|fd| Listener::new(address.clone(), fd.into())),
         };
         match listener {
             Ok(listener) => all.push(listener),
@@ -128,17 +150,27 @@ pub fn open(addresses: &[Address], before: &[Listener]) -> Result<Vec<Listener>,
     Ok(all)
 }
 
-fn bind(address: &Address) -> io::Result<OwnedFd> {
+fn bind(address: &Address, options: Options) -> io::Result<OwnedFd> {
     match address {
-        Address::Tcp(address) => socket::listen_tcp(*address),
+        Address::Tcp(address) => socket::listen_tcp(*address, options.ipv6_only),
         Address::Unix(path) => {
             // What a server that was killed has left behind.
             if SocketFile::at(path).is_some() && socket::is_deserted(path)? {
                 fs::remove_file(path)?;
             }
-            socket::listen_unix(path)
+            socket::listen_unix(path, options.access)
         }
     }
+}
+
+/// Gives the files of listeners that stay their mode and their owner.
+pub fn grant(listeners: &[Listener], access: Access) -> io::Result<()> {
+    for listener in listeners.iter().filter(|one| one.is_reachable()) {
+        if let Address::Unix(path) = &listener.address {
+            socket::grant(path, access)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the files of listeners that are given up, and that are not among these which stay. What another

@@ -81,7 +81,7 @@ impl Manager {
                 self.adopt_orphans(settings);
             }
             let pause = BIND_AGAIN.max(search.elapsed() * PAUSE_PER_SEARCH);
-            match sockets::open(&settings.listen, self.listeners()) {
+            match sockets::open(&settings.listen, settings.sockets, self.listeners()) {
                 Ok(listeners) => return Ok(listeners),
                 Err(refused) if refused.in_use && begun.elapsed() < timeout => {
                     if !has_given_up && begun.elapsed() >= LEFT_BEHIND {
