@@ -4,6 +4,7 @@
 
 #[allow(dead_code)]
 mod site;
+mod upgrade;
 
 use std::fs;
 

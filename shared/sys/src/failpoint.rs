@@ -13,6 +13,8 @@
 //!   its other side, so neither has to look again and again.
 //! - nothing: nothing.
 //!
+//! A file in it can also hold a number that takes the place of the program's own: [`number`].
+//!
 //! PROGRAM is the name of the file that the process executes.
 
 use std::ffi::OsStr;
@@ -33,6 +35,16 @@ pub fn at(point: &str) {
     if cfg!(feature = "faults") {
         reach(point);
     }
+}
+
+/// The number of that name that a test has set, or else the program's own.
+#[inline]
+pub fn number(name: &str, own: u32) -> u32 {
+    let has_faults = cfg!(feature = "faults");
+    let path = has_faults.then(|| place(name)).flatten();
+    let text = path.and_then(|path| fs::read_to_string(path).ok());
+    text.and_then(|text| text.trim().parse().ok())
+        .unwrap_or(own)
 }
 
 fn reach(point: &str) {

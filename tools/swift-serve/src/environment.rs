@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 /// The memfd with the state for the image that is executed: its descriptor, a colon, and the pid
 /// that it is meant for.
 pub const HANDOVER: &str = "SWIFT_SERVE_HANDOVER";
+/// The version of the state that the image of a config check will be handed.
+pub const STATE_VERSION: &str = "SWIFT_SERVE_STATE_VERSION";
 /// The manager that started a worker.
 pub const MANAGER: &str = "SWIFT_SERVE_MANAGER";
 /// The number of a worker's generation.
@@ -48,6 +50,20 @@ pub fn handed_over() -> Option<RawFd> {
 
 pub fn is_handed_over() -> bool {
     handed_over().is_some()
+}
+
+/// The environment of a config check: that of this process, and the version of the state that would be
+/// handed over.
+pub fn of_check(version: u32) -> Vec<Vec<u8>> {
+    let own = std::env::vars_os().filter(|(name, _)| name != STATE_VERSION);
+    let own = own.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    let version = format!("{STATE_VERSION}={version}").into_bytes();
+    own.chain([version]).collect()
+}
+
+/// The version of the state that this config check is to answer for.
+pub fn state_version() -> Option<u32> {
+    std::env::var(STATE_VERSION).ok()?.parse().ok()
 }
 
 /// The environment of a worker: these, and what this process has, without what

@@ -32,6 +32,7 @@ mod takeover;
 mod worker;
 mod workers;
 
+use anyhow::Context as _;
 use swift_cli::Exit;
 use swift_sys::signal_fd::SignalFd;
 
@@ -47,7 +48,12 @@ pub fn main() -> Exit {
 fn run(job: Job) -> anyhow::Result<Exit> {
     match job {
         Job::Status(pid) => status::ask(pid),
-        Job::Check(server) => file::load(&server).map(|_| Exit::Ok),
+        Job::Check(server) => {
+            if let Some(version) = environment::state_version() {
+                state::check_version(version).context("cannot take over the running server")?;
+            }
+            file::load(&server).map(|_| Exit::Ok)
+        }
         Job::Serve(server) => {
             // Before anything else: what comes from now on waits.
             let signals = SignalFd::taking(event::SIGNALS)?;

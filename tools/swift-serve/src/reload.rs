@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
+use swift_records::reason::Reason;
 use swift_server::check::{Checks, Command, ConfigCheck, Verdict};
 use swift_sys::{failpoint, fd, handover};
 
@@ -62,7 +64,7 @@ impl Manager {
             preflight: None,
             directory: None,
             user: None,
-            environment: None,
+            environment: Some(environment::of_check(self.state.version)),
         };
         checks.add(0, own);
         self.epoll.add(&checks, CHECK)?;
@@ -83,7 +85,7 @@ impl Manager {
         let verdict = checks.advance().map(|all| all.into_iter().next());
         let outcome = match verdict {
             Ok(None) => return,
-            Ok(Some((_, verdict))) => outcome(verdict),
+            Ok(Some((_, verdict))) => outcome(verdict, &self.invocation.program()),
             Err(e) => Err(format!("cannot check the config: {e}")),
         };
         self.phase = Phase::Preparing(None);
@@ -264,11 +266,14 @@ impl Manager {
     }
 }
 
-/// The outcome of a config check; the error says why the config is refused.
-fn outcome(verdict: Verdict) -> Result<(), String> {
+/// The outcome of a config check by this program; the error says why the reload is refused.
+fn outcome(verdict: Verdict, program: &Path) -> Result<(), String> {
+    let cannot_execute = |why: &str| Err(format!("cannot execute {}: {why}", program.display()));
     match verdict {
         Verdict::Good => Ok(()),
         Verdict::TooOld => Err("the program cannot check the config".into()),
+        Verdict::Bad(Reason::ExecMissing, _) => cannot_execute("No such file or directory"),
+        Verdict::Bad(Reason::ExecFailed, why) => cannot_execute(&String::from_utf8_lossy(&why)),
         Verdict::Bad(reason, text) => {
             let mut lines = text.trim_ascii_end().rsplit(|b| *b == b'\n');
             let last = String::from_utf8_lossy(lines.next().unwrap_or_default());

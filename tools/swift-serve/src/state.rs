@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use swift_server::check::Checks;
 use swift_sys::epoll::min_deadline;
+use swift_sys::failpoint;
 use swift_sys::fd;
 use swift_sys::handover::{self, Descriptor};
 
@@ -17,10 +18,26 @@ use crate::worker::Worker;
 /// Changed whenever an image of the one version cannot read the state of the other.
 const VERSION: u32 = 3;
 
+/// The version of the state that this image writes and understands.
+fn version() -> u32 {
+    failpoint::number("state-version", VERSION)
+}
+
+/// An error unless this image understands a state of that version.
+pub fn check_version(version: u32) -> anyhow::Result<()> {
+    let own = self::version();
+    ensure!(
+        version == own,
+        "its state is of version {version}, and version {own} is understood"
+    );
+    Ok(())
+}
+
 /// State passed across exec in a memfd.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct State {
-    version: u32,
+    /// Its version, which the next image has to understand.
+    pub version: u32,
     /// The number of the last generation that was begun.
     pub number: u64,
     /// True when one more reload is to follow.
@@ -45,7 +62,7 @@ impl State {
         let (read, write) = fd::pipe()?;
         fd::set_nonblocking(&read)?;
         Ok(State {
-            version: VERSION,
+            version: version(),
             number: 0,
             reload_again: false,
             verdict: String::new(),
@@ -71,10 +88,7 @@ impl State {
         }
         let text = handover::read_memfd(&fd::adopt(memfd)?)?;
         let Version { version } = toml::from_str(&text)?;
-        ensure!(
-            version == VERSION,
-            "the state is of version {version}, and version {VERSION} is understood"
-        );
+        check_version(version)?;
         let mut state: State = toml::from_str(&text)?;
         state
             .current
@@ -207,7 +221,7 @@ mod tests {
             let memfd = handover::memfd(text.as_bytes()).unwrap().into_raw_fd();
             let why = State::read(memfd).err().map(|e| e.to_string());
             let version = &text[10..11];
-            let wanted = format!("the state is of version {version}, and version 3 is understood");
+            let wanted = format!("its state is of version {version}, and version 3 is understood");
             assert_eq!(why, Some(wanted));
         }
     }
