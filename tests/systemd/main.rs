@@ -15,3 +15,4 @@ mod serve;
 mod site;
 mod unit;
 mod verify;
+mod watchdog;

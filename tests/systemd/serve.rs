@@ -45,7 +45,7 @@ fn is_long() -> bool {
 }
 
 /// The unit, started, with these lines of a drop-in in its section Service.
-fn started(lines: &str) -> Option<Machine> {
+pub fn started(lines: &str) -> Option<Machine> {
     let machine = Machine::boot()?;
     hello::install(&machine, &[]);
     machine.must(&format!("mkdir -p {FAULTS} && chmod 777 {FAULTS}"));
@@ -65,7 +65,7 @@ fn warnings(machine: &Machine) -> String {
 }
 
 /// The unit answers, and no reload goes on.
-fn is_at_rest(machine: &Machine) -> bool {
+pub fn is_at_rest(machine: &Machine) -> bool {
     let answers = || machine.sh(&format!("http-client get {ADDRESS} /")).code() == 0;
     machine.property(UNIT, "SubState") == "running" && answers()
 }

@@ -23,6 +23,16 @@ const VALUE_MAX: usize = 1024;
 /// How much later than at its own deadline systemd may give a service up.
 const EXTEND_MARGIN: Duration = Duration::from_secs(10);
 
+/// The interval at which WATCHDOG=1 is to be sent, which is half of that of systemd's watchdog; none when
+/// there is none, or when it is for another process (sd_watchdog_enabled(3)).
+pub fn watchdog_interval() -> Option<Duration> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let is_meant = std::env::var_os("WATCHDOG_PID").is_none()
+        || number("WATCHDOG_PID") == Some(u64::from(std::process::id()));
+    let usec = number("WATCHDOG_USEC").filter(|usec| *usec > 0 && is_meant);
+    usec.map(|usec| Duration::from_micros(usec) / 2)
+}
+
 /// The socket that NOTIFY_SOCKET names.
 #[derive(Clone, Debug, Default)]
 pub struct SdNotify {

@@ -21,6 +21,9 @@ pub const PID_FILE: &str = swift_server::process::tag::PID_FILE;
 /// The directory under whose lock it is changed.
 pub const RUN_DIR: &str = "SWIFT_RUN_DIR";
 
+/// The process of which systemd's watchdog expects notifications.
+pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
+
 /// Variables of the manager that workers do not get.
 const NOT_FOR_WORKERS: &[&str] = &[
     HANDOVER,
@@ -36,7 +39,7 @@ const NOT_FOR_WORKERS: &[&str] = &[
     "LISTEN_FDS",
     WORKER,
     "LISTEN_FDNAMES",
-    "WATCHDOG_PID",
+    WATCHDOG_PID,
     "WATCHDOG_USEC",
     "MAINPID",
 ];

@@ -1,11 +1,12 @@
 //! The manager's notifications: to systemd (sd_notify(3)), and to the reader of
 //! the abstract socket that Swift's servers speak to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use swift_server::notify::REFUSED;
 use swift_server::process::Pid;
-use swift_server::sd_notify::{Message, SdNotify};
+use swift_server::sd_notify::{Message, SdNotify, watchdog_interval};
+use swift_sys::epoll::deadline_in;
 use swift_sys::socket;
 
 use crate::log::Log;
@@ -18,6 +19,10 @@ const BARRIER: Duration = Duration::from_secs(30);
 pub struct Notifier {
     systemd: SdNotify,
     log: Log,
+    /// The interval at which systemd's watchdog is answered, and when it is next. A standby that takes over
+    /// goes on with it: any process of the unit may answer.
+    watchdog: Option<Duration>,
+    next_beat: Option<Instant>,
 }
 
 impl Notifier {
@@ -27,7 +32,31 @@ impl Notifier {
         if let Some(why) = systemd.complaint() {
             log.warn(&why);
         }
-        Notifier { systemd, log }
+        let watchdog = watchdog_interval().filter(|_| systemd.is_set());
+        Notifier {
+            systemd,
+            log,
+            watchdog,
+            next_beat: watchdog.map(|_| Instant::now()),
+        }
+    }
+
+    /// When [`Notifier::beat`] is to be called.
+    pub fn next_beat(&self) -> Option<Instant> {
+        self.next_beat
+    }
+
+    /// Tells systemd's watchdog, when it is time to, that this process is alive.
+    pub fn beat(&mut self) {
+        if self.next_beat.is_some_and(|at| at <= Instant::now()) {
+            self.send_to_systemd(&Message::new().line("WATCHDOG", "1"));
+            self.next_beat = self.watchdog.and_then(deadline_in);
+        }
+    }
+
+    /// The value of WATCHDOG_PID for the next image of this process, which may have been a standby.
+    pub fn watchdog_pid(&self) -> String {
+        self.watchdog.map_or(0, |_| std::process::id()).to_string()
     }
 
     /// Sends a message to both. A missing reader is no error.

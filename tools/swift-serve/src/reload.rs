@@ -109,6 +109,7 @@ impl Manager {
                     // Until it executes, a worker of the new image shows its environment.
                     (environment::MANAGER, own.to_string()),
                     (environment::GENERATION, (self.state.number + 1).to_string()),
+                    (environment::WATCHDOG_PID, self.notifier.watchdog_pid()),
                 ],
             )
         });

@@ -116,6 +116,7 @@ impl Manager {
             Phase::Serving => replacement,
             Phase::Stopping(_) => None,
         };
+        let deadline = min_deadline(deadline, self.notifier.next_beat());
         let kills = self.state.leaving.iter().map(|worker| worker.kill_at);
         let deadline = min_deadline(min_deadline(deadline, next_look), self.answers_at);
         kills.fold(deadline, min_deadline)
@@ -124,6 +125,7 @@ impl Manager {
     fn timers(&mut self) {
         let now = Instant::now();
         let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        self.notifier.beat();
         self.advance_workers();
         if is_over(self.answers_at) {
             self.answers_at = None;

@@ -95,6 +95,7 @@ impl Manager {
                 }
                 Err(refused) => return Err(format!("{:#}", refused.error)),
             }
+            self.notifier.beat();
             let wait = Epoll::new().and_then(|epoll| {
                 epoll.add(&self.signals, SIGNALLED)?;
                 epoll.wait(deadline_in(pause))

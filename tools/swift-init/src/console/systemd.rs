@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use swift_server::sd_notify::{Message, SdNotify};
+use swift_server::sd_notify::{Message, SdNotify, watchdog_interval};
 use swift_sys::epoll::deadline_in;
 
 /// The interval at which a phase is prolonged, and the time that is added each time. systemd gives up
@@ -14,7 +14,7 @@ const EXTEND_BY: Duration = Duration::from_secs(60);
 /// The service manager, and what it expects.
 pub struct Systemd {
     notify: SdNotify,
-    /// The interval of systemd's watchdog (sd_watchdog_enabled(3)).
+    /// The interval at which systemd's watchdog is answered.
     watchdog: Option<Duration>,
     /// True while the service runs; a start, a reload or a stop ends some time.
     is_running: bool,
@@ -26,15 +26,11 @@ impl Systemd {
     /// As the environment says. What goes on is a start, a reload or a stop.
     pub fn from_env() -> Systemd {
         let notify = SdNotify::from_env();
-        let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
-        let is_meant =
-            number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
-        let is_watched = is_meant && notify.is_set();
-        let watchdog = number("WATCHDOG_USEC").filter(|usec| *usec > 0 && is_watched);
+        let watchdog = watchdog_interval().filter(|_| notify.is_set());
         Systemd {
             next: notify.is_set().then(Instant::now),
             notify,
-            watchdog: watchdog.map(|usec| Duration::from_micros(usec) / 2),
+            watchdog,
             is_running: false,
         }
     }
