@@ -8,7 +8,7 @@ use swift_sys::epoll::Epoll;
 use swift_sys::signal::Signal;
 use swift_sys::signal_fd::SignalFd;
 
-use crate::event::{OUTPUT, SIGNALLED, STANDBY, STATUS};
+use crate::event::{OUTPUT, SIGNALLED, SIGNALS, STANDBY, STATUS};
 use crate::generation::Generation;
 use crate::invocation::Invocation;
 use crate::log::Log;
@@ -76,9 +76,13 @@ impl Manager {
         generation.map_or(&[][..], |one| &one.listeners)
     }
 
-    /// Takes in the signals that have come.
+    /// Takes in the signals that have come: as many as there can be at a time, since others may send them
+    /// faster than they are read.
     pub fn take_signals(&mut self) -> io::Result<()> {
-        while let Some(signal) = self.signals.take()? {
+        for _ in SIGNALS {
+            let Some(signal) = self.signals.take()? else {
+                break;
+            };
             match signal {
                 Signal::CHLD => self.reap_orphans(),
                 Signal::USR1 => self.state.reload_again = true,

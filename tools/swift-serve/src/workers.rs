@@ -17,6 +17,10 @@ use crate::worker::Worker;
 /// The most output that is read at a time.
 pub const READ_BUDGET: usize = 64 * 1024;
 
+/// The most lines of them that are logged: 64 bytes each are more than a log usually has, and each costs a
+/// system call or three.
+const LINES_MAX: usize = 1024;
+
 /// The longest pause between looks at a worker that a pending generation waits for.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// The longest pause where nothing waits for it, as for a replacement.
@@ -128,15 +132,44 @@ impl Manager {
         Ok(())
     }
 
-    /// Logs each line of what workers have printed.
+    /// Logs the lines that workers have printed, up to a limit.
     pub fn log_lines(&self, text: &[u8]) {
-        let lines = text.split(|b| *b == b'\n');
-        for line in lines.filter(|line| !line.is_empty()) {
+        let (lines, left_out) = lines_to_log(text);
+        for line in lines {
             self.log.info(&String::from_utf8_lossy(line));
+        }
+        if left_out > 0 {
+            self.log
+                .warn(&format!("{left_out} lines of workers are left out"));
         }
     }
 }
 
+/// The lines of what workers have printed, and how many more there are than are logged.
+fn lines_to_log(text: &[u8]) -> (Vec<&[u8]>, usize) {
+    let lines = text.split(|b| *b == b'\n');
+    let mut lines = lines.filter(|line| !line.is_empty());
+    (lines.by_ref().take(LINES_MAX).collect(), lines.count())
+}
+
 fn is(worker: &Worker, pid: u64) -> bool {
     worker.pid().raw() as u64 == pid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails when a worker that prints short lines decides how long the manager is busy with them.
+    #[test]
+    fn one_turn_logs_so_many_lines_and_counts_the_rest() {
+        let flood = b"a\n".repeat(READ_BUDGET / 2);
+        let (lines, left_out) = lines_to_log(&flood);
+        assert_eq!(lines.len(), LINES_MAX);
+        assert_eq!(lines.len() + left_out, READ_BUDGET / 2);
+        let usual = [&[b'x'; 63][..], b"\n"].concat().repeat(LINES_MAX);
+        assert!(usual.len() >= READ_BUDGET);
+        assert_eq!(lines_to_log(&usual).1, 0);
+        assert_eq!(lines_to_log(b"\none\n\ntwo").0, [b"one", b"two"]);
+    }
 }
