@@ -11,6 +11,7 @@ mod paths;
 mod port;
 mod ready;
 mod refused;
+mod release;
 mod runtimes;
 mod seamless;
 mod signals;

@@ -114,6 +114,14 @@ pub fn raise(event: &impl AsFd) -> io::Result<()> {
     write(event, &1_u64.to_ne_bytes()).map(drop)
 }
 
+/// A directory, to start a process in.
+pub fn directory(path: &std::path::Path) -> io::Result<OwnedFd> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = File::options();
+    options.custom_flags(libc::O_PATH | libc::O_DIRECTORY);
+    Ok(options.read(true).open(path)?.into())
+}
+
 /// /dev/null, to read from and to write to.
 pub fn null() -> io::Result<OwnedFd> {
     let mut options = File::options();

@@ -1,9 +1,12 @@
 //! A generation: settings, the sockets they ask for, and the workers.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use swift_sys::epoll::{deadline_in, min_deadline};
+use swift_sys::fd;
+use swift_sys::handover::Descriptor;
 
 use crate::file::{Ready, Settings};
 use crate::readiness::Expected;
@@ -32,6 +35,8 @@ pub struct Generation {
     pub settings: Settings,
     pub listeners: Vec<Listener>,
     pub workers: Vec<Worker>,
+    /// The directory in which its workers start.
+    pub directory: Option<Descriptor>,
     /// The workers' places.
     #[serde(skip)]
     pub slots: Vec<Slot>,
@@ -46,6 +51,7 @@ impl Generation {
             settings,
             listeners,
             workers: Vec::new(),
+            directory: fd::directory(Path::new(".")).ok().map(Descriptor::from),
         }
     }
 

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use swift_cli::program::SearchPath;
@@ -26,6 +26,21 @@ pub struct Invocation {
     pub server: Server,
     /// The command line as it stands.
     line: Vec<OsString>,
+    /// The directory of this process by the name under which it was entered: `current` may lead to another
+    /// release by the next reload.
+    pub directory: PathBuf,
+}
+
+/// The working directory, by the name that PWD has for it where that is right.
+fn working_directory() -> PathBuf {
+    let place = |path: &Path| {
+        let status = fs::metadata(path).ok()?;
+        Some((status.dev(), status.ino()))
+    };
+    let named = std::env::var_os("PWD").map(PathBuf::from);
+    let is_right = |path: &PathBuf| path.is_absolute() && place(path) == place(Path::new("."));
+    let named = named.filter(is_right);
+    named.unwrap_or_else(|| std::env::current_dir().unwrap_or_else(|_| ".".into()))
 }
 
 /// The arguments, of which the file is the first one: the name of this process
@@ -49,6 +64,7 @@ impl Invocation {
         Invocation {
             server,
             line: std::env::args_os().collect(),
+            directory: working_directory(),
         }
     }
 

@@ -18,7 +18,8 @@ const ROUNDS: usize = 10;
 /// The mark of a server's workers: its file and its config.
 pub fn mark(invocation: &Invocation) -> String {
     let whole = |path: &Path| {
-        let whole = std::path::absolute(path).unwrap_or(path.into());
+        let whole = invocation.directory.join(path);
+        let whole = std::path::absolute(&whole).unwrap_or(whole);
         whole.to_string_lossy().into_owned()
     };
     let server = &invocation.server;

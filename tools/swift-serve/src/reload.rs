@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use swift_records::reason::Reason;
 use swift_server::check::{Checks, Command, ConfigCheck, Verdict};
+use swift_sys::error::reason_of;
 use swift_sys::{failpoint, fd, handover};
 
 use crate::event::{CHECK, STANDBY};
@@ -53,6 +54,8 @@ impl Manager {
     }
 
     fn begin_check(&mut self, timeout: Duration) -> io::Result<Checks> {
+        let directory = fd::directory(&self.invocation.directory);
+        let directory = directory.map_err(|e| io::Error::other(self.cannot_enter(&e)))?;
         let mut checks = Checks::new(timeout)?;
         let command = Command {
             program: self.invocation.program(),
@@ -62,13 +65,18 @@ impl Manager {
             command: Some(command),
             fallback: None,
             preflight: None,
-            directory: None,
+            directory: Some(directory),
             user: None,
             environment: Some(environment::of_check(self.state.version)),
         };
         checks.add(0, own);
         self.epoll.add(&checks, CHECK)?;
         Ok(checks)
+    }
+
+    fn cannot_enter(&self, error: &io::Error) -> String {
+        let directory = self.invocation.directory.display();
+        format!("cannot enter {directory}: {}", reason_of(error))
     }
 
     /// The longest time for each part of a reload.
@@ -97,6 +105,8 @@ impl Manager {
     fn execute(&mut self) -> Result<Infallible, String> {
         let cannot = |e: &dyn std::fmt::Display| format!("cannot execute anew: {e}");
         failpoint::at("check-done");
+        let entered = std::env::set_current_dir(&self.invocation.directory);
+        entered.map_err(|e| self.cannot_enter(&e))?;
         let memfd = self.state.write().map_err(|e| cannot(&e))?;
         failpoint::at("before-exec");
         let error = self.state.inheriting(&memfd, |number| {
@@ -113,7 +123,7 @@ impl Manager {
                 ],
             )
         });
-        let why = swift_sys::error::reason_of(&error);
+        let why = reason_of(&error);
         let program = self.invocation.program();
         Err(format!("cannot execute {}: {why}", program.display()))
     }

@@ -114,7 +114,8 @@ impl State {
 
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let listeners = self.current.iter().flat_map(|one| &one.listeners);
-        let own = self.output.iter().chain(&self.status);
+        let directory = self.current.iter().flat_map(|one| &one.directory);
+        let own = self.output.iter().chain(&self.status).chain(directory);
         let standbys = self.standbys.iter();
         let controls = standbys.flat_map(|one| [&one.control, &one.retired]);
         let all = own.chain(listeners.map(|one| &one.fd)).chain(controls);

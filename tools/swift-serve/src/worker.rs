@@ -120,6 +120,7 @@ impl Worker {
         listeners: &[Listener],
         server: &str,
         stdio: [BorrowedFd; 3],
+        directory: Option<BorrowedFd>,
     ) -> Result<Worker, String> {
         let cannot = |e: &dyn std::fmt::Display| {
             let (program, why) = (settings.program.display(), reason_of(e));
@@ -142,6 +143,7 @@ impl Worker {
             pid_variable: Some(environment::WORKER),
             extra,
             user: settings.identity.as_ref(),
+            directory,
             ..Plan::new(settings.program.as_os_str(), &settings.command, stdio)
         };
         let child = spawn(&plan).map_err(|e| cannot(&e))?;

@@ -49,6 +49,7 @@ impl Manager {
             &generation.listeners,
             &server,
             stdio,
+            generation.directory.as_ref().map(|one| one.as_fd()),
         )?;
         if let Err(e) = worker.watch(&self.epoll) {
             let _ = worker.process.signal(Signal::KILL);
