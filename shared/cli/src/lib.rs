@@ -3,7 +3,6 @@
 //! exit statuses, and the form of messages.
 
 pub mod closest;
-pub mod completion;
 pub mod program;
 pub mod service;
 pub mod text;

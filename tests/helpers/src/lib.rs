@@ -11,6 +11,7 @@
 //! whether something has happened.
 #![forbid(unsafe_code)]
 
+mod completion;
 pub mod documents;
 pub mod http;
 pub mod lab;

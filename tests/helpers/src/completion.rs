@@ -1,7 +1,7 @@
 //! Completions for shells, from a tool's table of options. The files lie in
 //! `shared/installed/completions/`; a test of each tool compares them with these.
 
-use crate::{CommandLine, Opt, Tool};
+use swift_cli::{CommandLine, Opt, Tool};
 
 /// A shell that completes words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Exit, no_operand};
+    use swift_cli::{Exit, no_operand};
 
     static TOOL: Tool = Tool {
         name: "swift-x",
