@@ -46,11 +46,11 @@ fn has_ended(child: &Child) -> bool {
 }
 
 /// Numbers that look random, from a seed (xorshift64).
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// The seed is that of KILLS_SEED, or of the clock; it is printed.
-    fn new() -> Random {
+    pub fn new() -> Random {
         let given = std::env::var("KILLS_SEED")
             .ok()
             .and_then(|seed| seed.parse().ok());
@@ -65,7 +65,7 @@ impl Random {
     }
 
     /// Up to `limit`.
-    fn duration(&mut self, limit: Duration) -> Duration {
+    pub fn duration(&mut self, limit: Duration) -> Duration {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -8,6 +8,7 @@
 mod bring_up;
 mod hardening;
 mod hello;
+mod kept;
 mod kills;
 mod owner;
 mod reloads;

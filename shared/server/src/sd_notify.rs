@@ -6,6 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
@@ -80,10 +81,21 @@ impl SdNotify {
     /// Sends all lines of a message in one datagram. A socket without a reader is no error. While
     /// the socket is full this waits for a second at most.
     pub fn send(&self, message: &Message) -> io::Result<()> {
+        self.send_along(message, None)
+    }
+
+    /// Has systemd keep a descriptor of this name for the next start of the unit (FDSTORE=1, systemd 219).
+    /// One that it has already is kept once.
+    pub fn store(&self, name: &str, fd: &OwnedFd) -> io::Result<()> {
+        let message = Message::new().line("FDSTORE", "1").line("FDNAME", name);
+        self.send_along(&message, Some(fd))
+    }
+
+    fn send_along(&self, message: &Message, fd: Option<&OwnedFd>) -> io::Result<()> {
         let Some(address) = &self.address else {
             return Ok(());
         };
-        match socket::send_within(address, message.0.as_bytes(), None, SEND_MAX) {
+        match socket::send_within(address, message.0.as_bytes(), fd, SEND_MAX) {
             Err(e) if has_no_reader(&e) => Ok(()),
             result => result,
         }

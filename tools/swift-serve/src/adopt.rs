@@ -14,9 +14,9 @@ use crate::address::Address;
 use crate::file::Settings;
 use crate::generation::Generation;
 use crate::manager::Manager;
-use crate::orphans;
 use crate::sockets::Listener;
 use crate::worker::{Worker, WorkerState};
+use crate::{environment, orphans};
 
 /// The descriptors of a worker that are looked at: it got its sockets from 3 on.
 const NUMBERS: std::ops::Range<i32> = 3..1024;
@@ -54,6 +54,27 @@ fn sockets_of(process: &Process) -> io::Result<Vec<Listener>> {
 }
 
 impl Manager {
+    /// Takes the sockets that systemd has passed to this process and that listen on an address of `listen`,
+    /// whether it kept them for the unit or a socket unit has them. Others are closed.
+    pub fn adopt_passed(&mut self, settings: &Settings) {
+        for (socket, name) in environment::passed() {
+            let address = address(&socket).filter(|one| settings.listen.contains(one));
+            let Some(address) = address else {
+                let what = "which is no socket that listens on one of its addresses";
+                self.log
+                    .warn(&format!("closing descriptor {name} of systemd, {what}"));
+                self.notifier.forget(&name);
+                continue;
+            };
+            let mut listener = Listener::new(address, socket.into());
+            listener.is_units = name != listener.stored_name();
+            self.orphaned
+                .get_or_insert_with(|| Generation::new(0, settings.clone(), Vec::new()))
+                .listeners
+                .push(listener);
+        }
+    }
+
     /// Takes over the workers of this server that have no manager any more, and their sockets. A worker
     /// whose sockets cannot be taken is told to finish at once, so that its addresses can be bound.
     pub fn adopt_orphans(&mut self, settings: &Settings) {

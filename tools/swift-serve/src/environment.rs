@@ -1,7 +1,10 @@
 //! Variables that are handed on from manager to manager and to workers.
 
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
+
+use swift_server::process::Pid;
+use swift_sys::fd;
 
 /// The memfd with the state for the image that is executed: its descriptor, a colon, and the pid
 /// that it is meant for.
@@ -23,6 +26,9 @@ pub const RUN_DIR: &str = "SWIFT_RUN_DIR";
 
 /// The process of which systemd's watchdog expects notifications.
 pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
+
+/// The most descriptors that are taken from systemd.
+const PASSED_MAX: RawFd = 4096;
 
 /// Variables of the manager that workers do not get.
 const NOT_FOR_WORKERS: &[&str] = &[
@@ -49,6 +55,24 @@ pub fn handed_over() -> Option<RawFd> {
     let value = std::env::var(HANDOVER).ok()?;
     let (number, pid) = value.split_once(':')?;
     (pid.parse() == Ok(std::process::id())).then_some(number.parse().ok())?
+}
+
+/// Descriptors that systemd has passed to this very process, with their names (sd_listen_fds(3)).
+/// To be called once: they are closed under their numbers.
+pub fn passed() -> Vec<(OwnedFd, String)> {
+    let value = |name| std::env::var(name).unwrap_or_default();
+    if Pid::parse(value(WORKER).as_bytes()) != Some(Pid::own()) {
+        return Vec::new();
+    }
+    let count = value("LISTEN_FDS").parse().unwrap_or(0).min(PASSED_MAX);
+    let names = value("LISTEN_FDNAMES");
+    let mut names = names.split(':');
+    let mut passed = Vec::new();
+    for number in 3..3 + count {
+        let name = names.next().unwrap_or_default().to_owned();
+        passed.extend(fd::adopt(number).ok().map(|fd| (fd, name)));
+    }
+    passed
 }
 
 pub fn is_handed_over() -> bool {

@@ -31,8 +31,8 @@ pub struct Manager {
     pub notifier: Notifier,
     /// State passed across exec.
     pub state: State,
-    /// Workers of a manager that was killed, and their sockets: they serve on until the first generation is
-    /// ready, and are left alone when it fails.
+    /// Workers of a manager that was killed, and their sockets, or those that systemd has passed: they serve
+    /// on until the first generation is ready, and are left alone when it fails.
     pub orphaned: Option<Generation>,
     /// The phase.
     pub phase: Phase,

@@ -7,9 +7,10 @@ use swift_server::notify::REFUSED;
 use swift_server::process::Pid;
 use swift_server::sd_notify::{Message, SdNotify, watchdog_interval};
 use swift_sys::epoll::deadline_in;
-use swift_sys::socket;
+use swift_sys::{fd, socket};
 
 use crate::log::Log;
+use crate::sockets::Listener;
 
 /// The time in which systemd has to process notifications.
 const BARRIER: Duration = Duration::from_secs(30);
@@ -84,6 +85,31 @@ impl Notifier {
         if !self.systemd.barrier(BARRIER).unwrap_or(false) {
             self.log.warn("systemd does not take in what it is told");
         }
+    }
+
+    /// Has systemd keep these sockets for the next start, and forget what it had of addresses that are gone.
+    pub fn store(&self, listeners: &[Listener], gone: &[String]) {
+        if !self.has_systemd() {
+            return;
+        }
+        for name in gone {
+            self.forget(name);
+        }
+        for listener in listeners.iter().filter(|one| !one.is_units) {
+            let fd = fd::duplicate(&listener.fd);
+            let stored = fd.and_then(|fd| self.systemd.store(&listener.stored_name(), &fd));
+            if let Err(e) = stored {
+                let (address, why) = (&listener.address, swift_sys::error::reason_of(&e));
+                self.log
+                    .warn(&format!("cannot have systemd keep {address}: {why}"));
+            }
+        }
+    }
+
+    /// Has systemd close the descriptors of this name that it keeps.
+    pub fn forget(&self, name: &str) {
+        let message = Message::new().line("FDSTOREREMOVE", "1");
+        self.send_to_systemd(&message.line("FDNAME", name));
     }
 
     /// Says to systemd alone that this process is the main one again, and that no

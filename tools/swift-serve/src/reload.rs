@@ -174,6 +174,7 @@ impl Manager {
         if let Err(e) = self.close_output() {
             self.log.warn(&format!("cannot close the output: {e}"));
         }
+        let mut gone_names = Vec::new();
         if let Some(mut old) = old {
             for listener in &old.listeners {
                 // The new generation may have it open too, and then it would be reported twice.
@@ -184,8 +185,12 @@ impl Manager {
             let waiting = connections::waiting(&kept);
             drop(kept);
             old.listeners = gone;
+            gone_names.extend(old.listeners.iter().map(Listener::stored_name));
             failpoint::at("before-release");
-            if self.release(old, &verdict) == Began::TookOver {
+            let has_work = !old.workers.is_empty() || !old.listeners.is_empty();
+            if (has_work || self.state.standby().is_some())
+                && self.release(old, &verdict) == Began::TookOver
+            {
                 return;
             }
             failpoint::at("after-release");
@@ -196,6 +201,7 @@ impl Manager {
             });
             verdict.push_str(&format!(": {open}, {waiting} waiting ones handed over"));
         }
+        self.notifier.store(self.listeners(), &gone_names);
         if let Err(e) = self.watch_listeners() {
             self.log
                 .warn(&format!("cannot watch the listening sockets: {e}"));

@@ -24,6 +24,9 @@ pub struct Listener {
     pub address: Address,
     /// The socket.
     pub fd: Descriptor,
+    /// True when it belongs to a socket unit of systemd, which keeps it and its file.
+    #[serde(default)]
+    pub is_units: bool,
     /// The file of a unix socket.
     file: Option<SocketFile>,
     /// The socket as it is seen in /proc.
@@ -56,6 +59,7 @@ impl Listener {
         Listener {
             address,
             fd,
+            is_units: false,
             file,
             seen,
         }
@@ -74,9 +78,17 @@ impl Listener {
         Ok(Listener {
             address: self.address.clone(),
             fd: fd::duplicate(&self.fd)?.into(),
+            is_units: self.is_units,
             file: self.file,
             seen: OnceCell::new(),
         })
+    }
+
+    /// The name under which systemd keeps it: the address, in characters that such a name may have.
+    pub fn stored_name(&self) -> String {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "./_-[]".contains(c);
+        let address = self.address.to_string();
+        address.replace(|c| !is_plain(c), "_")
     }
 
     /// The socket as it is seen in /proc.
@@ -180,6 +192,7 @@ pub fn discard(listeners: &[Listener], staying: &[Listener]) {
     for listener in listeners.iter().filter(|one| !is_staying(one)) {
         if let Address::Unix(path) = &listener.address
             && listener.is_reachable()
+            && !listener.is_units
         {
             // A path that stays is found to have no listener by the next start.
             let _ = fs::remove_file(path);

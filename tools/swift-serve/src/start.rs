@@ -32,6 +32,9 @@ impl Manager {
         let step = if is_reload { "reloading" } else { "starting" };
         let step = format!("{step}: awaiting {} workers", settings.workers);
         self.notifier.step(&step, timeout);
+        if !is_reload {
+            self.adopt_passed(&settings);
+        }
         let listeners = self.bind(&settings);
         // Orphaned workers may have a later number than the last one that this process knows.
         self.state.number += 1;

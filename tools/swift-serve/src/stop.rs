@@ -10,7 +10,7 @@ use swift_sys::signal::Signal;
 use swift_sys::{fd, session};
 
 use crate::manager::Manager;
-use crate::sockets;
+use crate::sockets::{self, Listener};
 use crate::state::Phase;
 use crate::workers::READ_BUDGET;
 
@@ -36,7 +36,7 @@ impl Manager {
         let pending = self.phase.enter(Phase::Stopping(Ok(())));
         let all = self.state.current.take().into_iter().chain(pending);
         for mut generation in all.chain(self.orphaned.take()) {
-            sockets::discard(&generation.listeners, &[]);
+            self.discard(&generation.listeners);
             for worker in &mut generation.workers {
                 worker.leave(Some(generation.settings.graceful), Duration::MAX);
             }
@@ -70,6 +70,13 @@ impl Manager {
         }
     }
 
+    /// Removes the files of sockets, unless systemd keeps them for the next start.
+    fn discard(&self, listeners: &[Listener]) {
+        if !self.notifier.has_systemd() {
+            sockets::discard(listeners, &[]);
+        }
+    }
+
     /// The time that workers get to end before they are killed.
     fn stop_timeout(&self) -> Duration {
         let pending = self.phase.pending().map(|one| &one.generation);
@@ -85,7 +92,7 @@ impl Manager {
         let pending = self.phase.enter(Phase::Stopping(outcome));
         let all = self.state.current.take().into_iter().chain(pending);
         for generation in all.chain(self.orphaned.take()) {
-            sockets::discard(&generation.listeners, &[]);
+            self.discard(&generation.listeners);
             self.state.leaving.extend(generation.workers);
         }
         let group = with_group && session::leads_group();

@@ -112,8 +112,8 @@ pub fn begin(manager: &mut Manager, release: &mut Option<Release>) -> io::Result
     }
 }
 
-/// Waits for the end of its task. It returns when the manager died before.
-fn keep(manager: &mut Manager, mut own: Own, mut release: Option<Release>) -> io::Result<()> {
+/// Has everything reported that a standby waits for.
+fn watch(manager: &mut Manager, own: &Own) -> io::Result<()> {
     // The kernel has pending signals and readiness apart for each process.
     manager.signals = SignalFd::taking(SIGNALS)?;
     manager.epoll = Epoll::new()?;
@@ -131,6 +131,12 @@ fn keep(manager: &mut Manager, mut own: Own, mut release: Option<Release>) -> io
         epoll.add(&before.retired, BEFORE)?;
         epoll.add(&before.process, BEFORE)?;
     }
+    Ok(())
+}
+
+/// Waits for the end of its task. It returns when the manager died before.
+fn keep(manager: &mut Manager, mut own: Own, mut release: Option<Release>) -> io::Result<()> {
+    watch(manager, &own)?;
     let (mut listening, mut is_stopping) = (true, false);
     let mut tokens = Vec::new();
     loop {
