@@ -2,6 +2,8 @@
 //! which takes their sockets and lets them finish.
 
 use std::fs;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use test_helpers::Counts;
 
@@ -208,6 +210,45 @@ fn a_standby_is_there_until_the_last_old_worker_has_left() {
     site.until("it is at rest", || site.is_at_rest());
     assert_eq!(lost(&load.end()), 0);
     assert_eq!(&site.pid(), standby);
+    site.must("swift-init hello-server stop");
+    assert_eq!(site.sh(WORKERS).out(), "");
+}
+
+/// Kills at random moments, while nothing goes on and in reloads. After each there is a manager, the standby
+/// or that of the next start.
+#[test]
+fn kills_at_random_moments_refuse_no_client() {
+    let site = Site::new();
+    site.start();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let given = std::env::var("KILLS_SEED").ok();
+    let seed = given.and_then(|seed| seed.parse().ok());
+    let mut random = seed.unwrap_or_else(|| since.expect("after 1970").as_micros() as u64 | 1);
+    report(&format!("KILLS_SEED={random}"));
+    let load = site.load(ADDRESS, 4, 4);
+    let kills = std::env::var_os("SWIFT_SOAK").map_or(10, |_| 100);
+    let mut longest = Duration::ZERO;
+    for round in 0..kills {
+        let pid = site.pid();
+        if round % 3 > 0 {
+            site.must(&format!("kill -USR1 {pid}"));
+        }
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        thread::sleep(Duration::from_millis(random % 300));
+        site.must(&format!("kill -KILL {pid}"));
+        let begun = Instant::now();
+        site.sh("swift-init hello-server start");
+        site.until("there is a manager", || {
+            let now = site.pid();
+            now != pid && site.status().code() == 0
+        });
+        longest = longest.max(begun.elapsed());
+    }
+    site.until("it is at rest", || site.is_at_rest());
+    assert_eq!(lost(&load.end()), 0);
+    report(&format!("{kills} kills: a manager within {longest:.1?}"));
     site.must("swift-init hello-server stop");
     assert_eq!(site.sh(WORKERS).out(), "");
 }
