@@ -35,6 +35,29 @@ fn a_worker_that_dies_is_replaced() {
     assert_ne!(site.told("pid"), first);
 }
 
+/// Workers whose program is gone cannot be replaced.
+#[test]
+fn the_status_counts_the_workers_that_serve_now() {
+    let site = Site::new();
+    let worker = site.sandbox.path("worker");
+    let worker = worker.to_str().expect("a path in UTF-8");
+    site.must(&format!("cp \"$(command -v http-worker)\" {worker}"));
+    site.conf(&[("program", worker)]);
+    site.start();
+    let says = |what: &str| site.status().out().contains(what);
+    site.must(&format!("mv {worker} {worker}.away"));
+    for what in [
+        "1 of 2 workers serve; generation 1",
+        "0 of 2 workers serve; ",
+    ] {
+        site.sh(&format!("http-client get {ADDRESS} /die"));
+        site.until(what, || says(what));
+    }
+    site.must(&format!("mv {worker}.away {worker}"));
+    site.until("all serve again", || !says("workers serve; "));
+    assert_eq!(site.told("text"), "hello");
+}
+
 #[test]
 fn workers_outlive_a_manager_that_was_killed_and_a_start_replaces_them() {
     let site = Site::new();

@@ -64,6 +64,13 @@ impl Generation {
                 .all(|worker| worker.state == WorkerState::Ready)
     }
 
+    /// How many slots have no worker that is ready.
+    pub fn missing(&self) -> usize {
+        let is_ready = |one: &&Worker| one.state == WorkerState::Ready;
+        let ready = self.workers.iter().filter(is_ready).count();
+        self.slots.len().saturating_sub(ready)
+    }
+
     /// Takes a worker out that has ended, and says after how long a pause its
     /// place is filled again: at once the first time, and later and later when
     /// workers keep dying early.

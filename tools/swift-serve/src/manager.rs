@@ -40,6 +40,8 @@ pub struct Manager {
     pub asked: Option<Signal>,
     /// When clients of the status are answered again; they are answered now if none.
     pub answers_at: Option<Instant>,
+    /// How many workers of the generation that serves were missing when that was last reported.
+    pub missing: usize,
     /// /dev/null.
     pub null: OwnedFd,
 }

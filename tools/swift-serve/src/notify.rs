@@ -124,6 +124,11 @@ impl Notifier {
         self.send(&Message::new().status(status).extend_timeout(wait));
     }
 
+    /// Says how a server is that goes on serving.
+    pub fn serving(&self, status: &str) {
+        self.send(&Message::new().status(status));
+    }
+
     /// Says that a reload has begun, and that its standby is the main process: it
     /// is ready should this process die before it is.
     pub fn reloading(&self, standby: Pid, wait: Duration) {

@@ -43,6 +43,7 @@ pub fn run(invocation: Invocation, signals: SignalFd) -> anyhow::Result<Exit> {
         phase,
         asked: None,
         answers_at: None,
+        missing: 0,
         null: fd::null()?,
         invocation,
     };
@@ -98,6 +99,7 @@ impl Manager {
                 self.reload();
                 continue;
             }
+            self.report_workers();
             for token in self.epoll.wait(self.deadline())? {
                 self.event(token)?;
             }

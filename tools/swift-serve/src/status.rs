@@ -84,7 +84,8 @@ fn rows(manager: &Manager, kind: &str) -> String {
     let age = |begun: u64| Some(now().saturating_sub(begun));
     let state = &manager.state;
     let serving = state.current.as_ref().map_or(0, |one| one.number);
-    let verdict = match state.verdict.as_str() {
+    let verdict = manager.verdict();
+    let verdict = match verdict.as_str() {
         "" => "-",
         verdict => verdict,
     };

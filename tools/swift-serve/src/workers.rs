@@ -80,6 +80,27 @@ impl Manager {
         }
     }
 
+    /// The verdict of the last reload, and how many workers serve when it is not all of them.
+    pub fn verdict(&self) -> String {
+        let verdict = &self.state.verdict;
+        let current = self.state.current.as_ref();
+        match current.map(|one| (one.missing(), one.slots.len())) {
+            None | Some((0, _)) => verdict.clone(),
+            Some((missing, all)) => format!("{} of {all} workers serve; {verdict}", all - missing),
+        }
+    }
+
+    /// Reports how many workers serve whenever that has changed.
+    pub fn report_workers(&mut self) {
+        let (Phase::Serving, Some(current)) = (&self.phase, &self.state.current) else {
+            return;
+        };
+        if self.missing != current.missing() {
+            self.missing = current.missing();
+            self.notifier.serving(&self.verdict());
+        }
+    }
+
     /// Takes out a worker that has ended, and does what follows.
     pub fn on_worker_end(&mut self, pid: u64) {
         let place = |workers: &[Worker]| workers.iter().position(|one| is(one, pid));
