@@ -47,14 +47,14 @@ fn the_status_counts_the_workers_that_serve_now() {
     let says = |what: &str| site.status().out().contains(what);
     site.must(&format!("mv {worker} {worker}.away"));
     for what in [
-        "1 of 2 workers serve; generation 1",
-        "0 of 2 workers serve; ",
+        "1 of 2 workers serve now; generation 1",
+        "0 of 2 workers serve now; ",
     ] {
         site.sh(&format!("http-client get {ADDRESS} /die"));
         site.until(what, || says(what));
     }
     site.must(&format!("mv {worker}.away {worker}"));
-    site.until("all serve again", || !says("workers serve; "));
+    site.until("all serve again", || !says("workers serve now; "));
     assert_eq!(site.told("text"), "hello");
 }
 
