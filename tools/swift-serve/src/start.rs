@@ -90,10 +90,11 @@ impl Manager {
                     if !has_given_up && begun.elapsed() >= LEFT_BEHIND {
                         has_given_up = true;
                         let count = self.give_up_orphans();
-                        self.log.warn(&format!(
-                            "{:#}: told {count} workers of a dead manager to leave",
-                            refused.error
-                        ));
+                        let why = format!("{:#}", refused.error);
+                        self.log.warn(&match count {
+                            0 => format!("{why}: trying again"),
+                            _ => format!("{why}: told {count} workers of a dead manager to leave"),
+                        });
                     }
                 }
                 Err(refused) => return Err(format!("{:#}", refused.error)),

@@ -86,7 +86,9 @@ impl Manager {
         let current = self.state.current.as_ref();
         match current.map(|one| (one.missing(), one.slots.len())) {
             None | Some((0, _)) => verdict.clone(),
-            Some((missing, all)) => format!("{} of {all} workers serve now; {verdict}", all - missing),
+            Some((missing, all)) => {
+                format!("{} of {all} workers serve now; {verdict}", all - missing)
+            }
         }
     }
 
