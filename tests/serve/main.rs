@@ -16,4 +16,5 @@ mod runtimes;
 mod seamless;
 mod signals;
 mod site;
+mod starts;
 mod storm;

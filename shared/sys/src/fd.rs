@@ -38,6 +38,14 @@ pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     Ok(copy)
 }
 
+/// True when a descriptor is open and stays so across exec.
+pub fn is_inheritable(number: RawFd) -> bool {
+    // SAFETY: the call fails for a number that is not open.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    let flags = fcntl(fd, FcntlArg::F_GETFD).map(FdFlag::from_bits_retain);
+    flags.is_ok_and(|flags| !flags.contains(FdFlag::FD_CLOEXEC))
+}
+
 /// Decides whether a descriptor stays open across exec.
 pub fn set_inheritable(fd: &impl AsFd, inheritable: bool) -> io::Result<()> {
     let flags = match inheritable {

@@ -21,16 +21,25 @@ pub enum Address {
 }
 
 impl Address {
-    /// True when one of two addresses is `[::]`, which takes IPv4 connections too, and the other one is an
-    /// IPv4 address with the same port.
+    /// True when one of two addresses takes connections to the other one too: it is `0.0.0.0` or `[::]`, and
+    /// both have the same port.
     pub fn overlaps(&self, other: &Address) -> bool {
         let (Address::Tcp(one), Address::Tcp(other)) = (self, other) else {
             return false;
         };
-        let takes_all = |v6: &SocketAddr, v4: &SocketAddr| {
-            v6.is_ipv6() && v6.ip().is_unspecified() && v4.is_ipv4() && v4.port() == v6.port()
+        let takes = |all: &SocketAddr, one: &SocketAddr| {
+            all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
         };
-        takes_all(one, other) || takes_all(other, one)
+        one.port() == other.port() && (takes(one, other) || takes(other, one))
+    }
+
+    /// True when both are of IPv4, or both of IPv6.
+    pub fn is_same_family(&self, other: &Address) -> bool {
+        let family = |one: &Address| match one {
+            Address::Tcp(address) => Some(address.is_ipv4()),
+            Address::Unix(_) => None,
+        };
+        family(self) == family(other)
     }
 }
 

@@ -59,14 +59,15 @@ impl Manager {
     pub fn adopt_passed(&mut self, settings: &Settings) {
         for (socket, name) in environment::passed() {
             let address = address(&socket).filter(|one| settings.listen.contains(one));
-            let Some(address) = address else {
-                let what = "which is no socket that listens on one of its addresses";
+            let listener = address.map(|address| Listener::new(address, socket.into()));
+            let wanted = listener.filter(|one| one.is_as_wanted(settings.sockets));
+            let Some(mut listener) = wanted else {
+                let what = "which is no socket that listens as one of its addresses does";
                 self.log
                     .warn(&format!("closing descriptor {name} of systemd, {what}"));
                 self.notifier.forget(&name);
                 continue;
             };
-            let mut listener = Listener::new(address, socket.into());
             listener.is_units = name != listener.stored_name();
             self.orphaned
                 .get_or_insert_with(|| Generation::new(0, settings.clone(), Vec::new()))
@@ -130,6 +131,14 @@ impl Manager {
             orphaned.number = orphaned.number.max(number);
             orphaned.workers.push(worker);
         }
+    }
+
+    /// True when workers that were taken over are in the way of an address: they have its port on another one.
+    pub fn has_orphans_at(&self, address: &Address) -> bool {
+        let listeners = self.orphaned.iter().flat_map(|one| &one.listeners);
+        listeners
+            .filter(|one| one.address != *address)
+            .any(|one| one.address.overlaps(address))
     }
 
     /// Tells the workers that were taken over to finish, before there are others: they may have an address

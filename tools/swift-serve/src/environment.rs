@@ -70,7 +70,10 @@ pub fn passed() -> Vec<(OwnedFd, String)> {
     let mut passed = Vec::new();
     for number in 3..3 + count {
         let name = names.next().unwrap_or_default().to_owned();
-        passed.extend(fd::adopt(number).ok().map(|fd| (fd, name)));
+        // The others are this process's own: it has all of them closed on exec.
+        if fd::is_inheritable(number) {
+            passed.extend(fd::adopt(number).ok().map(|fd| (fd, name)));
+        }
     }
     passed
 }

@@ -247,10 +247,16 @@ fn listen(form: &Form, texts: &[String]) -> Result<Vec<Address>, Fault> {
         if all.contains(&address) {
             return Err(fault(format!("{address}: twice the same")));
         }
-        let mut others = all.iter().filter(|_| !form.ipv6_only);
-        if let Some(other) = others.find(|other| other.overlaps(&address)) {
-            let why = "one takes the connections of the other, unless ipv6_only = true is set";
-            return Err(fault(format!("{address} and {other}: {why}")));
+        if let Some(other) = all.iter().find(|other| other.overlaps(&address)) {
+            let is_same = other.is_same_family(&address);
+            let unless = match is_same {
+                true => "",
+                false => ", unless ipv6_only = true is set",
+            };
+            if is_same || !form.ipv6_only {
+                let why = format!("one takes the connections of the other{unless}");
+                return Err(fault(format!("{address} and {other}: {why}")));
+            }
         }
         all.push(address);
     }

@@ -26,6 +26,9 @@ pub struct Invocation {
     pub server: Server,
     /// The command line as it stands.
     line: Vec<OsString>,
+    /// True when the first of it is the name of the server's file, as it was when this image was executed: what
+    /// lies there later may be something else.
+    bears_a_files_name: bool,
     /// The directory of this process by the name under which it was entered: `current` may lead to another
     /// release by the next reload.
     pub directory: PathBuf,
@@ -61,9 +64,11 @@ fn bears_a_files_name(args: &[OsString]) -> bool {
 impl Invocation {
     /// The invocation of this process.
     pub fn of(server: Server) -> Invocation {
+        let line: Vec<OsString> = std::env::args_os().collect();
         Invocation {
             server,
-            line: std::env::args_os().collect(),
+            bears_a_files_name: bears_a_files_name(&line),
+            line,
             directory: working_directory(),
         }
     }
@@ -71,7 +76,7 @@ impl Invocation {
     /// Executes this program once more under the file's name, if the file is a
     /// program. Where that is not possible, the name stays as it is.
     pub fn take_name(&self) {
-        if bears_a_files_name(&self.line) {
+        if self.bears_a_files_name {
             return;
         }
         let file = &self.server.file;
@@ -99,7 +104,7 @@ impl Invocation {
 
     /// The program that is executed for a new generation.
     pub fn program(&self) -> PathBuf {
-        let named = match bears_a_files_name(&self.line) {
+        let named = match self.bears_a_files_name {
             true => interpreter(Path::new(&self.line[0])),
             false => Some(PathBuf::from(&self.line[0])),
         };

@@ -2,19 +2,21 @@
 //! its starter removes it. Where something else starts the server, as systemd does, the server keeps it
 //! itself.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use swift_records::catalogue::Server;
 use swift_records::instance::{Instance, PidPath};
 use swift_server::pidfile::{self, Content, Finding};
-use swift_server::process::{Pid, Process};
+use swift_server::process::{self, Pid, Process};
 use swift_server::rundir::RunDir;
 use swift_sys::error::reason_of;
 
 use crate::environment;
 use crate::log::Log;
 use crate::options;
+use crate::status;
 
 /// The path of the pid file, if the environment names one.
 fn path_from_env() -> anyhow::Result<Option<PidPath>> {
@@ -51,6 +53,11 @@ pub fn begin(server: &options::Server) -> anyhow::Result<()> {
     if look.content == Content::Number(Pid::own()) {
         return Ok(());
     }
+    if let Content::Number(pid) = look.content
+        && keeps(pid, &path)
+    {
+        bail!("{}: pid {pid} runs already: stop it first", path.display());
+    }
     let command = server
         .file
         .file_name()
@@ -78,6 +85,14 @@ pub fn begin(server: &options::Server) -> anyhow::Result<()> {
         }
     }
     pidfile::replace(&run_dir, &pid_path.beneath, Pid::own()).with_context(failed)
+}
+
+/// True when a process is a manager that was started with this pid file, whatever its command line is.
+fn keeps(pid: Pid, path: &Path) -> bool {
+    let name = [environment::PID_FILE.as_bytes(), b"="].concat();
+    let wanted = [&name, path.as_os_str().as_bytes()].concat();
+    let variables = process::environment(pid).ok().flatten().unwrap_or_default();
+    variables.split(|b| *b == 0).any(|one| one == wanted) && status::is_manager(pid)
 }
 
 /// Removes the pid file of a server that has ended, unless its starter does or it names another one.

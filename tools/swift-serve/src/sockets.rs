@@ -65,13 +65,19 @@ impl Listener {
         }
     }
 
+    /// True when it takes the connections that it would take if it were bound now.
+    pub fn is_as_wanted(&self, options: Options) -> bool {
+        let Address::Tcp(address) = self.address else {
+            return true;
+        };
+        !address.is_ipv6()
+            || !address.ip().is_unspecified()
+            || socket::is_v6_only(&self.fd) == options.ipv6_only
+    }
+
     /// The same socket once more, if it is as it would be bound now.
     fn kept(&self, options: Options) -> io::Result<Listener> {
-        if let Address::Tcp(address) = self.address
-            && address.is_ipv6()
-            && address.ip().is_unspecified()
-            && socket::is_v6_only(&self.fd) != options.ipv6_only
-        {
+        if !self.is_as_wanted(options) {
             let why = "ipv6_only takes a stop and a start, since no socket can change it";
             return Err(io::Error::other(why));
         }
@@ -122,6 +128,8 @@ pub struct Options {
 
 /// Why an address is not listened on.
 pub struct Refused {
+    /// The address.
+    pub address: Address,
     /// True when another process has it, which may pass.
     pub in_use: bool,
     /// The message.
@@ -153,6 +161,7 @@ pub fn open(
             Err(e) => {
                 discard(&all, before);
                 return Err(Refused {
+                    address: address.clone(),
                     in_use: e.kind() == io::ErrorKind::AddrInUse,
                     error: anyhow!("cannot listen on {address}: {}", reason_of(&e)),
                 });

@@ -87,14 +87,14 @@ impl Manager {
             match sockets::open(&settings.listen, settings.sockets, self.listeners()) {
                 Ok(listeners) => return Ok(listeners),
                 Err(refused) if refused.in_use && begun.elapsed() < timeout => {
-                    if !has_given_up && begun.elapsed() >= LEFT_BEHIND {
+                    let is_over = begun.elapsed() >= LEFT_BEHIND;
+                    if !has_given_up && is_over && self.has_orphans_at(&refused.address) {
                         has_given_up = true;
                         let count = self.give_up_orphans();
-                        let why = format!("{:#}", refused.error);
-                        self.log.warn(&match count {
-                            0 => format!("{why}: trying again"),
-                            _ => format!("{why}: told {count} workers of a dead manager to leave"),
-                        });
+                        self.log.warn(&format!(
+                            "{:#}: told {count} workers of a dead manager to leave",
+                            refused.error
+                        ));
                     }
                 }
                 Err(refused) => return Err(format!("{:#}", refused.error)),

@@ -37,6 +37,12 @@ fn connect(pid: Pid) -> io::Result<(OwnedFd, i32)> {
     Ok((server, listener.pid))
 }
 
+/// True when a process of this network namespace answers as a manager or as its standby.
+pub fn is_manager(pid: Pid) -> bool {
+    let listener = socket::connect_abstract(&name(pid.raw() as u32));
+    listener.is_ok_and(|(_, listener)| listener.pid == pid.raw())
+}
+
 impl Manager {
     /// Listens under the name by which clients ask this process for its status.
     pub fn open_status(&mut self) {
