@@ -16,6 +16,8 @@ use crate::state::{PendingGeneration, Phase};
 const BIND_AGAIN: Duration = Duration::from_millis(100);
 /// The least part of that time during which no orphaned worker is looked for.
 const PAUSE_PER_SEARCH: u32 = 10;
+/// The longest pause: a search is also long when a manager that is about to end does not answer.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The time for which it is in use before the workers of a killed manager are ended.
 const LEFT_BEHIND: Duration = Duration::from_secs(2);
 /// The longest time that an address in use is tried again in a reload, where only a
@@ -83,7 +85,7 @@ impl Manager {
             if !is_reload {
                 self.adopt_orphans(settings);
             }
-            let pause = BIND_AGAIN.max(search.elapsed() * PAUSE_PER_SEARCH);
+            let pause = (search.elapsed() * PAUSE_PER_SEARCH).clamp(BIND_AGAIN, PAUSE_MAX);
             match sockets::open(&settings.listen, settings.sockets, self.listeners()) {
                 Ok(listeners) => return Ok(listeners),
                 Err(refused) if refused.in_use && begun.elapsed() < timeout => {
