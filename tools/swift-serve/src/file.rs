@@ -95,7 +95,7 @@ struct Form {
     socket_user: Option<Spanned<String>>,
     socket_group: Option<Spanned<String>>,
     settle: Option<Spanned<Seconds>>,
-    reload_timeout: Option<Seconds>,
+    reload_timeout: Option<Spanned<Seconds>>,
     stale_worker_timeout: Option<Seconds>,
     bind_timeout: Option<Seconds>,
     stop_timeout: Option<Seconds>,
@@ -212,7 +212,12 @@ fn settings(form: Form, conf: Option<&(String, Values)>) -> Result<Settings, Fau
         ipv6_only: form.ipv6_only,
         access: access(&form, identity.as_ref(), &put_in)?,
     };
-    let reload_timeout = Seconds::or(form.reload_timeout, 60);
+    let seconds = form.reload_timeout.as_ref().map(|one| *one.get_ref());
+    let reload_timeout = Seconds::or(seconds, 60);
+    if let Some(source) = form.reload_timeout.filter(|_| reload_timeout == 0) {
+        let why = "reload_timeout: at least 1 second is needed, or no reload succeeds";
+        return Err((source.span(), why.into()));
+    }
     if let Some(settle) = &form.settle
         && Seconds::or(Some(*settle.get_ref()), 0) >= reload_timeout
     {
@@ -410,6 +415,10 @@ mod tests {
             (
                 format!("{listen}{command}user = \"no-such\"\n"),
                 "f: line 3: user: /etc/passwd has",
+            ),
+            (
+                format!("{listen}{command}reload_timeout = 0\n"),
+                "f: line 3: reload_timeout: at least 1 second is needed",
             ),
             (
                 format!("{listen}{command}reload_timeout = 5\nsettle = 5\n"),
