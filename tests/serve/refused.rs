@@ -100,11 +100,17 @@ fn a_config_or_a_file_that_is_a_fifo() {
     let pid = site.start();
     let config = "/etc/swift/hello-server.conf".to_owned();
     let file = site.program().display().to_string();
-    // The file is the program that is executed for the check.
-    for (path, why) in [(config, "a fifo"), (file, "Permission denied")] {
+    for path in [&config, &file] {
         site.must(&format!("mv {path} kept; mkfifo -m 755 {path}"));
         for check in ["", "--no-check"] {
             let outcome = site.sh(&format!("timeout 120 swift-reload {check} {pid}"));
+            // swift-reload executes the file for its check.
+            let is_executed = path == &file && check.is_empty();
+            let why = if is_executed {
+                "Permission denied"
+            } else {
+                "a fifo"
+            };
             assert_eq!(outcome.code(), 1, "{path}: {outcome}");
             assert!(outcome.err().contains(why), "{path}: {outcome}");
             assert_eq!(site.told("generation"), "1");
