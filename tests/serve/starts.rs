@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use test_helpers::tools_dir;
 
@@ -35,27 +36,39 @@ fn a_start_that_fails_leaves_orphaned_workers_alone() {
     });
 }
 
+/// Writes the file of a server that is started by hand.
+fn by_hand(site: &Site, more: &str) -> PathBuf {
+    let file = site.sandbox.path("hello.toml");
+    let worker = tools_dir().join("http-worker");
+    let text = format!(
+        "listen=[\"{ADDRESS}\"]\ncommand=[\"{}\",\"notify\",\"text=hello\"]\n{more}",
+        worker.display()
+    );
+    fs::write(&file, text).expect("the sandbox is ours");
+    file
+}
+
+/// Starts it, and returns the pid of the shell's child once it answers.
+fn answers(site: &Site, serve: &str) -> String {
+    let started = site.must(&format!("{serve} >/dev/null 2>&1 & echo $!"));
+    site.until("it answers", || {
+        site.sh(&format!("http-client get {ADDRESS} /")).code() == 0
+    });
+    started.out().trim().to_owned()
+}
+
 /// Fails when a manager is known by its command line alone.
 #[test]
 fn a_second_start_leaves_the_pid_file_of_the_first() {
     let site = Site::new();
-    let file = site.sandbox.path("hello.toml");
-    let worker = tools_dir().join("http-worker");
-    let text = format!(
-        "listen = [\"{ADDRESS}\"]\ncommand = [\"{}\", \"notify\", \"text=hello\"]\nbind_timeout = 1\n",
-        worker.display()
-    );
-    fs::write(&file, text).expect("the sandbox is ours");
+    let file = by_hand(&site, "bind_timeout = 1\n");
     let pid_file = site.sandbox.path("hello.pid");
     let serve = format!(
         "SWIFT_PIDFILE={} swift-serve -v {}",
         pid_file.display(),
         file.display()
     );
-    site.must(&format!("{serve} >/dev/null 2>&1 &"));
-    site.until("the first one answers", || {
-        site.sh(&format!("http-client get {ADDRESS} /")).code() == 0
-    });
+    answers(&site, &serve);
     let pid = fs::read_to_string(&pid_file).expect("it is written");
     let second = site.sh(&serve);
     assert_eq!(second.code(), 1, "{second}");
@@ -71,24 +84,12 @@ fn a_second_start_leaves_the_pid_file_of_the_first() {
 #[test]
 fn a_script_in_the_place_of_the_program_is_executed() {
     let site = Site::new();
-    let file = site.sandbox.path("hello.toml");
-    let worker = tools_dir().join("http-worker");
-    let text = format!(
-        "listen=[\"{ADDRESS}\"]\ncommand=[\"{}\",\"notify\",\"text=hello\"]\n",
-        worker.display()
-    );
-    fs::write(&file, text).expect("the sandbox is ours");
+    let file = by_hand(&site, "");
     let program = site.sandbox.path("bin/serve");
     let real = tools_dir().join("swift-serve");
     site.must(&format!("cp {} {}", real.display(), program.display()));
     let line = format!("{} -v {}", program.display(), file.display());
-    let pid = site
-        .must(&format!("{line} >/dev/null 2>&1 & echo $!"))
-        .out();
-    let pid = pid.trim();
-    site.until("it answers", || {
-        site.sh(&format!("http-client get {ADDRESS} /")).code() == 0
-    });
+    let pid = answers(&site, &line);
     let script = site.sandbox.path("bin/script");
     fs::write(
         &script,

@@ -22,24 +22,16 @@ pub enum Address {
 
 impl Address {
     /// True when one of two addresses takes connections to the other one too: it is `0.0.0.0` or `[::]`, and
-    /// both have the same port.
-    pub fn overlaps(&self, other: &Address) -> bool {
+    /// both have the same port. With `ipv6_only`, `[::]` takes none to an IPv4 address.
+    pub fn overlaps(&self, other: &Address, ipv6_only: bool) -> bool {
         let (Address::Tcp(one), Address::Tcp(other)) = (self, other) else {
             return false;
         };
         let takes = |all: &SocketAddr, one: &SocketAddr| {
-            all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
+            let is_same_family = all.is_ipv6() == one.is_ipv6();
+            all.ip().is_unspecified() && (is_same_family || all.is_ipv6() && !ipv6_only)
         };
         one.port() == other.port() && (takes(one, other) || takes(other, one))
-    }
-
-    /// True when both are of IPv4, or both of IPv6.
-    pub fn is_same_family(&self, other: &Address) -> bool {
-        let family = |one: &Address| match one {
-            Address::Tcp(address) => Some(address.is_ipv4()),
-            Address::Unix(_) => None,
-        };
-        family(self) == family(other)
     }
 }
 
@@ -98,6 +90,26 @@ impl fmt::Display for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_that_take_each_others_connections_overlap() {
+        for (one, other, always, ipv6_only) in [
+            ("0.0.0.0:80", "127.0.0.1:80", true, true),
+            ("[::]:80", "[::1]:80", true, true),
+            ("[::]:80", "127.0.0.1:80", true, false),
+            ("0.0.0.0:80", "[::]:80", true, false),
+            ("0.0.0.0:80", "[::1]:80", false, false),
+            ("0.0.0.0:80", "127.0.0.1:81", false, false),
+            ("127.0.0.1:80", "127.0.0.2:80", false, false),
+            ("0.0.0.0:80", "unix:/80", false, false),
+        ] {
+            let (one, other): (Address, Address) = (one.parse().unwrap(), other.parse().unwrap());
+            for (one, other) in [(&one, &other), (&other, &one)] {
+                assert_eq!(one.overlaps(other, false), always, "{one} {other}");
+                assert_eq!(one.overlaps(other, true), ipv6_only, "{one} {other}");
+            }
+        }
+    }
 
     #[test]
     fn addresses_are_read_and_written() {

@@ -53,6 +53,11 @@ fn sockets_of(process: &Process) -> io::Result<Vec<Listener>> {
     Ok(all)
 }
 
+/// The generation of what is taken over, which is made for the first of it.
+fn orphaned<'a>(all: &'a mut Option<Generation>, settings: &Settings) -> &'a mut Generation {
+    all.get_or_insert_with(|| Generation::new(0, settings.clone(), Vec::new()))
+}
+
 impl Manager {
     /// Takes the sockets that systemd has passed to this process and that listen on an address of `listen`,
     /// whether it kept them for the unit or a socket unit has them. Others are closed.
@@ -69,8 +74,7 @@ impl Manager {
                 continue;
             };
             listener.is_units = name != listener.stored_name();
-            self.orphaned
-                .get_or_insert_with(|| Generation::new(0, settings.clone(), Vec::new()))
+            orphaned(&mut self.orphaned, settings)
                 .listeners
                 .push(listener);
         }
@@ -89,15 +93,13 @@ impl Manager {
             }
         };
         for (process, number) in found {
-            let orphaned = self
-                .orphaned
-                .get_or_insert_with(|| Generation::new(0, settings.clone(), Vec::new()));
+            let orphaned = orphaned(&mut self.orphaned, settings);
             if orphaned.workers.iter().any(|one| one.pid() == process.pid) {
                 continue;
             }
             let sockets = sockets_of(&process);
             let mut worker = Worker::adopted(process, number);
-            (worker.state, worker.was_ready) = (WorkerState::Ready, true);
+            worker.becomes_ready();
             if worker.watch(&self.epoll).is_err() {
                 continue;
             }
@@ -138,7 +140,7 @@ impl Manager {
         let listeners = self.orphaned.iter().flat_map(|one| &one.listeners);
         listeners
             .filter(|one| one.address != *address)
-            .any(|one| one.address.overlaps(address))
+            .any(|one| one.address.overlaps(address, false))
     }
 
     /// Tells the workers that were taken over to finish, before there are others: they may have an address

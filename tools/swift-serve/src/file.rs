@@ -252,16 +252,14 @@ fn listen(form: &Form, texts: &[String]) -> Result<Vec<Address>, Fault> {
         if all.contains(&address) {
             return Err(fault(format!("{address}: twice the same")));
         }
-        if let Some(other) = all.iter().find(|other| other.overlaps(&address)) {
-            let is_same = other.is_same_family(&address);
-            let unless = match is_same {
+        let overlaps = |other: &&Address, ipv6_only| other.overlaps(&address, ipv6_only);
+        if let Some(other) = all.iter().find(|one| overlaps(one, form.ipv6_only)) {
+            let unless = match overlaps(&other, true) {
                 true => "",
                 false => ", unless ipv6_only = true is set",
             };
-            if is_same || !form.ipv6_only {
-                let why = format!("one takes the connections of the other{unless}");
-                return Err(fault(format!("{address} and {other}: {why}")));
-            }
+            let why = format!("one takes the connections of the other{unless}");
+            return Err(fault(format!("{address} and {other}: {why}")));
         }
         all.push(address);
     }
@@ -465,7 +463,11 @@ mod tests {
             ),
             (
                 format!("{command}listen = [\"[::]:80\", \"0.0.0.0:80\"]\n"),
-                "f: line 2: listen: 0.0.0.0:80 and [::]:80: one takes the connections",
+                "f: line 2: listen: 0.0.0.0:80 and [::]:80: one takes the connections of the other, unless",
+            ),
+            (
+                format!("{command}ipv6_only = true\nlisten = [\"127.0.0.1:80\", \"0.0.0.0:80\"]\n"),
+                "f: line 3: listen: 0.0.0.0:80 and 127.0.0.1:80: one takes the connections of the other",
             ),
         ] {
             let error = loaded(&file, "[DEFAULT]\nport = 1\n").unwrap_err();

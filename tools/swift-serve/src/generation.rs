@@ -113,7 +113,7 @@ impl Generation {
         let is_seen = self.settings.ready == Ready::Accept;
         for worker in self.workers.iter_mut().filter(|one| one.is_unready()) {
             if worker.state == WorkerState::Settling || !is_seen {
-                (worker.state, worker.was_ready) = (WorkerState::Ready, true);
+                worker.becomes_ready();
             }
         }
     }
@@ -162,7 +162,7 @@ impl Generation {
                 continue;
             }
             if worker.proof.advance(worker.process.pid, &expected) {
-                (worker.state, worker.was_ready) = (WorkerState::Ready, true);
+                worker.becomes_ready();
                 is_changed = true;
             } else if worker.proof.is_reported() {
                 (worker.state, worker.was_ready) = (WorkerState::Settling, true);

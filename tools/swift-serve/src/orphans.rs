@@ -4,7 +4,8 @@
 use std::io;
 use std::path::Path;
 
-use swift_server::process::{self, Pid, Process, command_line, environment, pids};
+use swift_server::process::tag::Environment;
+use swift_server::process::{self, Pid, Process, command_line, pids};
 use swift_server::user;
 use swift_sys::netns;
 
@@ -30,25 +31,19 @@ pub fn mark(invocation: &Invocation) -> String {
 /// A process with its environment.
 struct Found {
     process: Process,
-    environment: Vec<u8>,
+    environment: Environment,
 }
 
 impl Found {
     /// The value of a variable, if it is a number.
     fn number(&self, name: &str) -> Option<u64> {
-        let mut all = self.environment.split(|b| *b == 0);
-        let value = all.find_map(|one| one.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
-        std::str::from_utf8(value).ok()?.parse().ok()
+        self.environment.value(name)?.to_str()?.parse().ok()
     }
 }
 
 /// All processes whose environment has these variables, this process aside.
 /// Each was opened before its environment was read.
 fn search(variables: &[(&str, String)]) -> Vec<Found> {
-    let wanted: Vec<Vec<u8>> = variables
-        .iter()
-        .map(|(name, value)| format!("{name}={value}").into_bytes())
-        .collect();
     let own = Pid::own();
     let pids = pids().into_iter().flatten().flatten();
     let mut found = Vec::new();
@@ -56,9 +51,14 @@ fn search(variables: &[(&str, String)]) -> Vec<Found> {
         let Ok(Some(process)) = Process::open(pid) else {
             continue;
         };
-        let environment = environment(pid).ok().flatten().unwrap_or_default();
-        let has = |one: &Vec<u8>| environment.split(|b| *b == 0).any(|other| other == one);
-        if wanted.iter().all(has) && !process.has_ended().unwrap_or(true) {
+        let Ok(Some(environment)) = Environment::read(pid) else {
+            continue;
+        };
+        let has = |(name, wanted): &(&str, String)| {
+            let value = environment.value(name);
+            value.is_some_and(|value| value.as_os_str() == wanted.as_str())
+        };
+        if variables.iter().all(has) && !process.has_ended().unwrap_or(true) {
             found.push(Found {
                 process,
                 environment,

@@ -6,7 +6,6 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use swift_server::process::Pid;
-use swift_sys::socket;
 
 use crate::status;
 
@@ -39,8 +38,7 @@ fn listens(line: &[u8]) -> Option<Pid> {
 }
 
 fn peer(pid: Pid, users: &[u32]) -> Option<Peer> {
-    let (socket, listener) = socket::connect_abstract(&status::name(pid.raw() as u32)).ok()?;
-    // Any user may take a name that is free.
+    let (socket, listener) = status::connect(pid).ok()?;
     if listener.pid != pid.raw() || !users.contains(&listener.user) {
         return None;
     }

@@ -2,14 +2,14 @@
 //! its starter removes it. Where something else starts the server, as systemd does, the server keeps it
 //! itself.
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use swift_records::catalogue::Server;
 use swift_records::instance::{Instance, PidPath};
 use swift_server::pidfile::{self, Content, Finding};
-use swift_server::process::{self, Pid, Process};
+use swift_server::process::tag::Environment;
+use swift_server::process::{Pid, Process};
 use swift_server::rundir::RunDir;
 use swift_sys::error::reason_of;
 
@@ -89,10 +89,11 @@ pub fn begin(server: &options::Server) -> anyhow::Result<()> {
 
 /// True when a process is a manager that was started with this pid file, whatever its command line is.
 fn keeps(pid: Pid, path: &Path) -> bool {
-    let name = [environment::PID_FILE.as_bytes(), b"="].concat();
-    let wanted = [&name, path.as_os_str().as_bytes()].concat();
-    let variables = process::environment(pid).ok().flatten().unwrap_or_default();
-    variables.split(|b| *b == 0).any(|one| one == wanted) && status::is_manager(pid)
+    let environment = Environment::read(pid).ok().flatten();
+    let named = environment
+        .as_ref()
+        .and_then(|one| one.value(environment::PID_FILE));
+    named.is_some_and(|one| one.as_os_str() == path) && status::is_manager(pid)
 }
 
 /// Removes the pid file of a server that has ended, unless its starter does or it names another one.

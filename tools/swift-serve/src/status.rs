@@ -10,7 +10,8 @@ use swift_cli::Exit;
 use swift_server::process::Pid;
 use swift_sys::epoll::deadline_in;
 use swift_sys::error::reason_of;
-use swift_sys::{fd, netns, socket};
+use swift_sys::socket::{self, Sender};
+use swift_sys::{fd, netns};
 
 use crate::event::STATUS;
 use crate::manager::Manager;
@@ -26,21 +27,19 @@ pub const MANAGER: &str = "manager";
 pub const STANDBY: &str = "standby";
 
 /// The abstract name of a process's socket.
-pub fn name(pid: u32) -> Vec<u8> {
+fn name(pid: u32) -> Vec<u8> {
     format!("swift-serve\0{pid}").into_bytes()
 }
 
-/// A connection to the socket of a process, and the pid of the process that listens there.
-fn connect(pid: Pid) -> io::Result<(OwnedFd, i32)> {
-    let connect = || socket::connect_abstract(&name(pid.raw() as u32));
-    let (server, listener) = netns::in_that_of(pid, connect)?;
-    Ok((server, listener.pid))
+/// A connection to the socket that has the name of a process in this network namespace, and the process that
+/// listens there: any process may take a name that is free.
+pub fn connect(pid: Pid) -> io::Result<(OwnedFd, Sender)> {
+    socket::connect_abstract(&name(pid.raw() as u32))
 }
 
-/// True when a process of this network namespace answers as a manager or as its standby.
+/// True when a process of this network namespace listens as a manager or as its standby.
 pub fn is_manager(pid: Pid) -> bool {
-    let listener = socket::connect_abstract(&name(pid.raw() as u32));
-    listener.is_ok_and(|(_, listener)| listener.pid == pid.raw())
+    connect(pid).is_ok_and(|(_, listener)| listener.pid == pid.raw())
 }
 
 impl Manager {
@@ -133,10 +132,13 @@ fn started_ago(pid: i32) -> Option<u64> {
 
 /// Asks a running server, and shows what it says.
 pub fn ask(pid: Pid) -> anyhow::Result<Exit> {
-    let (server, listens) =
-        connect(pid).map_err(|e| anyhow!("{pid} does not answer: {}", reason_of(&e)))?;
-    if listens != pid.raw() {
-        bail!("{pid} does not answer: its name belongs to {listens}");
+    let (server, listener) = netns::in_that_of(pid, || connect(pid))
+        .map_err(|e| anyhow!("{pid} does not answer: {}", reason_of(&e)))?;
+    if listener.pid != pid.raw() {
+        bail!(
+            "{pid} does not answer: its name belongs to {}",
+            listener.pid
+        );
     }
     let mut text = Vec::new();
     let mut server = UnixStream::from(server);

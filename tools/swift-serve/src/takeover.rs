@@ -23,7 +23,7 @@ use crate::pid_file::Outcome;
 use crate::sockets::{self, Listener};
 use crate::standby::{DONE, STOP, Standby};
 use crate::state::Phase;
-use crate::worker::{Worker, WorkerState};
+use crate::worker::Worker;
 use crate::{connections, orphans, pid_file, status};
 
 const CONTROL: u64 = 1;
@@ -307,7 +307,7 @@ impl Manager {
                 worker.leave(Some(settings.graceful), settings.reload_timeout());
                 self.state.leaving.push(worker);
             } else if number == current.number && current.place(&mut worker) {
-                (worker.state, worker.was_ready) = (WorkerState::Ready, true);
+                worker.becomes_ready();
                 current.workers.push(worker);
             }
         }

@@ -195,6 +195,11 @@ impl Worker {
         matches!(self.state, WorkerState::Starting | WorkerState::Settling)
     }
 
+    /// Counts from here on as one that serves.
+    pub fn becomes_ready(&mut self) {
+        (self.state, self.was_ready) = (WorkerState::Ready, true);
+    }
+
     fn report_ready(&mut self) {
         (self.state, self.was_ready) = (WorkerState::Settling, true);
         self.proof.report();
