@@ -31,6 +31,22 @@ after() {
     setsid sh -c 'read -r _ <"$0"; sleep 1; : >"$1"' "$1" "$2" >/dev/null 2>&1 &
 }
 
+# within_4_seconds_of_its_server FILE COMMAND...: the command, which has to end within four seconds of the server
+# whose pid file it writes; else its exit status is 124, as that of timeout(1). However slowly it starts.
+within_4_seconds_of_its_server() {
+    file=/run/swift/$1
+    shift
+    "$@" &
+    child=$!
+    until [ -s "$file" ] && [ "$(lives "$(cat "$file")")" = no ] || [ "$(lives $child)" = no ]; do :; done
+    if timeout 4 tail --pid=$child -f /dev/null; then
+        wait $child
+    else
+        kill $child
+        return 124
+    fi
+}
+
 # zombie FILE: a pid file of a process that has ended, for which its parent never waits.
 zombie() {
     mkfifo /run/ended
