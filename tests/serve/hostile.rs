@@ -25,6 +25,13 @@ fn answers(site: &Site, address: &str) -> bool {
     site.sh(&format!("http-client get '{address}' /")).code() == 0
 }
 
+/// Reloads, and waits until no old worker is left: it would be cut off in the middle of an answer, since these
+/// workers finish nothing.
+fn reload(site: &Site) {
+    site.must(&format!("swift-reload {}", site.pid()));
+    site.until("the old workers have ended", || site.is_at_rest());
+}
+
 /// A connection is refused between the shutdown and the mending, so the first ones may be.
 #[test]
 fn a_socket_that_a_worker_shuts_down_listens_again() {
@@ -34,7 +41,7 @@ fn a_socket_that_a_worker_shuts_down_listens_again() {
         site.get(ADDRESS, "/shutdown");
         site.until("the socket listens again", || answers(&site, ADDRESS));
     }
-    site.must(&format!("swift-reload {pid}"));
+    reload(&site);
     site.get(ADDRESS, "/shutdown");
     site.until("that of the next generation does, too", || {
         answers(&site, ADDRESS)
@@ -47,10 +54,9 @@ fn a_socket_that_a_worker_shuts_down_listens_again() {
 fn a_unix_socket_that_a_worker_shuts_down_is_made_anew_by_a_reload() {
     let address = "unix:/run/swift/hello.sock";
     let site = hostile(address);
-    let pid = site.pid();
     site.get(address, "/shutdown");
     site.until("it refuses", || !answers(&site, address));
-    site.must(&format!("swift-reload {pid}"));
+    reload(&site);
     assert!(answers(&site, address));
     site.must("swift-init hello-server stop");
     assert_eq!(site.sh("test -e /run/swift/hello.sock").code(), 1);
@@ -60,10 +66,9 @@ fn a_unix_socket_that_a_worker_shuts_down_is_made_anew_by_a_reload() {
 #[test]
 fn a_reload_takes_off_what_a_worker_has_put_on_the_socket() {
     let site = hostile(ADDRESS);
-    let pid = site.pid();
     for change in ["/filter", "/backlog"] {
         site.get(ADDRESS, change);
-        site.must(&format!("swift-reload {pid}"));
+        reload(&site);
         assert!(answers(&site, ADDRESS), "after {change}");
     }
 }
@@ -87,7 +92,7 @@ fn floods_of_workers_keep_the_manager_from_nothing() {
     let script = site.sandbox.path("crowd.py");
     fs::write(&script, crowd).expect("the sandbox is ours");
     site.must(&format!("python3 {} >/dev/null 2>&1 &", script.display()));
-    site.must(&format!("swift-reload {pid}"));
+    reload(&site);
     assert_eq!(site.told("generation"), "2");
     site.until("the status is told", || site.status().code() == 0);
     site.must("swift-init hello-server stop");

@@ -56,10 +56,7 @@ def main():
             os.sched_yield()
             continue
         path = connection.recv(4096).split(b" ")[1]
-        body = f"generation={os.environ['SWIFT_SERVE_GENERATION']} pid={os.getpid()}\n"
-        answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
-        connection.sendall(answer.encode())
-        connection.close()
+        # Before the answer, so that it is done when the client has that.
         if path == b"/shutdown":
             listener.shutdown(socket.SHUT_RDWR)
         elif path == b"/filter":
@@ -70,6 +67,10 @@ def main():
             flood(client)
         elif path == b"/print":
             print_lines()
+        body = f"generation={os.environ['SWIFT_SERVE_GENERATION']} pid={os.getpid()}\n"
+        answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+        connection.sendall(answer.encode())
+        connection.close()
 
 
 sys.exit(main())
